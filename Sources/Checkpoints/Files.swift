@@ -1,0 +1,75 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// A file mapped into memory, read-only, for as long as the object lives.
+final class FileMapping {
+    let bytes: UnsafeRawBufferPointer
+    var count: Int { bytes.count }
+
+    init(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CheckpointError(path: path, reason: String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw CheckpointError(path: path, reason: "not a regular file")
+        }
+        let size = Int(status.st_size)
+        guard size > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+            throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
+        }
+        bytes = UnsafeRawBufferPointer(start: address, count: size)
+    }
+
+    deinit {
+        if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
+    }
+}
+
+/// A file that appears under its name only when it is whole.
+public struct AtomicFile {
+    fileprivate let descriptor: Int32
+    fileprivate let path: String
+
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var written = 0
+        while written < bytes.count {
+            #if canImport(Glibc)
+            let count = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+            #else
+            let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+            #endif
+            guard count > 0 else { throw CheckpointError(path: path, reason: String(cString: strerror(errno))) }
+            written += count
+        }
+    }
+
+    /// Calls `body` with a file beside `path`, flushes it to the disk and renames it to `path`; removes it on an error.
+    public static func write(to path: String, _ body: (AtomicFile) throws -> Void) throws {
+        let temporary = "\(path).\(getpid()).tmp"
+        func failure() -> CheckpointError { CheckpointError(path: path, reason: String(cString: strerror(errno))) }
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure() }
+        do {
+            try body(AtomicFile(descriptor: descriptor, path: path))
+            guard fsync(descriptor) == 0 else { throw failure() }
+        } catch {
+            close(descriptor)
+            unlink(temporary)
+            throw error
+        }
+        close(descriptor)
+        guard rename(temporary, path) == 0 else {
+            let error = failure()
+            unlink(temporary)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,173 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+public import NN
+public import Torch
+
+/// A checkpoint file that cannot be read or written, and why.
+public struct CheckpointError: Error, CustomStringConvertible {
+    public let path: String
+    public let reason: String
+
+    public init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+
+    public var description: String { "\(path): \(reason)" }
+}
+
+/// A `.safetensors` file, memory-mapped: its header is checked when it is opened, and a tensor's pages are read when
+/// they are first used.
+///
+/// Format: https://github.com/huggingface/safetensors, "Format".
+public final class SafetensorsFile: TensorSource {
+    public struct Entry: Sendable {
+        public let dtype: DType
+        public let shape: [Int]
+        /// Bytes from the start of the file.
+        let range: Range<Int>
+    }
+
+    public let path: String
+    public let entries: [String: Entry]
+    /// The strings under `__metadata__`.
+    public let metadata: [String: String]
+    private let mapping: FileMapping
+
+    public var label: String { path }
+    public var names: [String] { entries.keys.sorted() }
+
+    /// The header may not be larger than this; the reference library has the same limit.
+    static let headerLimit = 100_000_000
+
+    /// - Throws: ``CheckpointError`` for a file that is missing, too short, or whose header lies.
+    public init(_ path: String) throws {
+        let mapping = try FileMapping(path)
+        func refuse(_ reason: String) -> CheckpointError { CheckpointError(path: path, reason: reason) }
+        guard mapping.count >= 8 else {
+            throw refuse("not a safetensors file: \(mapping.count) bytes, at least 8 are needed")
+        }
+        let length = mapping.bytes.loadUnaligned(as: UInt64.self).littleEndian
+        guard length <= UInt64(Self.headerLimit) else {
+            throw refuse("header of \(length) bytes is over the limit of \(Self.headerLimit)")
+        }
+        let start = 8 + Int(length)
+        guard start <= mapping.count else {
+            throw refuse("header of \(length) bytes does not fit in a file of \(mapping.count)")
+        }
+        let header: [String: HeaderValue]
+        do {
+            let json = Data(UnsafeRawBufferPointer(rebasing: mapping.bytes[8..<start]))
+            header = try JSONDecoder().decode([String: HeaderValue].self, from: json)
+        } catch {
+            throw refuse("header is not the JSON of a safetensors file")
+        }
+        var entries: [String: Entry] = [:]
+        var metadata: [String: String] = [:]
+        for (name, value) in header {
+            switch value {
+            case .metadata(let strings): metadata = strings
+            case .tensor(let tensor):
+                guard let dtype = dtypes[tensor.dtype] else {
+                    throw refuse("tensor \(name) has dtype \(tensor.dtype), which is not supported")
+                }
+                let offsets = tensor.data_offsets
+                let available = mapping.count - start
+                guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= available else {
+                    throw refuse("tensor \(name) has offsets \(offsets) outside the data of \(available) bytes")
+                }
+                var bytes = dtype.size
+                for length in tensor.shape {
+                    let (product, overflow) = bytes.multipliedReportingOverflow(by: length)
+                    guard length >= 0, !overflow else { throw refuse("tensor \(name) has shape \(tensor.shape)") }
+                    bytes = product
+                }
+                guard bytes == offsets[1] - offsets[0] else {
+                    throw refuse(
+                        "tensor \(name) of shape \(tensor.shape) needs \(bytes) bytes, its offsets hold \(offsets[1] - offsets[0])"
+                    )
+                }
+                entries[name] = Entry(
+                    dtype: dtype, shape: tensor.shape, range: (start + offsets[0])..<(start + offsets[1]))
+            }
+        }
+        self.path = path
+        self.entries = entries
+        self.metadata = metadata
+        self.mapping = mapping
+    }
+
+    /// A tensor over the mapped file; it is read-only, and stays valid after this object is gone.
+    public func tensor(named name: String) throws -> Tensor? {
+        guard let entry = entries[name] else { return nil }
+        guard entry.range.count > 0 else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }
+        return try Tensor(
+            over: mapping.bytes.baseAddress! + entry.range.lowerBound, entry.shape, entry.dtype, owner: mapping)
+    }
+
+    /// Writes tensors to a file, whole or not at all: under another name first, then renamed.
+    public static func write(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to path: String
+    ) throws {
+        var header: [String: HeaderValue] = [:]
+        if !metadata.isEmpty { header["__metadata__"] = .metadata(metadata) }
+        var offset = 0
+        for (name, tensor) in tensors {
+            let end = offset + tensor.count * tensor.dtype.size
+            guard header[name] == nil else { throw CheckpointError(path: path, reason: "tensor \(name) is given twice") }
+            header[name] = .tensor(
+                .init(dtype: dtypeNames[tensor.dtype]!, shape: tensor.shape, data_offsets: [offset, end]))
+            offset = end
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var json = try encoder.encode(header)
+        // The data starts at a multiple of eight bytes.
+        json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+        try AtomicFile.write(to: path) { file in
+            try withUnsafeBytes(of: UInt64(json.count).littleEndian) { try file.write($0) }
+            try json.withUnsafeBytes { try file.write($0) }
+            for (_, tensor) in tensors { try tensor.withBytes { try file.write($0) } }
+        }
+    }
+}
+
+private let dtypes: [String: DType] = [
+    "U8": .uint8, "I8": .int8, "I16": .int16, "I32": .int32, "I64": .int64, "F16": .float16, "F32": .float32,
+    "F64": .float64, "BOOL": .bool, "BF16": .bfloat16,
+]
+private let dtypeNames = Dictionary(uniqueKeysWithValues: dtypes.map { ($1, $0) })
+
+private struct HeaderTensor: Codable {
+    let dtype: String
+    let shape: [Int]
+    let data_offsets: [Int]
+}
+
+private enum HeaderValue: Codable {
+    case metadata([String: String])
+    case tensor(HeaderTensor)
+
+    init(from decoder: any Decoder) throws {
+        if let tensor = try? HeaderTensor(from: decoder) {
+            self = .tensor(tensor)
+        } else {
+            self = .metadata(try [String: String](from: decoder))
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .metadata(let strings): try strings.encode(to: encoder)
+        case .tensor(let tensor): try tensor.encode(to: encoder)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+public import Torch
+
+/// A layer that takes one tensor and gives one.
+public protocol Layer {
+    func callAsFunction(_ x: Tensor) throws -> Tensor
+}
+
+/// `x @ weight^T + bias` over the last axis.
+public struct Linear: Layer {
+    public let weight: Tensor
+    public let bias: Tensor?
+
+    /// - Parameter initializer: nil for PyTorch's default.
+    public init(
+        _ path: ParameterPath, _ input: Int, _ output: Int, bias: Bool = true, initializer: Initializer? = nil
+    ) throws {
+        weight = try path.parameter("weight", [output, input], initializer ?? .fanIn(input))
+        self.bias = bias ? try path.parameter("bias", [output], initializer ?? .fanIn(input)) : nil
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try linear(x, weight, bias) }
+}
+
+/// A convolution of [n, in, h, w] with a square kernel.
+public struct Conv2d: Layer {
+    public let weight: Tensor
+    public let bias: Tensor?
+    public let stride: Int
+    public let padding: Int
+
+    public init(
+        _ path: ParameterPath, _ input: Int, _ output: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
+        bias: Bool = true, initializer: Initializer? = nil
+    ) throws {
+        let fanIn = input * kernel * kernel
+        weight = try path.parameter("weight", [output, input, kernel, kernel], initializer ?? .fanIn(fanIn))
+        self.bias = bias ? try path.parameter("bias", [output], initializer ?? .fanIn(fanIn)) : nil
+        self.stride = stride
+        self.padding = padding
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try conv2d(x, weight, bias, stride: stride, padding: padding)
+    }
+}
+
+/// A transposed convolution of [n, in, h, w] with a square kernel.
+public struct ConvTransposed2d: Layer {
+    public let weight: Tensor
+    public let bias: Tensor?
+    public let stride: Int
+
+    public init(_ path: ParameterPath, _ input: Int, _ output: Int, kernel: Int, stride: Int) throws {
+        weight = try path.parameter("weight", [input, output, kernel, kernel], .fanIn(output * kernel * kernel))
+        bias = try path.parameter("bias", [output], .fanIn(output * kernel * kernel))
+        self.stride = stride
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try convTransposed2d(x, weight, bias, stride: stride) }
+}
+
+/// Normalises the last axis to mean 0 and variance 1.
+public struct LayerNorm: Layer {
+    public let weight: Tensor
+    public let bias: Tensor
+    public let epsilon: Double
+
+    public init(_ path: ParameterPath, _ width: Int, epsilon: Double = 1e-5) throws {
+        weight = try path.parameter("weight", [width], .ones)
+        bias = try path.parameter("bias", [width], .zeros)
+        self.epsilon = epsilon
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try layerNorm(x, weight.shape, weight: weight, bias: bias, epsilon: epsilon)
+    }
+}
+
+/// Divides the last axis by its root mean square (Zhang and Sennrich, 2019), as Llama does.
+public struct RMSNorm: Layer {
+    public let weight: Tensor
+    public let epsilon: Double
+
+    public init(_ path: ParameterPath, _ width: Int, epsilon: Double) throws {
+        weight = try path.parameter("weight", [width], .ones)
+        self.epsilon = epsilon
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try rmsNorm(x, weight: weight, epsilon: epsilon) }
+}
+
+/// Normalises groups of channels of [n, c, …].
+public struct GroupNorm: Layer {
+    public let weight: Tensor
+    public let bias: Tensor
+    public let groups: Int
+
+    public init(_ path: ParameterPath, _ width: Int, groups: Int, initializer: Initializer = .ones) throws {
+        weight = try path.parameter("weight", [width], initializer)
+        bias = try path.parameter("bias", [width], .zeros)
+        self.groups = groups
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try groupNorm(x, groups: groups, weight: weight, bias: bias)
+    }
+}
+
+/// Rows of a table by their numbers.
+public struct Embedding: Layer {
+    public let weight: Tensor
+
+    public init(_ path: ParameterPath, _ count: Int, _ width: Int, std: Double = 0.02) throws {
+        weight = try path.parameter("weight", [count, width], .normal(std: std))
+    }
+
+    public func callAsFunction(_ ids: Tensor) throws -> Tensor { try embedding(weight, ids) }
+}
+
+/// Two linear layers with GELU between them, under the names `first` and `second`.
+public struct MLP: Layer {
+    public let fc1: Linear
+    public let fc2: Linear
+
+    public init(
+        _ path: ParameterPath, _ input: Int, _ hidden: Int, _ output: Int, names: (String, String) = ("fc1", "fc2")
+    ) throws {
+        fc1 = try Linear(path[names.0], input, hidden)
+        fc2 = try Linear(path[names.1], hidden, output)
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try fc2(fc1(x).gelu()) }
+}

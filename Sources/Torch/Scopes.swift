@@ -1,0 +1,46 @@
+internal import CTorch
+
+/// Runs `body` without recording gradients.
+public func withoutGrad<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let before = vt_grad_enabled()
+    vt_set_grad_enabled(false)
+    defer { vt_set_grad_enabled(before) }
+    return try body()
+}
+
+/// Runs `body` recording gradients, also inside ``withoutGrad(_:)``.
+public func withGrad<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let before = vt_grad_enabled()
+    vt_set_grad_enabled(true)
+    defer { vt_set_grad_enabled(before) }
+    return try body()
+}
+
+/// Runs `body` in libtorch's inference mode: nothing is recorded, and tensors made inside can never be
+/// part of a gradient.
+public func withInference<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let scope = vt_inference_enter()
+    defer { vt_inference_leave(scope) }
+    return try body()
+}
+
+/// Runs `body` with matrix products and convolutions in `dtype`; weights are cast once a scope.
+///
+/// `nil` leaves everything as it is, so that a configuration's choice can be passed on.
+public func withAutocast<Result>(
+    _ dtype: DType?, on device: Device = .cpu, _ body: () throws -> Result
+) throws -> Result {
+    guard let dtype else { return try body() }
+    let type = device.kind.rawValue
+    let (enabled, before) = (vt_autocast_enabled(type), vt_autocast_dtype(type))
+    try check(vt_autocast_enter(type, true, dtype.rawValue), "autocast")
+    let result: Result
+    do {
+        result = try body()
+    } catch {
+        try check(vt_autocast_leave(type, enabled, before), "autocast")
+        throw error
+    }
+    try check(vt_autocast_leave(type, enabled, before), "autocast")
+    return result
+}
