@@ -29,8 +29,8 @@ let package = Package(
     name: "vitrail",
     platforms: [.macOS(.v15)],
     products: [
-//        .library(name: "Vitrail", targets: ["Vitrail"]),
-//        .executable(name: "vitrail", targets: ["CLI"]),
+        .library(name: "Vitrail", targets: ["Vitrail"]),
+        .executable(name: "vitrail", targets: ["CLI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -46,6 +46,23 @@ let package = Package(
         library("Torch", ["CTorch"]),
         library("NN", ["Torch"]),
         library("Checkpoints", ["NN", "Torch"]),
+        library("Encoders", ["NN", "Torch"]),
+        library("Language", ["NN", "Torch"]),
+        library("Perception", ["NN", "Torch"]),
+        .systemLibrary(
+            name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
+            providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"]), .brew(["ffmpeg"])]),
+        .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"]), .brew(["cairo"])]),
+        library("Media", ["CFFmpeg", "CCairo"]),
+        library("Text", []),
+        library("Datasets", ["Media", "Text"]),
+        library("Training", ["Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch", "Vitrail"]),
+        library("Vitrail", ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"]),
+        .executableTarget(
+            name: "CLI",
+            dependencies: [
+                .product(name: "ArgumentParser", package: "swift-argument-parser"), "Training",
+            ], swiftSettings: swiftSettings),
     ],
     cxxLanguageStandard: .cxx17
 )

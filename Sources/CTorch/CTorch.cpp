@@ -79,6 +79,7 @@ void push(c10::IValue value) {
 
 /// Converts what C can say (integers, strings, plain lists) to what the schema asks for.
 c10::IValue fitted(c10::IValue value, const c10::Argument &argument) {
+  if (!value.isInt() && !value.isString() && !value.isList()) return value;
   c10::TypePtr type = argument.type();
   if (auto optional = type->cast<c10::OptionalType>()) {
     if (value.isNone()) return value;
@@ -261,18 +262,22 @@ bool vt_autocast_enabled(int32_t type) { return at::autocast::is_autocast_enable
 int32_t vt_autocast_dtype(int32_t type) {
   return static_cast<int32_t>(at::autocast::get_autocast_dtype(deviceType(type)));
 }
+static void setAutocast(at::DeviceType type, bool enabled, at::ScalarType dtype) {
+  // The cache does not know which dtype its weights were cast to.
+  if (dtype != at::autocast::get_autocast_dtype(type)) at::autocast::clear_cache();
+  at::autocast::set_autocast_enabled(type, enabled);
+  at::autocast::set_autocast_dtype(type, dtype);
+}
 vt_status vt_autocast_enter(int32_t type, bool enabled, int32_t dtype) {
   return guarded([&] {
-    at::autocast::set_autocast_enabled(deviceType(type), enabled);
-    at::autocast::set_autocast_dtype(deviceType(type), static_cast<at::ScalarType>(dtype));
+    setAutocast(deviceType(type), enabled, static_cast<at::ScalarType>(dtype));
     at::autocast::increment_nesting();
   });
 }
 vt_status vt_autocast_leave(int32_t type, bool enabled, int32_t dtype) {
   return guarded([&] {
     if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(deviceType(type), enabled);
-    at::autocast::set_autocast_dtype(deviceType(type), static_cast<at::ScalarType>(dtype));
+    setAutocast(deviceType(type), enabled, static_cast<at::ScalarType>(dtype));
   });
 }
 

@@ -4,7 +4,8 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// A file mapped into memory, read-only, for as long as the object lives.
+/// A file mapped into memory for as long as the object lives. What is written there stays in this process, so that
+/// a training may start from the mapped parameters; the file itself never changes.
 final class FileMapping {
     let bytes: UnsafeRawBufferPointer
     var count: Int { bytes.count }
@@ -22,7 +23,8 @@ final class FileMapping {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
         }
-        guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+        let protection = PROT_READ | PROT_WRITE
+        guard let address = mmap(nil, size, protection, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
             throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
         }
         bytes = UnsafeRawBufferPointer(start: address, count: size)

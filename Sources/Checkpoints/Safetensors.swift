@@ -74,7 +74,9 @@ public final class SafetensorsFile: TensorSource {
         var metadata: [String: String] = [:]
         for (name, value) in header {
             switch value {
-            case .metadata(let strings): metadata = strings
+            case .metadata(let strings):
+                guard name == metadataName else { throw refuse("header does not describe tensor \(name) fully") }
+                metadata = strings
             case .tensor(let tensor):
                 guard let dtype = dtypes[tensor.dtype] else {
                     throw refuse("tensor \(name) has dtype \(tensor.dtype), which is not supported")
@@ -84,12 +86,16 @@ public final class SafetensorsFile: TensorSource {
                 guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= available else {
                     throw refuse("tensor \(name) has offsets \(offsets) outside the data of \(available) bytes")
                 }
-                var bytes = dtype.size
+                // Strides are products of lengths too, so that a length of zero does not excuse the others.
+                var extent = dtype.size
                 for length in tensor.shape {
-                    let (product, overflow) = bytes.multipliedReportingOverflow(by: length)
-                    guard length >= 0, !overflow else { throw refuse("tensor \(name) has shape \(tensor.shape)") }
-                    bytes = product
+                    let (product, overflow) = extent.multipliedReportingOverflow(by: max(length, 1))
+                    guard length >= 0, !overflow else {
+                        throw refuse("tensor \(name) has the impossible shape \(tensor.shape)")
+                    }
+                    extent = product
                 }
+                let bytes = tensor.shape.contains(0) ? 0 : extent
                 guard bytes == offsets[1] - offsets[0] else {
                     throw refuse(
                         "tensor \(name) of shape \(tensor.shape) needs \(bytes) bytes, its offsets hold \(offsets[1] - offsets[0])"
@@ -105,7 +111,8 @@ public final class SafetensorsFile: TensorSource {
         self.mapping = mapping
     }
 
-    /// A tensor over the mapped file; it is read-only, and stays valid after this object is gone.
+    /// A tensor over the mapped file, whose pages are copied when they are written to; it stays valid after this
+    /// object is gone.
     public func tensor(named name: String) throws -> Tensor? {
         guard let entry = entries[name] else { return nil }
         guard entry.range.count > 0 else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }
@@ -118,11 +125,13 @@ public final class SafetensorsFile: TensorSource {
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to path: String
     ) throws {
         var header: [String: HeaderValue] = [:]
-        if !metadata.isEmpty { header["__metadata__"] = .metadata(metadata) }
+        if !metadata.isEmpty { header[metadataName] = .metadata(metadata) }
         var offset = 0
         for (name, tensor) in tensors {
             let end = offset + tensor.count * tensor.dtype.size
-            guard header[name] == nil else { throw CheckpointError(path: path, reason: "tensor \(name) is given twice") }
+            guard header[name] == nil, name != metadataName else {
+                throw CheckpointError(path: path, reason: "tensor name \(name) is already taken")
+            }
             header[name] = .tensor(
                 .init(dtype: dtypeNames[tensor.dtype]!, shape: tensor.shape, data_offsets: [offset, end]))
             offset = end
@@ -140,6 +149,7 @@ public final class SafetensorsFile: TensorSource {
     }
 }
 
+private let metadataName = "__metadata__"
 private let dtypes: [String: DType] = [
     "U8": .uint8, "I8": .int8, "I16": .int16, "I32": .int32, "I64": .int64, "F16": .float16, "F32": .float32,
     "F64": .float64, "BOOL": .bool, "BF16": .bfloat16,

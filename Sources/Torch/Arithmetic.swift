@@ -9,6 +9,13 @@ public func - (a: Double, b: Tensor) throws -> Tensor { try Aten.rsubScalar(b, a
 public func * (a: Tensor, b: Tensor) throws -> Tensor { try Aten.mul(a, b) }
 public func * (a: Tensor, b: Double) throws -> Tensor { try Aten.mulScalar(a, b) }
 public func * (a: Double, b: Tensor) throws -> Tensor { try Aten.mulScalar(b, a) }
+// A tensor of integers stays one when an integer is added; a floating-point number makes it float32.
+public func + (a: Tensor, b: Int) throws -> Tensor { try Aten.addScalar(a, b) }
+public func + (a: Int, b: Tensor) throws -> Tensor { try Aten.addScalar(b, a) }
+public func - (a: Tensor, b: Int) throws -> Tensor { try Aten.subScalar(a, b) }
+public func - (a: Int, b: Tensor) throws -> Tensor { try Aten.rsubScalar(b, a) }
+public func * (a: Tensor, b: Int) throws -> Tensor { try Aten.mulScalar(a, b) }
+public func * (a: Int, b: Tensor) throws -> Tensor { try Aten.mulScalar(b, a) }
 public func / (a: Tensor, b: Tensor) throws -> Tensor { try Aten.div(a, b) }
 public func / (a: Tensor, b: Double) throws -> Tensor { try Aten.divScalar(a, b) }
 public func / (a: Double, b: Tensor) throws -> Tensor { try a * b.reciprocal() }
@@ -48,7 +55,11 @@ extension Tensor {
     public func reciprocal() throws -> Tensor { try Aten.reciprocal(self) }
     public func pow(_ exponent: Double) throws -> Tensor { try Aten.powScalar(self, exponent) }
     public func pow(_ exponent: Tensor) throws -> Tensor { try Aten.pow(self, exponent) }
-    public func clamped(min: Double? = nil, max: Double? = nil) throws -> Tensor { try Aten.clamp(self, min, max) }
+    /// Integers stay integers.
+    public func clamped(min: Double? = nil, max: Double? = nil) throws -> Tensor {
+        dtype.isFloatingPoint
+            ? try Aten.clamp(self, min, max) : try Aten.clamp(self, min.map { Int($0) }, max.map { Int($0) })
+    }
     public func floorDivided(by divisor: Int) throws -> Tensor { try Aten.floorDivide(self, divisor) }
     /// The remainder with the divisor's sign.
     public func remainder(_ divisor: Int) throws -> Tensor { try Aten.remainder(self, divisor) }

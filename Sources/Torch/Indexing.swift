@@ -2,8 +2,8 @@
 public enum TensorIndex {
     case at(Int)
     case slice(Int?, Int?, step: Int)
-    case newAxis
-    case ellipsis
+    case insertion
+    case gap
     case tensor(Tensor)
 }
 
@@ -20,7 +20,7 @@ extension Range<Int>: TensorIndexable {
     public var tensorIndex: TensorIndex { .slice(lowerBound, upperBound, step: 1) }
 }
 extension ClosedRange<Int>: TensorIndexable {
-    public var tensorIndex: TensorIndex { .slice(lowerBound, upperBound + 1, step: 1) }
+    public var tensorIndex: TensorIndex { .slice(lowerBound, end(through: upperBound), step: 1) }
 }
 extension PartialRangeFrom<Int>: TensorIndexable {
     public var tensorIndex: TensorIndex { .slice(lowerBound, nil, step: 1) }
@@ -29,11 +29,19 @@ extension PartialRangeUpTo<Int>: TensorIndexable {
     public var tensorIndex: TensorIndex { .slice(nil, upperBound, step: 1) }
 }
 extension PartialRangeThrough<Int>: TensorIndexable {
-    public var tensorIndex: TensorIndex { .slice(nil, upperBound + 1, step: 1) }
+    public var tensorIndex: TensorIndex { .slice(nil, end(through: upperBound), step: 1) }
 }
+
+/// Where a slice ends that includes `last`; the element after the last one, -1, has no number.
+private func end(through last: Int) -> Int? { last == -1 ? nil : last + 1 }
+
 extension TensorIndexable where Self == TensorIndex {
     /// The whole axis.
     public static var all: TensorIndex { .slice(nil, nil, step: 1) }
+    /// All axes that the other indices leave.
+    public static var ellipsis: TensorIndex { .gap }
+    /// A new axis of length 1.
+    public static var newAxis: TensorIndex { .insertion }
     /// Every `step`-th element from `start` to before `end`.
     public static func stride(_ start: Int? = nil, _ end: Int? = nil, by step: Int) -> TensorIndex {
         .slice(start, end, step: step)
@@ -73,16 +81,17 @@ extension Tensor {
     private func basic(_ indices: [TensorIndex]) throws -> (Tensor, [Tensor?]) {
         let taken = indices.reduce(0) { sum, index in
             switch index {
-            case .newAxis, .ellipsis: sum
+            case .insertion, .gap: sum
             case .tensor(let mask) where mask.dtype == .bool: sum + mask.rank
             default: sum + 1
             }
         }
-        guard taken <= rank else {
-            throw TorchError(
-                kind: .index, operation: "subscript", shapes: [shape],
-                message: "\(taken) indices for a tensor of rank \(rank)")
+        func refuse(_ message: String) -> TorchError {
+            TorchError(kind: .index, operation: "subscript", shapes: [shape], message: message)
         }
+        guard taken <= rank else { throw refuse("\(taken) indices for a tensor of rank \(rank)") }
+        let gaps = indices.count { if case .gap = $0 { true } else { false } }
+        guard gaps <= 1 else { throw refuse("\(gaps) ellipses, one ellipsis is the limit") }
         var view = self
         var axis = 0
         var tensors: [Tensor?] = []
@@ -99,10 +108,10 @@ extension Tensor {
                     view = try Aten.slice(view, axis, start, end, step)
                 }
                 keep(1)
-            case .newAxis:
+            case .insertion:
                 view = try Aten.unsqueeze(view, axis)
                 keep(1)
-            case .ellipsis:
+            case .gap:
                 keep(rank - taken)
             case .tensor(let tensor):
                 axis += tensor.dtype == .bool ? tensor.rank : 1

@@ -48,8 +48,19 @@ public struct Operator: @unchecked Sendable {
         }
         for argument in arguments { argument.push() }
         var first: vt_tensor_t?
-        try check(vt_call(reference, &first), name, arguments.compactMap { ($0 as? Tensor)?.shape })
+        try check(vt_call(reference, &first), name, shapes(in: arguments))
         return first
+    }
+}
+
+/// The shapes to name in an error: of all tensors, and of the first few of a list.
+private func shapes(in arguments: [any OperatorArgument]) -> [[Int]] {
+    arguments.flatMap { argument in
+        switch argument {
+        case let tensor as Tensor: [tensor.shape]
+        case let list as [Tensor]: list.prefix(4).map(\.shape)
+        default: [] as [[Int]]
+        }
     }
 }
 
@@ -84,25 +95,35 @@ extension Optional: OperatorArgument where Wrapped: OperatorArgument {
     }
 }
 
-extension Array: OperatorArgument {
-    public func push() {
-        switch self {
-        case let integers as [Int]:
-            integers.map(Int64.init).withUnsafeBufferPointer { vt_push_ints($0.baseAddress, $0.count) }
-        case let reals as [Double]:
-            reals.withUnsafeBufferPointer { vt_push_doubles($0.baseAddress, $0.count) }
-        case let tensors as [Tensor]:
-            withExtendedLifetime(tensors) {
-                tensors.map { Optional($0.reference) }.withUnsafeBufferPointer {
-                    vt_push_tensors($0.baseAddress, $0.count)
-                }
-            }
-        case let tensors as [Tensor?]:
-            withExtendedLifetime(tensors) {
-                tensors.map { $0?.reference }.withUnsafeBufferPointer { vt_push_tensors($0.baseAddress, $0.count) }
-            }
-        default:
-            preconditionFailure("an operator takes no list of \(Element.self)")
+extension Array: OperatorArgument where Element: OperatorListElement {
+    public func push() { Element.pushList(self) }
+}
+
+/// A value of which a list can be passed to an ``Operator``.
+public protocol OperatorListElement {
+    static func pushList(_ list: [Self])
+}
+
+extension Int: OperatorListElement {
+    public static func pushList(_ list: [Int]) {
+        list.map(Int64.init).withUnsafeBufferPointer { vt_push_ints($0.baseAddress, $0.count) }
+    }
+}
+
+extension Double: OperatorListElement {
+    public static func pushList(_ list: [Double]) {
+        list.withUnsafeBufferPointer { vt_push_doubles($0.baseAddress, $0.count) }
+    }
+}
+
+extension Tensor: OperatorListElement {
+    public static func pushList(_ list: [Tensor]) { Tensor?.pushList(list) }
+}
+
+extension Optional: OperatorListElement where Wrapped == Tensor {
+    public static func pushList(_ list: [Tensor?]) {
+        withExtendedLifetime(list) {
+            list.map { $0?.reference }.withUnsafeBufferPointer { vt_push_tensors($0.baseAddress, $0.count) }
         }
     }
 }

@@ -31,9 +31,19 @@ public func withAutocast<Result>(
     _ dtype: DType?, on device: Device = .cpu, _ body: () throws -> Result
 ) throws -> Result {
     guard let dtype else { return try body() }
-    let type = device.kind.rawValue
+    return try autocast(true, dtype.rawValue, device.kind.rawValue, body)
+}
+
+/// Runs `body` with autocast switched off, for the few places where float32 is needed inside it.
+public func withFullPrecision<Result>(on device: Device = .cpu, _ body: () throws -> Result) throws -> Result {
+    try autocast(false, vt_autocast_dtype(device.kind.rawValue), device.kind.rawValue, body)
+}
+
+private func autocast<Result>(
+    _ wanted: Bool, _ dtype: Int32, _ type: Int32, _ body: () throws -> Result
+) throws -> Result {
     let (enabled, before) = (vt_autocast_enabled(type), vt_autocast_dtype(type))
-    try check(vt_autocast_enter(type, true, dtype.rawValue), "autocast")
+    try check(vt_autocast_enter(type, wanted, dtype), "autocast")
     let result: Result
     do {
         result = try body()

@@ -66,11 +66,10 @@ public struct Tensor {
     /// - Throws: ``TorchError`` when `values` does not fill `shape`.
     public init<Element: TensorElement>(_ values: [Element], _ shape: [Int]? = nil) throws {
         let shape = shape ?? [values.count]
-        let expected = shape.reduce(1, *)
-        guard expected == values.count else {
+        guard elementCount(shape) == values.count else {
             throw TorchError(
                 kind: .value, operation: "Tensor", shapes: [shape],
-                message: "\(values.count) values do not fill a shape of \(expected)")
+                message: "\(values.count) values do not fill the shape")
         }
         let box = Unmanaged.passRetained(ArrayBox(values))
         let data = box.takeUnretainedValue().pointer
@@ -162,6 +161,17 @@ extension Tensor: CustomStringConvertible {
         let few = count <= 64 ? (try? array(Double.self)).map { " \($0)" } ?? "" : ""
         return "Tensor(\(shape), \(dtype), \(device))\(few)"
     }
+}
+
+/// The number of elements; nil for a shape with a negative length or too large for an integer.
+private func elementCount(_ shape: [Int]) -> Int? {
+    var count = 1
+    for length in shape {
+        let (product, overflow) = count.multipliedReportingOverflow(by: length)
+        guard length >= 0, !overflow else { return nil }
+        count = product
+    }
+    return count
 }
 
 /// Keeps the memory of a tensor that was made from an array.

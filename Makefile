@@ -1,0 +1,56 @@
+# Vitrail: `make demo` or `make test` is all a fresh clone needs; `make help` lists the rest.
+#
+# Everything is built in release with the same flags, so that one build serves demo, tests and benchmarks.
+
+SHELL := /bin/bash
+VITRAIL := .build/release/vitrail
+SOURCES := $(wildcard Package.swift Sources Tests Examples)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench train format lint docs check clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing (CUDA=1: with CUDA libraries; LIBTORCH=folder: your own libtorch)
+	@CUDA="$(CUDA)" LIBTORCH="$(LIBTORCH)" Tools/setup.sh
+
+build: setup ## the program, in .build/release/vitrail
+	@echo "==> building"
+	@swift build -c release --product vitrail
+
+demo: build ## questions about pictures, answered in demo/index.html (IMAGE=file: about yours, too)
+	@echo "==> asking the embedded model"
+	@$(VITRAIL) demo --output demo $(if $(IMAGE),--image "$(IMAGE)")
+
+# The log is for Tools/check-warnings.sh.
+test: setup ## build everything and run all tests
+	@echo "==> building everything with its tests"
+	@mkdir -p .build
+	@set -o pipefail; swift build -c release --build-tests 2>&1 | tee .build/build.log
+	@echo "==> testing"
+	@swift test -c release --skip-build
+
+bench: build ## where the time of an answer goes, and how Swift compares with Python
+	@$(VITRAIL) bench
+
+train: build ## train a model (CONFIG=file, OUTPUT=folder)
+	@$(VITRAIL) train $(if $(CONFIG),"$(CONFIG)") $(if $(OUTPUT),--output "$(OUTPUT)")
+
+format: ## format all Swift sources in place
+	@swift format --in-place --parallel --recursive $(SOURCES)
+
+lint: ## check the formatting
+	@swift format lint --strict --parallel --recursive $(SOURCES)
+
+docs: setup ## build the documentation in .build/documentation; a warning is an error
+	@swift build -c release
+	@Tools/check-docs.sh
+
+check: lint docs ## what CI checks after `make test`: formatting, documentation, warnings, files
+	@Tools/check-warnings.sh
+	@Tools/check-files.sh
+	@echo "==> all checks passed"
+
+clean: ## remove what was built and made; what `make setup` fetched stays in .deps
+	@rm -rf .build demo

@@ -1,0 +1,199 @@
+// Matches Tools/reference/lumen.py, HybridViT; proven by EncodersTests.
+public import NN
+public import Torch
+
+/// A 3x3 convolution and a group norm.
+struct ConvNorm: Layer {
+    let conv: Conv2d
+    let norm: GroupNorm
+
+    init(_ path: ParameterPath, _ input: Int, _ output: Int, stride: Int = 1, scale: Initializer = .ones) throws {
+        conv = try Conv2d(path["conv"], input, output, kernel: 3, stride: stride, padding: 1, bias: false)
+        norm = try GroupNorm(path["norm"], output, groups: 8, initializer: scale)
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try norm(conv(x)) }
+}
+
+/// Two convolutions around which the input passes; it starts as the identity.
+struct Residual: Layer {
+    let a: ConvNorm
+    let b: ConvNorm
+
+    init(_ path: ParameterPath, _ channels: Int) throws {
+        a = try ConvNorm(path["a"], channels, channels)
+        b = try ConvNorm(path["b"], channels, channels, scale: .zeros)
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try (x + b(a(x).relu())).relu() }
+}
+
+/// Softmax attention of tokens over themselves.
+struct SelfAttention: Layer {
+    let qkv: Linear
+    let proj: Linear
+    let heads: Int
+
+    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        qkv = try Linear(path["qkv"], width, 3 * width)
+        proj = try Linear(path["proj"], width, width)
+        self.heads = heads
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let (b, n, d) = x.shape3
+        let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
+        let out = try scaledDotProductAttention(parts[0], parts[1], parts[2])
+        return try proj(out.transposed(1, 2).reshaped(b, n, d))
+    }
+}
+
+/// A pre-norm transformer block.
+struct ViTBlock: Layer {
+    let norm1: LayerNorm
+    let attention: SelfAttention
+    let norm2: LayerNorm
+    let mlp: MLP
+
+    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        norm1 = try LayerNorm(path["norm1"], width)
+        attention = try SelfAttention(path["attention"], width, heads: heads)
+        norm2 = try LayerNorm(path["norm2"], width)
+        mlp = try MLP(path["mlp"], width, 4 * width, width)
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let x = try x + attention(norm1(x))
+        return try x + mlp(norm2(x))
+    }
+}
+
+/// The embedded model's encoder: a convolutional stem, a vision transformer at stride 8, and a finer map at
+/// stride 4 with a dense head that names what is at each cell.
+public final class HybridViT: ImageEncoder {
+    public let configuration: HybridViTConfiguration
+    public let imageSize: Int
+    let stem: [ConvNorm]
+    let stage4: [Residual]
+    let stage8: [Residual]
+    let embed: Linear
+    let positions: Tensor
+    let blocks: [ViTBlock]
+    let norm: LayerNorm
+    let up: Linear
+    let skip: Conv2d
+    let fuse: ConvNorm
+    let head: Conv2d
+    let predict: Conv2d
+
+    public init(_ path: ParameterPath, _ configuration: HybridViTConfiguration) throws {
+        let width = configuration.hiddenSize
+        let channels = configuration.stemChannels
+        let fine = configuration.fineChannels
+        let grid = configuration.imageSize / 8
+        stem = try zip([3] + channels, channels).enumerated().map {
+            try ConvNorm(path["stem"][$0], $1.0, $1.1, stride: 2)
+        }
+        stage4 = try (0..<2).map { try Residual(path["stage4"][$0], channels[1]) }
+        stage8 = try (0..<2).map { try Residual(path["stage8"][$0], channels[2]) }
+        embed = try Linear(path["embed"], channels[2], width)
+        positions = try path.parameter("position_embedding", [1, grid * grid, width], .normal(std: 0.02))
+        blocks = try (0..<configuration.numHiddenLayers).map {
+            try ViTBlock(path["blocks"][$0], width, heads: configuration.numAttentionHeads)
+        }
+        norm = try LayerNorm(path["norm"], width)
+        up = try Linear(path["up"], width, 4 * fine)
+        skip = try Conv2d(path["skip"], channels[1], fine, kernel: 1)
+        fuse = try ConvNorm(path["fuse"], fine, fine)
+        head = try Conv2d(path["head"], fine, configuration.headChannels, kernel: 3, padding: 1)
+        predict = try Conv2d(
+            path["predict"], configuration.headChannels, configuration.attributeCount + 2, kernel: 1)
+        self.configuration = configuration
+        imageSize = configuration.imageSize
+    }
+
+    /// Sets what a training from nothing starts with beyond the layers' own initialisation.
+    public func initialise() throws {
+        try withoutGrad {
+            try predict.bias!.zero_()
+            // Most cells show no centre of anything; the focal loss wants to start near that.
+            try predict.bias!.assign(-4, at: 0..<configuration.attributes[0].count)
+        }
+    }
+
+    public func normalized(_ pixels: Tensor) throws -> Tensor { try (pixels - 128.0) / 64.0 }
+
+    public func callAsFunction(_ images: Tensor) throws -> ImageFeatures {
+        var f4 = try stem[1](stem[0](images.contiguous(.channelsLast)).relu()).relu()
+        for block in stage4 { f4 = try block(f4) }
+        var f8 = try stem[2](f4).relu()
+        for block in stage8 { f8 = try block(f8) }
+        let (b, _, height, width) = f8.shape4
+        let grid = (height: height, width: width)
+
+        var tokens = try embed(cellRows(f8)) + resizedPositions(positions, to: grid)
+        for block in blocks { tokens = try block(tokens) }
+        tokens = try norm(tokens)
+
+        let raised = try pixelShuffle(up(tokens).transposed(1, 2).reshaped(b, -1, height, width), 2)
+        let map = try fuse((raised + skip(f4)).relu()).relu()
+        let seen = try head(map).relu()
+        let dense = try predict(seen).to(.float32)
+
+        var start = 0
+        var probabilities: [Tensor] = []
+        for (group, names) in configuration.attributes.enumerated() {
+            let logits = try dense.narrowed(1, start, names.count)
+            // Several kinds may share a cell's neighbourhood; of the other attributes one holds.
+            probabilities.append(try group == 0 ? logits.sigmoid() : logits.softmax(1))
+            start += names.count
+        }
+        let objectness = try probabilities[0].amax(1, keepDims: true).detached().to(seen.dtype)
+        return ImageFeatures(
+            tokens: tokens, grid: grid, fine: try Tensor.cat([map, seen, seen * objectness], axis: 1),
+            attributes: try Tensor.cat(probabilities, axis: 1), dense: dense)
+    }
+}
+
+public struct HybridViTConfiguration: Codable, Sendable, Hashable {
+    public var imageSize: Int
+    public var hiddenSize: Int
+    public var numHiddenLayers: Int
+    public var numAttentionHeads: Int
+    /// Channels at strides 2, 4 and 8.
+    public var stemChannels: [Int]
+    /// Channels of the map at stride 4, and of the dense head on it.
+    public var fineChannels: Int
+    public var headChannels: Int
+    /// Names that the dense head knows, by group: kinds first, then what is exclusive among itself.
+    public var attributes: [[String]]
+
+    public var attributeCount: Int { attributes.reduce(0) { $0 + $1.count } }
+    /// Channels of ``ImageFeatures/fine``: the map, the head's features, and these where something is.
+    public var fineFeatureCount: Int { fineChannels + 2 * headChannels }
+
+    public init(
+        imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int, stemChannels: [Int],
+        fineChannels: Int, headChannels: Int, attributes: [[String]]
+    ) {
+        self.imageSize = imageSize
+        self.hiddenSize = hiddenSize
+        self.numHiddenLayers = numHiddenLayers
+        self.numAttentionHeads = numAttentionHeads
+        self.stemChannels = stemChannels
+        self.fineChannels = fineChannels
+        self.headChannels = headChannels
+        self.attributes = attributes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case imageSize = "image_size"
+        case hiddenSize = "hidden_size"
+        case numHiddenLayers = "num_hidden_layers"
+        case numAttentionHeads = "num_attention_heads"
+        case stemChannels = "stem_channels"
+        case fineChannels = "fine_channels"
+        case headChannels = "head_channels"
+        case attributes
+    }
+}

@@ -1,0 +1,48 @@
+public import Torch
+
+/// What an encoder saw in a batch of images; computed once, asked many times.
+public struct ImageFeatures {
+    /// [b, height * width, channels]: one vector a patch, row by row.
+    public let tokens: Tensor
+    /// The patches' rows and columns.
+    public let grid: (height: Int, width: Int)
+    /// [b, c, h, w]: features of a finer grid, of encoders that have one.
+    public let fine: Tensor?
+    /// [b, attributes, h, w]: probabilities of the attributes that the dense head knows, on the finer grid, float32.
+    public let attributes: Tensor?
+    /// [b, attributes + 2, h, w]: the dense head's logits, then log width and log height, float32.
+    public let dense: Tensor?
+
+    public init(
+        tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor? = nil, attributes: Tensor? = nil,
+        dense: Tensor? = nil
+    ) {
+        self.tokens = tokens
+        self.grid = grid
+        self.fine = fine
+        self.attributes = attributes
+        self.dense = dense
+    }
+}
+
+/// A network that turns pictures into features: the slot that the embedded encoder and CLIP both fit.
+public protocol ImageEncoder {
+    /// The side in pixels of the square that it was trained on.
+    var imageSize: Int { get }
+    /// Pixels [b, 3, h, w] of 0...255 to what the network's first layer wants.
+    func normalized(_ pixels: Tensor) throws -> Tensor
+    /// - Parameter images: [b, 3, h, w], normalized.
+    func callAsFunction(_ images: Tensor) throws -> ImageFeatures
+}
+
+/// [b, c, h, w] to [b, h * w, c].
+func cellRows(_ maps: Tensor) throws -> Tensor { try maps.flattened(2).transposed(1, 2) }
+
+/// Resizes a table of position embeddings [1, n * n, d] to another grid, bicubic, as ViTs do for other input sizes.
+func resizedPositions(_ table: Tensor, to grid: (height: Int, width: Int)) throws -> Tensor {
+    let (_, count, width) = table.shape3
+    let side = Int(Double(count).squareRoot().rounded())
+    if grid.height == side && grid.width == side { return table }
+    let map = try table.transposed(1, 2).reshaped(1, width, side, side)
+    return try cellRows(interpolate(map, to: grid, mode: .bicubic))
+}

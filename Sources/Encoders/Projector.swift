@@ -1,0 +1,126 @@
+// LLaVA's `multi_modal_projector` (two linear layers with GELU), with what the small model needs as configuration.
+// Matches Tools/reference/lumen.py, Projector; proven by EncodersTests.
+internal import Foundation
+public import NN
+public import Torch
+
+/// Turns image features into input embeddings of the language model.
+public final class Projector {
+    public let configuration: ProjectorConfiguration
+    let norm: LayerNorm?
+    let linear1: Linear
+    let linear2: Linear
+    let fine: Conv2d?
+    let positions: Tensor?
+    let wordNorm: LayerNorm?
+    let wordScale: Tensor?
+    let wordBias: Tensor?
+
+    public init(_ path: ParameterPath, _ configuration: ProjectorConfiguration) throws {
+        let n = configuration.unshuffle
+        let merged = configuration.imageSize * n * n
+        let hidden = configuration.hiddenSize
+        let smallScale = configuration.scale != nil
+        norm = smallScale ? try LayerNorm(path["norm"], merged) : nil
+        linear1 = try Linear(path["linear_1"], merged, hidden)
+        linear2 = try Linear(path["linear_2"], hidden, hidden)
+        fine =
+            configuration.fineChannels > 0
+            ? try Conv2d(
+                path["fine"], configuration.fineChannels, hidden, kernel: 2 * n, stride: 2 * n, initializer: .zeros)
+            : nil
+        positions =
+            smallScale
+            ? try path.parameter("position_embedding", [1, configuration.tokenCount, hidden], .zeros) : nil
+        let words = configuration.wordClasses
+        wordNorm = words > 0 ? try LayerNorm(path["word_norm"], hidden) : nil
+        wordScale = words > 0 ? try path.parameter("word_scale", [1], .constant(3)) : nil
+        wordBias = words > 0 ? try path.parameter("word_bias", [words], .constant(-3)) : nil
+        self.configuration = configuration
+    }
+
+    /// Starts the position embeddings as strong sines and cosines of both axes, turned by a random orthogonal matrix
+    /// so that no channel is special. Without them the language model is blind to places for a long time.
+    public func initialise(_ generator: Generator) throws {
+        guard let positions else { return }
+        let width = configuration.hiddenSize
+        let side = Int(Double(configuration.tokenCount).squareRoot())
+        try withoutGrad {
+            let at = try (Tensor.arange(0, Double(side)) + 0.5) / Double(side)
+            let x = try at.unsqueezed(0).expanded(side, side)
+            let y = try at.unsqueezed(1).expanded(side, side)
+            let frequencies = try (Tensor.arange(0, Double(width / 4)) * 0.12 + 0.5) * Double.pi
+            let angles = try [x, y].map { try $0.reshaped(-1, 1) * frequencies }
+            let waves = try Tensor.cat(angles.flatMap { [try $0.sin(), try $0.cos()] }, axis: 1)
+            let turned = try matmul(waves, orthonormal(Tensor.randn([width, width], generator: generator)))
+            let centred = try turned - turned.mean(0, keepDims: true)
+            let deviation = try (centred * centred).mean().sqrt()
+            try positions.copy(from: (centred / deviation * 0.25).unsqueezed(0))
+        }
+    }
+
+    /// - Returns: `embeddings` [b, n, hidden] for the language model, and `words` [b, n, hidden], the same before
+    ///   their scale is matched to the word embeddings'.
+    public func callAsFunction(_ features: ImageFeatures) throws -> (embeddings: Tensor, words: Tensor) {
+        let n = configuration.unshuffle
+        var x = features.tokens
+        let (b, _, width) = x.shape3
+        let (rows, columns) = (features.grid.height / n, features.grid.width / n)
+        if n > 1 {
+            x = try x.view([b, rows, n, columns, n, width]).transposed(2, 3).reshaped(b, rows * columns, -1)
+        }
+        x = try linear1(norm.map { try $0(x) } ?? x)
+        if let fine, let map = features.fine { x = try x + cellRows(fine(map)) }
+        x = try linear2(x.gelu())
+        guard let scale = configuration.scale, let positions else { return (x, x) }
+        let table = try resizedPositions(positions, to: (height: rows, width: columns))
+        return (try layerNorm(x, [x.size(-1)]) * scale + table, x)
+    }
+
+    /// Which attribute words cover which patch: [b, n, hidden] and the words' embeddings [classes, hidden] to logits
+    /// [b, n, classes]. Used in training only.
+    public func wordLogits(_ words: Tensor, embeddings: Tensor) throws -> Tensor? {
+        guard let wordNorm, let wordScale, let wordBias else { return nil }
+        return try linear(wordNorm(words), embeddings).to(.float32) * wordScale + wordBias
+    }
+}
+
+public struct ProjectorConfiguration: Codable, Sendable, Hashable {
+    /// Channels of the encoder's tokens.
+    public var imageSize: Int
+    /// Width of the language model.
+    public var hiddenSize: Int
+    /// Neighbouring patches joined into one token, along each axis.
+    public var unshuffle: Int
+    /// Channels of the encoder's finer map that are added; 0 for none.
+    public var fineChannels: Int
+    /// When present the output is normalised, multiplied by this and given position embeddings.
+    public var scale: Double?
+    /// Image tokens of the training size.
+    public var tokenCount: Int
+    /// Attribute words that the words-on-patches loss names; 0 for none.
+    public var wordClasses: Int
+
+    public init(
+        imageSize: Int, hiddenSize: Int, unshuffle: Int = 1, fineChannels: Int = 0, scale: Double? = nil,
+        tokenCount: Int, wordClasses: Int = 0
+    ) {
+        self.imageSize = imageSize
+        self.hiddenSize = hiddenSize
+        self.unshuffle = unshuffle
+        self.fineChannels = fineChannels
+        self.scale = scale
+        self.tokenCount = tokenCount
+        self.wordClasses = wordClasses
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case imageSize = "image_hidden_size"
+        case hiddenSize = "hidden_size"
+        case unshuffle
+        case fineChannels = "fine_channels"
+        case scale
+        case tokenCount = "token_count"
+        case wordClasses = "word_classes"
+    }
+}

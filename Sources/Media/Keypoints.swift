@@ -1,0 +1,36 @@
+/// The joints of one figure, in the order of its skeleton; COCO's 17 for a person.
+public struct Keypoints: Sendable, Hashable {
+    /// COCO's visibility flag.
+    public enum Visibility: Int, Sendable, Hashable, Codable {
+        case absent = 0
+        case occluded = 1
+        case visible = 2
+    }
+
+    public struct Joint: Sendable, Hashable {
+        public var point: Point
+        public var visibility: Visibility
+
+        public init(point: Point, visibility: Visibility) {
+            self.point = point
+            self.visibility = visibility
+        }
+    }
+
+    public var joints: [Joint]
+
+    public init(_ joints: [Joint]) { self.joints = joints }
+
+    /// COCO's names, in COCO's order; `left` is the figure's own left.
+    public static let cocoNames = [
+        "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder",
+        "left elbow", "right elbow", "left wrist", "right wrist", "left hip", "right hip",
+        "left knee", "right knee", "left ankle", "right ankle",
+    ]
+
+    /// COCO's limbs as pairs of joint indices, counted from zero.
+    public static let cocoSkeleton = [
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8),
+        (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+    ]
+}

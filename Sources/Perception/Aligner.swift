@@ -1,0 +1,371 @@
+// LUMEN's dense aligner (arXiv 2403.07304, section 3.2): the [LOC] query and the learned output tokens [M], [W], [H]
+// exchange with the image in two two-way blocks; each map is the inner product of its token with the image.
+// Matches Tools/reference/lumen.py, Aligner; proven by PerceptionTests.
+public import NN
+public import Torch
+
+/// Attention of a few tokens over themselves.
+struct TokenAttention: Layer {
+    let qkv: Linear
+    let proj: Linear
+    let heads: Int
+
+    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        qkv = try Linear(path["qkv"], width, 3 * width)
+        proj = try Linear(path["proj"], width, width)
+        self.heads = heads
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let (b, n, d) = x.shape3
+        let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
+        return try proj(scaledDotProductAttention(parts[0], parts[1], parts[2]).transposed(1, 2).reshaped(b, n, d))
+    }
+}
+
+/// Few tokens attend to many cells. The cells' key and value projections are folded onto the tokens: the same
+/// algebra, (q W_k^T) x in place of q (W_k x), at a small part of the work.
+struct TokensToImage {
+    let q: Linear
+    let k: Linear
+    let v: Linear
+    let o: Linear
+    let heads: Int
+
+    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        q = try Linear(path["q_proj"], width, width)
+        k = try Linear(path["k_proj"], width, width, bias: false)
+        v = try Linear(path["v_proj"], width, width)
+        o = try Linear(path["o_proj"], width, width)
+        self.heads = heads
+    }
+
+    /// `tokens` [g, t, d], `image` [g, n, d] to [g, t, d].
+    func callAsFunction(_ tokens: Tensor, _ image: Tensor) throws -> Tensor {
+        let (g, t, d) = tokens.shape3
+        let e = d / heads
+        let queries = try q(tokens).view([g, t, heads, e]) * (1 / Double(e).squareRoot())
+        let keys = try einsum("gthe,hed->gthd", queries, k.weight.view([heads, e, d]).to(queries.dtype))
+        let scores = try matmul(keys.reshaped(g, t * heads, d), image.transposed(1, 2))
+        let read = try matmul(scores.softmax(-1).to(image.dtype), image).view([g, t, heads, d])
+        let values = try einsum("gthd,hed->gthe", read, v.weight.view([heads, e, d]).to(read.dtype))
+        return try o(values.reshaped(g, t, d) + v.bias!.to(values.dtype))
+    }
+}
+
+/// Many cells attend to few tokens; the cells' query and output projections are folded onto the tokens.
+struct ImageToTokens {
+    let q: Linear
+    let k: Linear
+    let v: Linear
+    let o: Linear
+    let heads: Int
+
+    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        q = try Linear(path["q_proj"], width, width)
+        k = try Linear(path["k_proj"], width, width)
+        v = try Linear(path["v_proj"], width, width)
+        o = try Linear(path["o_proj"], width, width)
+        self.heads = heads
+    }
+
+    /// `image` [g, n, d], `tokens` [g, queries, t, d] to [g, queries, n, d].
+    func callAsFunction(_ image: Tensor, _ tokens: Tensor) throws -> Tensor {
+        let (g, queries, t, d) = tokens.shape4
+        let (e, n) = (d / heads, image.size(1))
+        let key = try k(tokens).view([g, queries, t, heads, e]) * (1 / Double(e).squareRoot())
+        let keys = try einsum("gqthe,hed->gqhtd", key, q.weight.view([heads, e, d]).to(key.dtype))
+        let bias = try einsum("gqthe,he->gqht", key, q.bias!.view([heads, e]).to(key.dtype))
+        let scores = try matmul(image, keys.reshaped(g, -1, d).transposed(1, 2)) + bias.reshaped(g, 1, -1)
+        let weights = try scores.view([g, n, queries, heads, t]).softmax(-1).to(image.dtype)
+            .permuted(0, 2, 1, 3, 4).reshaped(g, queries, n, heads * t)
+        let value = try v(tokens).view([g, queries, t, heads, e])
+        let values = try einsum("gqthe,dhe->gqhtd", value, o.weight.view([d, heads, e]).to(value.dtype))
+            .reshaped(g, queries, heads * t, d)
+        return try matmul(weights, values) + o.bias!.to(values.dtype)
+    }
+}
+
+/// One block of the aligner: tokens among themselves, tokens to image, feed-forward, image to tokens.
+struct TwoWayBlock {
+    let selfNorm: LayerNorm
+    let selfAttention: TokenAttention
+    let tokenNorm: LayerNorm
+    let imageNorm: LayerNorm
+    let tokensToImage: TokensToImage
+    let mlpNorm: LayerNorm
+    let mlp: MLP
+    let imageToTokens: ImageToTokens
+    let imageMLPNorm: LayerNorm
+    let imageMLP: MLP
+
+    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        selfNorm = try LayerNorm(path["self_norm"], width)
+        selfAttention = try TokenAttention(path["self_attention"], width, heads: heads)
+        tokenNorm = try LayerNorm(path["token_norm"], width)
+        imageNorm = try LayerNorm(path["image_norm"], width)
+        tokensToImage = try TokensToImage(path["tokens_to_image"], width, heads: heads)
+        mlpNorm = try LayerNorm(path["mlp_norm"], width)
+        mlp = try MLP(path["mlp"], width, 2 * width, width)
+        imageToTokens = try ImageToTokens(path["image_to_tokens"], width, heads: heads)
+        imageMLPNorm = try LayerNorm(path["image_mlp_norm"], width)
+        imageMLP = try MLP(path["image_mlp"], width, 2 * width, width)
+    }
+
+    /// - Parameters:
+    ///   - tokens: [b, queries, t, d].
+    ///   - image: [g, n, d], where g is b in the first block, in which the queries still share their image, and
+    ///     b * queries after it.
+    /// - Returns: tokens [b, queries, t, d] and image [b * queries, n, d].
+    func callAsFunction(_ tokens: Tensor, _ image: Tensor) throws -> (Tensor, Tensor) {
+        let (b, queries, count, width) = tokens.shape4
+        let (g, n, _) = image.shape3
+        var t = try tokens.flattened(0, 1)
+        t = try t + selfAttention(selfNorm(t))
+        let normed = try imageNorm(image)
+        t = try t + tokensToImage(tokenNorm(t).reshaped(g, -1, width), normed).reshaped(b * queries, count, width)
+        t = try t + mlp(mlpNorm(t))
+        let change = try imageToTokens(normed, t.reshaped(g, -1, count, width))
+        var x = try (image.unsqueezed(1) + change).reshaped(b * queries, n, width)
+        x = try x + imageMLP(imageMLPNorm(x))
+        return (try t.view([b, queries, count, width]), x)
+    }
+}
+
+/// What the aligner answers to a query, on a grid of `height` x `width` cells.
+public struct AlignerMaps {
+    /// [b, queries, cells] logits: how much the target's centre is in the cell.
+    public let heat: Tensor
+    /// [b, queries, cells, 2]: log(width / 16), log(height / 16), in pixels of the encoder's input.
+    public let logSize: Tensor
+    /// [b, queries, attributes + groups + 2] logits: what the phrase names, "not said" of each group, centre x and y
+    /// in 0...1; nil for an aligner without a match term.
+    public let named: Tensor?
+    public let grid: (height: Int, width: Int)
+}
+
+/// Asks an image where something is: a heatmap and box sizes from the last hidden state of [LOC].
+public final class Aligner {
+    public let configuration: AlignerConfiguration
+    let query: Linear
+    let outputTokens: Tensor
+    let tokensProj: Linear
+    let positions: Tensor
+    let fineTokens: Conv2d?
+    let blocks: [TwoWayBlock]
+    let norm: LayerNorm
+    let up: Linear
+    let fineUp: Linear?
+    let upNorm: LayerNorm
+    let upProj: Linear
+    let mapHeads: [MLP]
+    let mapBias: Tensor
+    let attributes: Linear?
+    let matchNorm: LayerNorm?
+    let matchQuery: Linear?
+    let matchKey: Linear?
+
+    public init(_ path: ParameterPath, _ configuration: AlignerConfiguration) throws {
+        let (width, hidden) = (configuration.languageSize, configuration.hiddenSize)
+        let (channels, factor) = (configuration.mapChannels, configuration.upsample)
+        let (fine, names) = (configuration.fineChannels, configuration.attributeCount)
+        query = try Linear(path["query"], width, hidden)
+        outputTokens = try path.parameter("output_tokens", [3, hidden], .normal(std: 0.5))
+        tokensProj = try Linear(path["tokens_proj"], configuration.imageSize, hidden)
+        positions = try path.parameter(
+            "position_embedding", [1, configuration.tokenCount, hidden], .normal(std: 0.02))
+        fineTokens =
+            fine > 0
+            ? try Conv2d(path["fine_tokens"], fine, hidden, kernel: factor, stride: factor, initializer: .zeros) : nil
+        blocks = try (0..<configuration.numHiddenLayers).map {
+            try TwoWayBlock(path["blocks"][$0], hidden, heads: configuration.numAttentionHeads)
+        }
+        norm = try LayerNorm(path["norm"], hidden)
+        up = try Linear(path["up"], hidden, factor * factor * channels)
+        fineUp = fine > 0 ? try Linear(path["fine_up"], fine, channels, initializer: .zeros) : nil
+        upNorm = try LayerNorm(path["up_norm"], channels)
+        upProj = try Linear(path["up_proj"], channels, channels)
+        mapHeads = try (0..<3).map { try MLP(path["map_heads"][$0], hidden, hidden, channels) }
+        mapBias = try path.parameter("map_bias", [3], .zeros)
+        let (matched, groups) = (names > 0, configuration.attributeGroups.count)
+        attributes = matched ? try Linear(path["attributes"], width, names + groups + 2) : nil
+        matchNorm = matched ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
+        matchQuery = matched ? try Linear(path["match_query"], width + names + groups, 64) : nil
+        matchKey = matched ? try Linear(path["match_key"], configuration.headChannels + names, 64) : nil
+        self.configuration = configuration
+    }
+
+    /// Sets what a training from nothing starts with beyond the layers' own initialisation.
+    ///
+    /// The match starts as gain x (groups that agree - (groups - 1)): a group agrees by the probability that phrase
+    /// and cell name the same, or wholly where the phrase does not name it. So the heat of a named thing starts as
+    /// the dense head's, before any word is bound to any place by the transformer.
+    public func initialise() throws {
+        try withoutGrad {
+            try mapBias.assign(-4, at: 0)
+            guard let matchQuery, let matchKey, let attributes else { return }
+            let (width, head) = (configuration.languageSize, configuration.headChannels)
+            let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
+            let gain = configuration.matchGain
+            for (layer, offset) in [(matchQuery, width), (matchKey, head)] {
+                try layer.weight.multiply_(0.3)
+                try layer.weight.assign(0, at: .all, offset...)
+                try layer.weight.assign(0, at: ..<(names + 1), ..<offset)
+                try layer.bias!.zero_()
+                for index in 0..<names { try layer.weight.assign(gain.squareRoot(), at: index, offset + index) }
+            }
+            var start = 0
+            for (group, count) in groups.enumerated() {
+                try matchQuery.weight.assign(gain.squareRoot(), at: start..<(start + count), width + names + group)
+                start += count
+            }
+            let constant = (Double(groups.count - 1) * gain).squareRoot()
+            try matchQuery.bias!.assign(constant, at: names)
+            try matchKey.bias!.assign(-constant, at: names)
+            // Before anything is learnt a phrase names nothing.
+            try attributes.bias!.assign(4, at: names..<(names + groups.count))
+        }
+    }
+
+    /// - Parameters:
+    ///   - loc: [b, queries, language width], the last hidden states at [LOC].
+    ///   - tokens: [b, n, image width], the encoder's patches on `grid`.
+    ///   - fine, fineAttributes, dense: the encoder's finer maps where the configuration uses them.
+    public func callAsFunction(
+        _ loc: Tensor, tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?, fineAttributes: Tensor?,
+        dense: Tensor?
+    ) throws -> AlignerMaps {
+        let (b, queries, _) = loc.shape3
+        let (factor, hidden) = (configuration.upsample, configuration.hiddenSize)
+        var t = try Tensor.cat(
+            [query(loc).unsqueezed(2), outputTokens.to(loc.dtype).expanded(b, queries, 3, hidden)], axis: 2)
+        var x = try tokensProj(tokens) + resizedPositions(grid)
+        if let fineTokens, let fine { x = try x + fineTokens(fine).flattened(2).transposed(1, 2) }
+        for block in blocks { (t, x) = try block(t, x) }
+        let outputs = try norm(t)
+
+        // Each token becomes factor x factor cells.
+        let (rows, columns, channels) = (grid.height, grid.width, configuration.mapChannels)
+        let cells = rows * columns * factor * factor
+        var u = try up(x).view([b, queries, rows, columns, factor, factor, channels]).transposed(3, 4)
+            .reshaped(b, queries, cells, channels)
+        if let fineUp, let fine { u = try u + fineUp(fine.flattened(2).transposed(1, 2)).unsqueezed(1) }
+        u = try upProj(upNorm(u).gelu()).relu()
+        let kernels = try Tensor.stack(
+            mapHeads.enumerated().map { try $1(outputs[.all, .all, 1 + $0]) }, axis: 2)
+        let maps = try matmul(u, kernels.transposed(2, 3)).to(.float32) / 8 + mapBias
+
+        var heat = try maps[.ellipsis, 0]
+        var logSize = try maps[.ellipsis, 1...]
+        let named = try attributes.map { try $0(loc).to(.float32) }
+        if let named, let fine, let fineAttributes {
+            heat = try heat + match(loc, named, fine, fineAttributes)
+        }
+        if configuration.attributeCount > 0, let dense {
+            let sizes = try dense.narrowed(1, configuration.attributeCount, 2).flattened(2).transposed(1, 2)
+            logSize = try logSize + sizes.unsqueezed(1)
+        }
+        return AlignerMaps(
+            heat: heat, logSize: logSize, named: named, grid: (height: rows * factor, width: columns * factor))
+    }
+
+    /// What the attribute head reads from hidden states [..., language width]: see ``AlignerMaps/named``.
+    /// Traps for an aligner without a match term.
+    public func readAttributes(_ states: Tensor) throws -> Tensor { try attributes!(states) }
+
+    /// [b, queries, cells], in float32, because large terms cancel in the sum.
+    ///
+    /// No gradient goes through the probabilities on either side: they have losses of their own, and at this gain the
+    /// heat's would drown them.
+    private func match(_ loc: Tensor, _ named: Tensor, _ fine: Tensor, _ seen: Tensor) throws -> Tensor {
+        let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
+        var start = 0
+        var said: [Tensor] = []
+        var unsaid: [Tensor] = []
+        for (group, count) in groups.enumerated() {
+            let logits = try Tensor.cat(
+                [named.narrowed(2, start, count), named.narrowed(2, names + group, 1)], axis: 2)
+            let probabilities = try logits.detached().softmax(2)
+            said.append(try probabilities.narrowed(2, 0, count))
+            unsaid.append(try probabilities.narrowed(2, count, 1))
+            start += count
+        }
+        return try withFullPrecision(on: loc.device) {
+            let asked = try matchQuery!(Tensor.cat([loc.to(.float32)] + said + unsaid, axis: 2))
+            let head = try fine.narrowed(1, configuration.fineMapChannels, configuration.headChannels).to(.float32)
+            let offered = try matchKey!(
+                Tensor.cat(
+                    [matchNorm!(head.flattened(2).transposed(1, 2)), seen.detached().flattened(2).transposed(1, 2)], axis: 2))
+            return try matmul(asked, offered.transposed(1, 2))
+        }
+    }
+
+    private func resizedPositions(_ grid: (height: Int, width: Int)) throws -> Tensor {
+        let side = Int(Double(configuration.tokenCount).squareRoot())
+        if grid.height == side && grid.width == side { return positions }
+        let map = try positions.transposed(1, 2).reshaped(1, configuration.hiddenSize, side, side)
+        return try interpolate(map, to: grid, mode: .bicubic).flattened(2).transposed(1, 2)
+    }
+}
+
+public struct AlignerConfiguration: Codable, Sendable, Hashable {
+    /// Width of the language model, whose [LOC] state is the query.
+    public var languageSize: Int
+    /// Channels of the encoder's tokens.
+    public var imageSize: Int
+    public var hiddenSize: Int
+    public var numHiddenLayers: Int
+    public var numAttentionHeads: Int
+    /// Image tokens of the training size.
+    public var tokenCount: Int
+    /// Cells of the maps along an axis for each token.
+    public var upsample: Int
+    public var mapChannels: Int
+    /// Channels of the encoder's finer map; 0 for an encoder without one.
+    public var fineChannels: Int
+    /// Of these, the map itself comes first, then the dense head's features.
+    public var fineMapChannels: Int
+    public var headChannels: Int
+    /// Sizes of the groups of attributes that the match term compares; empty for none.
+    public var attributeGroups: [Int]
+    /// How strongly the match starts.
+    public var matchGain: Double
+
+    public var attributeCount: Int { attributeGroups.reduce(0, +) }
+
+    public init(
+        languageSize: Int, imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,
+        tokenCount: Int, upsample: Int, mapChannels: Int, fineChannels: Int = 0, fineMapChannels: Int = 0,
+        headChannels: Int = 0, attributeGroups: [Int] = [], matchGain: Double = 8
+    ) {
+        self.languageSize = languageSize
+        self.imageSize = imageSize
+        self.hiddenSize = hiddenSize
+        self.numHiddenLayers = numHiddenLayers
+        self.numAttentionHeads = numAttentionHeads
+        self.tokenCount = tokenCount
+        self.upsample = upsample
+        self.mapChannels = mapChannels
+        self.fineChannels = fineChannels
+        self.fineMapChannels = fineMapChannels
+        self.headChannels = headChannels
+        self.attributeGroups = attributeGroups
+        self.matchGain = matchGain
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case languageSize = "language_hidden_size"
+        case imageSize = "image_hidden_size"
+        case hiddenSize = "hidden_size"
+        case numHiddenLayers = "num_hidden_layers"
+        case numAttentionHeads = "num_attention_heads"
+        case tokenCount = "token_count"
+        case upsample
+        case mapChannels = "map_channels"
+        case fineChannels = "fine_channels"
+        case fineMapChannels = "fine_map_channels"
+        case headChannels = "head_channels"
+        case attributeGroups = "attribute_groups"
+        case matchGain = "match_gain"
+    }
+}

@@ -1,0 +1,53 @@
+/// What a located thing is answered with.
+public enum LocateResponse: String, CaseIterable, Sendable, Hashable, Codable {
+    case boxes, masks, points
+
+    /// What stands before the phrase in LUMEN's fixed form.
+    public static let lead = "Please find the location of "
+
+    /// LUMEN's fixed form of a request: "Please find the location of red circle. Respond with boxes."
+    public func request(for phrase: String) -> String { "\(Self.lead)\(phrase). Respond with \(rawValue)." }
+}
+
+/// Which decoder answers a request: the token that the language model writes for it.
+public enum Route: String, CaseIterable, Sendable, Hashable, Codable {
+    /// Boxes of all instances.
+    case detection
+    /// Masks of all instances.
+    case segmentation
+    /// Points on one or all.
+    case points
+    /// The box of the one thing referred to.
+    case grounding
+    /// The mask of the one thing referred to.
+    case referringSegmentation
+
+    /// The routing token: "[DET]", "[SEG]", "[POINT]", "[GROUND]" or "[REFSEG]".
+    public var token: String {
+        switch self {
+        case .detection: "[DET]"
+        case .segmentation: "[SEG]"
+        case .points: "[POINT]"
+        case .grounding: "[GROUND]"
+        case .referringSegmentation: "[REFSEG]"
+        }
+    }
+
+    /// Whether it answers with one place alone.
+    public var isSingle: Bool { self == .grounding || self == .referringSegmentation }
+
+    /// The route of a request in the fixed form: a phrase that begins with "the " refers to one thing.
+    public init(_ response: LocateResponse, for phrase: String) {
+        self.init(response, isReferring: phrase.hasPrefix("the "))
+    }
+
+    /// The route of a request for one referred thing, or for all instances.
+    public init(_ response: LocateResponse, isReferring: Bool) {
+        self =
+            switch response {
+            case .boxes: isReferring ? .grounding : .detection
+            case .masks: isReferring ? .referringSegmentation : .segmentation
+            case .points: .points
+            }
+    }
+}

@@ -1,0 +1,105 @@
+public import Checkpoints
+import Foundation
+
+/// A model as it lies on the disk: `model_index.json` names the parts, each part is a folder with `config.json` and
+/// `model.safetensors`.
+public struct ModelFolder: Sendable {
+    /// One entry of `model_index.json`.
+    public struct Part: Codable, Sendable, Hashable {
+        /// The class of Vitrail's that the part is, such as `HybridViT`.
+        public let type: String
+        /// The part's folder; relative to the model's, or a folder elsewhere as it was downloaded.
+        public let path: String
+
+        public init(type: String, path: String) {
+            self.type = type
+            self.path = path
+        }
+    }
+
+    struct Index: Codable {
+        var type = "Lumen"
+        var parts: [String: Part]
+    }
+
+    public let path: String
+    public let parts: [String: Part]
+
+    /// - Throws: ``ModelError`` for a folder that is missing or holds no readable `model_index.json`.
+    public init(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw ModelError.missing(path)
+        }
+        guard isFolder.boolValue else { throw ModelError.notAModel(path, "a model is a folder, this is a file") }
+        let index: Index = try Self.read("\(path)/model_index.json")
+        guard index.type == "Lumen" else {
+            throw ModelError.notAModel(path, "model_index.json names the type \(index.type), Lumen is known")
+        }
+        self.path = path
+        parts = index.parts
+    }
+
+    /// The folder of a part.
+    public func folder(of part: String) throws -> String {
+        guard let entry = parts[part] else { throw ModelError.notAModel(path, "model_index.json has no part \(part)") }
+        return entry.path.hasPrefix("/") ? entry.path : "\(path)/\(entry.path)"
+    }
+
+    func type(of part: String) throws -> String {
+        guard let entry = parts[part] else { throw ModelError.notAModel(path, "model_index.json has no part \(part)") }
+        return entry.type
+    }
+
+    func configuration<Configuration: Decodable>(of part: String) throws -> Configuration {
+        try Self.read("\(folder(of: part))/config.json")
+    }
+
+    public func weights(of part: String) throws -> SafetensorsFile {
+        try SafetensorsFile("\(folder(of: part))/model.safetensors")
+    }
+
+    static func read<Value: Decodable>(_ file: String) throws -> Value {
+        guard let data = FileManager.default.contents(atPath: file) else { throw ModelError.missing(file) }
+        do {
+            return try JSONDecoder().decode(Value.self, from: data)
+        } catch let error as DecodingError {
+            throw ModelError.notAModel(file, describe(error))
+        }
+    }
+
+    static func write(_ value: some Encodable, to file: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        var data = try encoder.encode(value)
+        data.append(UInt8(ascii: "\n"))
+        try data.withUnsafeBytes { bytes in try AtomicFile.write(to: file) { try $0.write(bytes) } }
+    }
+
+    private static func describe(_ error: DecodingError) -> String {
+        func place(_ path: [any CodingKey]) -> String { path.map(\.stringValue).joined(separator: ".") }
+        switch error {
+        case .keyNotFound(let key, let context): return "the field \(place(context.codingPath + [key])) is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            return "the field \(place(context.codingPath)) has a value of the wrong kind"
+        default: return "not the JSON expected here"
+        }
+    }
+}
+
+/// A model that cannot be opened, or asked what it was asked.
+public enum ModelError: Error, CustomStringConvertible {
+    case missing(String)
+    case notAModel(String, String)
+    case unsupported(String)
+    /// A request that is outside what the model takes; the text says which limit.
+    case badRequest(String)
+
+    public var description: String {
+        switch self {
+        case .missing(let path): "\(path): no such file or folder"
+        case .notAModel(let path, let reason): "\(path): \(reason)"
+        case .unsupported(let text), .badRequest(let text): text
+        }
+    }
+}
