@@ -19,9 +19,10 @@ func library(
         name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+/// A test target; fixtures are read from the folder beside the tests.
+func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool = true) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], resources: resources,
+        name: "\(name)Tests", dependencies: dependencies, exclude: fixtures ? ["Fixtures"] : [],
         swiftSettings: swiftSettings)
 }
 
@@ -58,10 +59,23 @@ let package = Package(
         library("Datasets", ["Media", "Text"]),
         library("Training", ["Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch", "Vitrail"]),
         library("Vitrail", ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"]),
+        .target(
+            name: "TestSupport", dependencies: ["Checkpoints", "NN", "Torch"], path: "Tests/TestSupport",
+            swiftSettings: swiftSettings),
+        tests("Torch", ["TestSupport", "Torch"]),
+        tests("NN", ["Checkpoints", "NN", "TestSupport", "Torch"]),
+        tests("Checkpoints", ["Checkpoints", "NN", "TestSupport", "Torch"]),
+        tests("Media", ["Media"]),
+        tests("Text", ["Text"]),
+        tests("Encoders", ["Encoders", "NN", "TestSupport", "Torch"]),
+        tests("Language", ["Language", "NN", "TestSupport", "Torch"]),
+        tests("Datasets", ["Datasets", "Media", "Text"], fixtures: false),
+        library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
         .executableTarget(
             name: "CLI",
             dependencies: [
-                .product(name: "ArgumentParser", package: "swift-argument-parser"), "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"), "Datasets", "Evaluation",
+                "Training", "Vitrail",
             ], swiftSettings: swiftSettings),
     ],
     cxxLanguageStandard: .cxx17

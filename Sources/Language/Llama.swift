@@ -393,5 +393,33 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         initializerRange = try values.decodeIfPresent(Double.self, forKey: .initializerRange) ?? 0.02
         imageHeads = try values.decodeIfPresent(Int.self, forKey: .imageHeads) ?? 0
         prefixAttention = try values.decodeIfPresent(PrefixAttention.self, forKey: .prefixAttention) ?? .causal
+        try refuseWhatIsNotComputed(decoder)
+    }
+
+    /// A configuration that asks for more than is computed here would load and answer wrongly.
+    private func refuseWhatIsNotComputed(_ decoder: any Decoder) throws {
+        enum Key: String, CodingKey {
+            case ropeScaling = "rope_scaling"
+            case attentionBias = "attention_bias"
+            case mlpBias = "mlp_bias"
+            case activation = "hidden_act"
+        }
+        let values = try decoder.container(keyedBy: Key.self)
+        func refuse(_ key: Key, _ reason: String) -> DecodingError {
+            DecodingError.dataCorruptedError(forKey: key, in: values, debugDescription: reason)
+        }
+        if values.contains(.ropeScaling), try !values.decodeNil(forKey: .ropeScaling) {
+            throw refuse(.ropeScaling, "rope_scaling is not supported yet")
+        }
+        for key in [Key.attentionBias, .mlpBias] where try values.decodeIfPresent(Bool.self, forKey: key) == true {
+            throw refuse(key, "\(key.rawValue) is not supported yet")
+        }
+        if let name = try values.decodeIfPresent(String.self, forKey: .activation), name != "silu" {
+            throw refuse(.activation, "hidden_act \(name) is not supported, silu is")
+        }
+        guard hiddenSize > 0, numAttentionHeads > 0, numKeyValueHeads > 0,
+            numAttentionHeads % numKeyValueHeads == 0, headWidth % 2 == 0, imageHeads <= numKeyValueHeads,
+            imageHeads == 0 || numKeyValueHeads == numAttentionHeads
+        else { throw refuse(.activation, "the numbers of heads and their widths do not fit together") }
     }
 }

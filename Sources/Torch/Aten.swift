@@ -15,7 +15,6 @@ enum Aten {
     static let normal_ = Operator("normal_")
     static let uniform_ = Operator("uniform_")
     // Moving and viewing
-    static let toDevice = Operator("to", "device")
     static let toDtypeLayout = Operator("_to_copy")
     static let clone = Operator("clone")
     static let contiguous = Operator("contiguous")
@@ -142,7 +141,6 @@ enum Aten {
     static let matmul = Operator("matmul")
     static let einsum = Operator("einsum")
     static let linear = Operator("linear")
-    static let bilinear = Operator("bilinear")
     static let conv1d = Operator("conv1d")
     static let conv2d = Operator("conv2d")
     static let conv3d = Operator("conv3d")

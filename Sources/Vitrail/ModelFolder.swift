@@ -82,6 +82,7 @@ public struct ModelFolder: Sendable {
         case .keyNotFound(let key, let context): return "the field \(place(context.codingPath + [key])) is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return "the field \(place(context.codingPath)) has a value of the wrong kind"
+        case .dataCorrupted(let context) where !context.codingPath.isEmpty: return context.debugDescription
         default: return "not the JSON expected here"
         }
     }

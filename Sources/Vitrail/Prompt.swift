@@ -20,6 +20,11 @@ public enum Prompt {
     /// LUMEN's answer to a request for a place.
     public static func locationAnswer(_ route: Route) -> String { "\(located)\(loc)\(taskOutput)\(route.token).\(end)" }
 
+    /// The same as a reader sees it.
+    public static func plainLocationAnswer(_ route: Route) -> String {
+        "\(located)\(loc)\(taskOutput)\(route.token)."
+    }
+
     /// The answer in plain words.
     public static func textAnswer(_ answer: String) -> String { "\(answer)\(end)" }
 

@@ -19,7 +19,8 @@ struct SafetensorsTests {
         let tensor = try Tensor([0, 1, 1, 0, 1, 0] as [Float], [2, 3]).to(dtype)
         let path = folder.file("x.safetensors")
         try SafetensorsFile.write(
-            [("x", tensor), ("scalar", tensor[1, 1]), ("empty", Tensor.zeros([0, 4], dtype: dtype))], to: path)
+            [("x", tensor), ("scalar", tensor[1, 1]), ("empty", Tensor.zeros([0, 4], dtype: dtype))], to: path
+        )
         let file = try SafetensorsFile(path)
         #expect(file.names == ["empty", "scalar", "x"])
         #expect(try difference(read("x", path), tensor) == nil)
@@ -86,27 +87,43 @@ struct SafetensorsTests {
         let says: String
     }
 
-    static func tensor(_ dtype: String = "F32", _ shape: String = "[4]", _ offsets: String = "[0,16]") -> String {
+    static func tensor(_ dtype: String = "F32", _ shape: String = "[4]", _ offsets: String = "[0,16]")
+        -> String
+    {
         #"{"x":{"dtype":"\#(dtype)","shape":\#(shape),"data_offsets":\#(offsets)}}"#
     }
 
     static let lies: [Lie] = [
-        Lie(testDescription: "lengthOverFile", header: tensor(), length: 5000, says: "header of 5000 bytes does not fit"),
+        Lie(
+            testDescription: "lengthOverFile", header: tensor(), length: 5000,
+            says: "header of 5000 bytes does not fit"),
         Lie(
             testDescription: "lengthOverLimit", header: tensor(), length: 100_000_001,
             says: "header of 100000001 bytes is over the limit of 100000000"),
-        Lie(testDescription: "hugeLength", header: tensor(), length: .max, says: "over the limit of 100000000"),
+        Lie(
+            testDescription: "hugeLength", header: tensor(), length: .max, says: "over the limit of 100000000"
+        ),
         Lie(testDescription: "noHeader", header: "", says: "not the JSON"),
         Lie(testDescription: "notJSON", header: "hello", says: "not the JSON"),
         Lie(testDescription: "anArray", header: "[1]", says: "not the JSON"),
         Lie(testDescription: "notUTF8", header: "{\"\u{0}\":1}", says: "not the JSON"),
         Lie(testDescription: "deep", header: String(repeating: "[", count: 100_000), says: "not the JSON"),
-        Lie(testDescription: "offsetsOutside", header: tensor("F32", "[5]", "[0,20]"), says: "outside the data of 16 bytes"),
-        Lie(testDescription: "offsetsNegative", header: tensor("F32", "[4]", "[-16,0]"), says: "outside the data"),
-        Lie(testDescription: "offsetsBackwards", header: tensor("F32", "[4]", "[16,0]"), says: "outside the data"),
+        Lie(
+            testDescription: "offsetsOutside", header: tensor("F32", "[5]", "[0,20]"),
+            says: "outside the data of 16 bytes"),
+        Lie(
+            testDescription: "offsetsNegative", header: tensor("F32", "[4]", "[-16,0]"),
+            says: "outside the data"),
+        Lie(
+            testDescription: "offsetsBackwards", header: tensor("F32", "[4]", "[16,0]"),
+            says: "outside the data"),
         Lie(testDescription: "oneOffset", header: tensor("F32", "[4]", "[0]"), says: "outside the data"),
-        Lie(testDescription: "hugeOffset", header: tensor("F32", "[4]", "[0,9223372036854775807]"), says: "outside the data"),
-        Lie(testDescription: "offsetOverInt", header: tensor("F32", "[4]", "[0,92233720368547758070]"), says: "header"),
+        Lie(
+            testDescription: "hugeOffset", header: tensor("F32", "[4]", "[0,9223372036854775807]"),
+            says: "outside the data"),
+        Lie(
+            testDescription: "offsetOverInt", header: tensor("F32", "[4]", "[0,92233720368547758070]"),
+            says: "header"),
         Lie(testDescription: "negativeShape", header: tensor("F32", "[-4]"), says: "shape [-4]"),
         Lie(testDescription: "twoNegatives", header: tensor("F32", "[-2,-2]"), says: "shape [-2, -2]"),
         Lie(
@@ -115,8 +132,11 @@ struct SafetensorsTests {
         Lie(
             testDescription: "emptyButHuge", header: tensor("F32", "[0,4611686018427387904,4]", "[0,0]"),
             says: "shape [0, 4611686018427387904, 4]"),
-        Lie(testDescription: "wrongByteCount", header: tensor("F32", "[3]"), says: "needs 12 bytes, its offsets hold 16"),
-        Lie(testDescription: "wrongDType", header: tensor("F64"), says: "needs 32 bytes, its offsets hold 16"),
+        Lie(
+            testDescription: "wrongByteCount", header: tensor("F32", "[3]"),
+            says: "needs 12 bytes, its offsets hold 16"),
+        Lie(
+            testDescription: "wrongDType", header: tensor("F64"), says: "needs 32 bytes, its offsets hold 16"),
         Lie(testDescription: "unknownDType", header: tensor("F8_E4M3", "[16]"), says: "F8_E4M3"),
         Lie(testDescription: "fractionalShape", header: tensor("F32", "[4.5]"), says: "header"),
         Lie(testDescription: "stringShape", header: tensor("F32", "\"4\"", "\"0\""), says: "header"),
@@ -127,7 +147,9 @@ struct SafetensorsTests {
     @Test(arguments: lies)
     func isRefused(_ lie: Lie) throws {
         let path = folder.file("lie.safetensors")
-        var bytes = withUnsafeBytes(of: (lie.length ?? UInt64(lie.header.utf8.count)).littleEndian) { Data($0) }
+        var bytes = withUnsafeBytes(of: (lie.length ?? UInt64(lie.header.utf8.count)).littleEndian) {
+            Data($0)
+        }
         bytes.append(Data(lie.header.utf8))
         bytes.append(Data(count: lie.data))
         try bytes.write(to: URL(fileURLWithPath: path))
@@ -173,7 +195,9 @@ struct SafetensorsTests {
 
     private func expectNothingWritten(_ path: String, _ tensors: [(name: String, tensor: Tensor)]) throws {
         let before = folder.contents
-        let error = try #require(throws: CheckpointError.self) { try SafetensorsFile.write(tensors, to: path) }
+        let error = try #require(throws: CheckpointError.self) {
+            try SafetensorsFile.write(tensors, to: path)
+        }
         #expect(error.path == path && !error.description.contains("\n"))
         #expect(folder.contents == before)
     }

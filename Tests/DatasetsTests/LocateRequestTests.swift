@@ -1,5 +1,6 @@
 import Datasets
 import Testing
+import Text
 
 @Suite struct LocateRequestTests {
     @Test func canonicalForm() {

@@ -33,7 +33,9 @@ struct ParameterTests {
         let normal = try Tensor(values(.normal(std: 2)))
         #expect(try abs(normal.standardDeviation(0).item() - 2) < 0.3)
         let (uniform, fan) = (try values(.uniform(0.5)), try values(.fanIn(16)))
-        #expect(uniform.max()! <= 0.5 && uniform.max()! > 0.45 && uniform.min()! >= -0.5 && uniform.min()! < -0.45)
+        #expect(
+            uniform.max()! <= 0.5 && uniform.max()! > 0.45 && uniform.min()! >= -0.5 && uniform.min()! < -0.45
+        )
         #expect(fan.max()! <= 0.25 && fan.max()! > 0.22)
     }
 
@@ -47,7 +49,8 @@ struct ParameterTests {
 
     @Test func everythingThatDoesNotFitIsListed() throws {
         let table = Table(tensors: [
-            "fc.weight": try Tensor.ones([5, 3]), "fc.bias": try Tensor.ones([5]), "old.weight": try Tensor.ones([1]),
+            "fc.weight": try Tensor.ones([5, 3]), "fc.bias": try Tensor.ones([5]),
+            "old.weight": try Tensor.ones([1]),
             "old.bias": try Tensor.ones([1]),
         ])
         let store = ParameterStore(.loaded(table))
@@ -60,7 +63,8 @@ struct ParameterTests {
         #expect(
             error.description
                 == "table: parameters do not fit the configuration (2 missing: head.weight, head.bias; "
-                + "1 of the wrong shape: fc.weight is [5, 3], expected [5, 2]; 2 unexpected: old.bias, old.weight)")
+                + "1 of the wrong shape: fc.weight is [5, 3], expected [5, 2]; 2 unexpected: old.bias, old.weight)"
+        )
     }
 
     @Test func longListsAreCut() throws {

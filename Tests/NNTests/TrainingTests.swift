@@ -42,7 +42,8 @@ struct TrainingTests {
     }
 
     /// Steps of the fixture's training; gives losses and gradient lengths.
-    private func train(_ optimiser: AdamW, _ steps: Range<Int>) throws -> (losses: [Double], norms: [Double]) {
+    private func train(_ optimiser: AdamW, _ steps: Range<Int>) throws -> (losses: [Double], norms: [Double])
+    {
         var (losses, norms): ([Double], [Double]) = ([], [])
         for step in steps {
             try optimiser.zeroGrad()
@@ -73,7 +74,8 @@ struct TrainingTests {
         #expect(try difference(Tensor(losses).to(.float32), fixture["outputs/losses"]) == nil)
         #expect(try difference(Tensor(norms).to(.float32), fixture["outputs/norms"]) == nil)
         for (name, tensor) in store.named {
-            #expect(try difference(tensor, fixture["outputs/trained/\(name)"], absolute: 5e-6) == nil, "\(name)")
+            #expect(
+                try difference(tensor, fixture["outputs/trained/\(name)"], absolute: 5e-6) == nil, "\(name)")
         }
         let state = Dictionary(uniqueKeysWithValues: optimiser.state.map { ($0.name, $0.tensor) })
         #expect(state.count == 24)
@@ -104,7 +106,9 @@ struct TrainingTests {
         #expect(before + after == whole)
         #expect(try stored.parameters.map { try $0.array(Float.self) } == expected)
 
-        #expect(throws: ParameterError.self) { try end.load(SafetensorsFile(folder.file("model.safetensors"))) }
+        #expect(throws: ParameterError.self) {
+            try end.load(SafetensorsFile(folder.file("model.safetensors")))
+        }
     }
 
     private init(_ store: ParameterStore) throws {

@@ -15,6 +15,7 @@ public final class Fixture {
     }
 
     public var names: [String] { file.names }
+    public var metadata: [String: String] { file.metadata }
 
     public struct Missing: Error, CustomStringConvertible {
         public let description: String
@@ -75,7 +76,8 @@ public final class TemporaryFolder {
     public let path: String
 
     public init() throws {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("vitrail-\(UUID().uuidString)")
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "vitrail-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         path = url.path
     }

@@ -9,7 +9,10 @@ struct ErrorTests {
         let parts: [String]
         let make: @Sendable () throws -> Void
 
-        init(_ name: String, _ kind: TorchError.Kind, _ parts: String..., make: @escaping @Sendable () throws -> Void) {
+        init(
+            _ name: String, _ kind: TorchError.Kind, _ parts: String...,
+            make: @escaping @Sendable () throws -> Void
+        ) {
             (testDescription, self.kind, self.parts, self.make) = (name, kind, parts, make)
         }
     }
@@ -18,7 +21,9 @@ struct ErrorTests {
         Mistake("matmul", .other, "aten::matmul", "[2, 3]", "[4, 5]") {
             _ = try matmul(Tensor.zeros([2, 3]), Tensor.zeros([4, 5]))
         },
-        Mistake("broadcast", .other, "aten::add", "[2]", "[3]") { _ = try Tensor.zeros([2]) + Tensor.zeros([3]) },
+        Mistake("broadcast", .other, "aten::add", "[2]", "[3]") {
+            _ = try Tensor.zeros([2]) + Tensor.zeros([3])
+        },
         Mistake("cat", .other, "aten::cat", "[2, 2]", "[2, 3]") {
             _ = try Tensor.cat([Tensor.zeros([2, 2]), Tensor.zeros([2, 3])])
         },
@@ -34,15 +39,21 @@ struct ErrorTests {
         Mistake("dtypes", .other, "aten::matmul") {
             _ = try matmul(Tensor.zeros([2, 2]), Tensor.zeros([2, 2], dtype: .float64))
         },
-        Mistake("tooManyIndices", .index, "subscript", "[2, 3]", "3 indices") { _ = try Tensor.zeros([2, 3])[0, 0, 0] },
+        Mistake("tooManyIndices", .index, "subscript", "[2, 3]", "3 indices") {
+            _ = try Tensor.zeros([2, 3])[0, 0, 0]
+        },
         Mistake("indexOutside", .index, "[2, 3]") { _ = try Tensor.zeros([2, 3])[2] },
         Mistake("rowOutside", .index, "[2, 3]") { _ = try Tensor.zeros([2, 3])[Tensor([2])] },
-        Mistake("maskShape", .index, "[2, 3]") { _ = try Tensor.zeros([2, 3])[Tensor([true, false, true])] },
+        Mistake("maskShape", .index, "[2, 3]") {
+            _ = try Tensor.zeros([2, 3])[Tensor([true, false, true])]
+        },
         Mistake("twoEllipses", .index, "subscript", "one ellipsis") {
             _ = try Tensor.zeros([2, 3])[.ellipsis, .ellipsis]
         },
         Mistake("stepBackwards", .other, "[4]") { _ = try Tensor.zeros([4])[.stride(by: -1)] },
-        Mistake("assignment", .other, "[3]", "[2]") { try Tensor.zeros([2, 3]).assign(Tensor.zeros([2]), at: 0) },
+        Mistake("assignment", .other, "[3]", "[2]") {
+            try Tensor.zeros([2, 3]).assign(Tensor.zeros([2]), at: 0)
+        },
         Mistake("valuesForShape", .value, "5 values", "[2, 3]") { _ = try Tensor([1, 2, 3, 4, 5], [2, 3]) },
         Mistake("negativeShape", .value, "[-2, -2]") { _ = try Tensor([1, 2, 3, 4], [-2, -2]) },
         Mistake("shapeOverflow", .value, "4 values") { _ = try Tensor([1, 2, 3, 4], [.max, 4]) },
@@ -50,19 +61,27 @@ struct ErrorTests {
         Mistake("absurdSize", .outOfMemory, "aten::full") { _ = try Tensor.zeros([1 << 45]) },
         Mistake("overflowingSize", .other, "aten::full") { _ = try Tensor.zeros([1 << 40, 1 << 40]) },
         Mistake("itemOfMany", .other, "item", "[2]") { _ = try Tensor([1, 2]).item() },
-        Mistake("backwardOfMany", .other, "backward", "[2]") { try Tensor.zeros([2]).requireGrad().backward() },
+        Mistake("backwardOfMany", .other, "backward", "[2]") {
+            try Tensor.zeros([2]).requireGrad().backward()
+        },
         Mistake("backwardOfConstant", .other, "backward") { try Tensor.zeros([]).backward() },
         Mistake("gradOfIntegers", .other, "requires_grad", "[1]") { try Tensor([1]).requireGrad() },
         Mistake("unknownOperator", .notImplemented, "aten::no_such_thing", "no such operator") {
             _ = try Operator("no_such_thing")(Tensor.zeros([1]))
         },
-        Mistake("unknownOverload", .notImplemented, "aten::add") { _ = try Operator("add", "Nothing")(Tensor.zeros([1])) },
-        Mistake("tooManyArguments", .other, "aten::relu", "1 arguments") { _ = try Operator("relu")(Tensor.zeros([1]), 1) },
+        Mistake("unknownOverload", .notImplemented, "aten::add") {
+            _ = try Operator("add", "Nothing")(Tensor.zeros([1]))
+        },
+        Mistake("tooManyArguments", .other, "aten::relu", "1 arguments") {
+            _ = try Operator("relu")(Tensor.zeros([1]), 1)
+        },
         Mistake("missingArgument", .other, "aten::matmul", "'other' is missing") {
             _ = try Operator("matmul")(Tensor.zeros([1]))
         },
         Mistake("argumentOfAnotherType", .notImplemented, "aten::relu") { _ = try Operator("relu")("text") },
-        Mistake("nothingForTensor", .notImplemented, "aten::relu") { _ = try Operator("relu")(nil as Tensor?) },
+        Mistake("nothingForTensor", .notImplemented, "aten::relu") {
+            _ = try Operator("relu")(nil as Tensor?)
+        },
         Mistake("textForAxis", .other, "aten::sum", "[1]") {
             _ = try Operator("sum", "dim_IntList")(Tensor.zeros([1]), "text")
         },

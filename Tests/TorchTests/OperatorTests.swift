@@ -34,7 +34,9 @@ struct OperatorCase: Sendable, CustomTestStringConvertible {
         return try names.indices.map { try fixture["outputs/\(name).\($0)"] }
     }
 
-    static let all = makingCases + movingCases + subscriptCases + arithmeticCases + reductionCases + networkCases + lossCases
+    static let all =
+        makingCases + movingCases + subscriptCases + arithmeticCases + reductionCases + networkCases
+        + lossCases
 }
 
 /// A case that gives one tensor.
@@ -205,7 +207,9 @@ private let arithmeticCases: [OperatorCase] = [
     one("rounded") { try $0.odd[1].rounded() },
     one("reciprocal") { try $0.p.reciprocal() },
     many("pow") { [try $0.p.pow(2.5), try $0.p.pow($0.a)] },
-    many("clamped") { [try $0.a.clamped(min: -0.5, max: 0.5), try $0.a.clamped(min: 0), try $0.a.clamped(max: 0)] },
+    many("clamped") {
+        [try $0.a.clamped(min: -0.5, max: 0.5), try $0.a.clamped(min: 0), try $0.a.clamped(max: 0)]
+    },
     many("floorDivided") { [try $0.n.floorDivided(by: 4), try $0.whole.floorDivided(by: 4)] },
     many("remainder") { [try $0.n.remainder(4), try $0.whole.remainder(4)] },
     one("isNaN") { try $0.odd.isNaN() },
@@ -229,14 +233,21 @@ private let arithmeticCases: [OperatorCase] = [
 ]
 
 private let reductionCases: [OperatorCase] = [
-    many("sum") { [try $0.cube.sum(), try $0.cube.sum(0, 2), try $0.cube.sum(-1, keepDims: true), try $0.m.sum()] },
+    many("sum") {
+        [try $0.cube.sum(), try $0.cube.sum(0, 2), try $0.cube.sum(-1, keepDims: true), try $0.m.sum()]
+    },
     many("mean") { [try $0.cube.mean(), try $0.cube.mean(0, 2), try $0.cube.mean(1, keepDims: true)] },
     many("variance") {
         let cube = try $0.cube
-        return [try cube.variance(0, 1), try cube.variance(2, correction: 0, keepDims: true), try cube.variance()]
+        return [
+            try cube.variance(0, 1), try cube.variance(2, correction: 0, keepDims: true), try cube.variance(),
+        ]
     },
     many("standardDeviation") {
-        [try $0.cube.standardDeviation(0, 1), try $0.cube.standardDeviation(2, correction: 0, keepDims: true)]
+        [
+            try $0.cube.standardDeviation(0, 1),
+            try $0.cube.standardDeviation(2, correction: 0, keepDims: true),
+        ]
     },
     many("product") { [try $0.cube.product(1), try $0.cube.product(1, keepDims: true)] },
     many("extremes") { [try $0.cube.max(), try $0.cube.min()] },
@@ -274,10 +285,14 @@ private let reductionCases: [OperatorCase] = [
 ]
 
 private let networkCases: [OperatorCase] = [
-    many("matmul") { [try matmul($0.a, $0.square), try matmul($0.cube, $0.square), try matmul($0.cube, $0.row)] },
+    many("matmul") {
+        [try matmul($0.a, $0.square), try matmul($0.cube, $0.square), try matmul($0.cube, $0.row)]
+    },
     one("einsum") { try einsum("bij,kj->bik", $0.cube, $0.a) },
     many("linear") { [try linear($0.cube, $0.weight), try linear($0.cube, $0.weight, $0.bias5)] },
-    one("conv1d") { try conv1d($0.sequence, $0.kernel1, $0.bias6, stride: 2, padding: 3, dilation: 2, groups: 2) },
+    one("conv1d") {
+        try conv1d($0.sequence, $0.kernel1, $0.bias6, stride: 2, padding: 3, dilation: 2, groups: 2)
+    },
     many("conv2d") {
         [
             try conv2d($0.image, $0.kernel2, $0.bias6, stride: 2, padding: 2, dilation: 2, groups: 2),
@@ -338,13 +353,18 @@ private let networkCases: [OperatorCase] = [
         [try maxPool2d($0.image, kernel: 2), try maxPool2d($0.image, kernel: 3, stride: 1, padding: 1)]
     },
     many("averagePool2d") {
-        [try averagePool2d($0.image, kernel: 2), try averagePool2d($0.image, kernel: 3, stride: 1, padding: 1)]
+        [
+            try averagePool2d($0.image, kernel: 2),
+            try averagePool2d($0.image, kernel: 3, stride: 1, padding: 1),
+        ]
     },
     one("adaptiveAveragePool2d") { try adaptiveAveragePool2d($0.image, to: (4, 1)) },
     one("pixelShuffle") { try pixelShuffle($0.image, 2) },
     one("pixelUnshuffle") { try pixelUnshuffle($0.image, 3) },
     one("gridSample") { try gridSample($0.image, $0.grid) },
-    many("pad") { [try pad($0.image, [1, 2, 0, 3], value: 0.5), try padReplicating($0.image, [1, 2, 0, 3])] },
+    many("pad") {
+        [try pad($0.image, [1, 2, 0, 3], value: 0.5), try padReplicating($0.image, [1, 2, 0, 3])]
+    },
     one("orthonormal") { try orthonormal($0.square) },
 ]
 
