@@ -34,7 +34,7 @@ let package = Package(
         .executable(name: "vitrail", targets: ["CLI"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
         .target(
@@ -53,12 +53,19 @@ let package = Package(
         .systemLibrary(
             name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"]), .brew(["ffmpeg"])]),
-        .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"]), .brew(["cairo"])]),
+        .systemLibrary(
+            name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"]), .brew(["cairo"])]),
         library("Media", ["CFFmpeg", "CCairo"]),
         library("Text", []),
         library("Datasets", ["Media", "Text"]),
-        library("Training", ["Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch", "Vitrail"]),
-        library("Vitrail", ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"]),
+        library(
+            "Training",
+            [
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text",
+                "Torch", "Vitrail",
+            ]),
+        library(
+            "Vitrail", ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"]),
         .target(
             name: "TestSupport", dependencies: ["Checkpoints", "NN", "Torch"], path: "Tests/TestSupport",
             swiftSettings: swiftSettings),
@@ -70,6 +77,7 @@ let package = Package(
         tests("Encoders", ["Encoders", "NN", "TestSupport", "Torch"]),
         tests("Language", ["Language", "NN", "TestSupport", "Torch"]),
         tests("Datasets", ["Datasets", "Media", "Text"], fixtures: false),
+        tests("Evaluation", ["Evaluation", "Media"]),
         library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
         .executableTarget(
             name: "CLI",

@@ -47,8 +47,12 @@ struct Evaluate: AsyncParsableCommand {
         }
         func percent(_ value: Double) -> String { String(format: "%5.1f", 100 * value) }
         print("Mosaic, plain ring, seed \(report.seed), \(report.scenes) scenes")
-        print("detection by class name   AP \(percent(report.ap))  AP50 \(percent(report.ap50))  AP75 \(percent(report.ap75))")
-        print("counting by class name    exact \(percent(report.countExact))  mean error \(String(format: "%.3f", report.countError))")
+        print(
+            "detection by class name   AP \(percent(report.ap))  AP50 \(percent(report.ap50))  AP75 \(percent(report.ap75))"
+        )
+        print(
+            "counting by class name    exact \(percent(report.countExact))  mean error \(String(format: "%.3f", report.countError))"
+        )
         print("right route               \(percent(report.route)) of \(report.requests) requests")
         print("referring, IoU 0.5        \(percent(report.grounding)) of \(report.groundingRequests)")
         print("well-formed answers       \(percent(report.wellFormed)) of \(report.answers)")

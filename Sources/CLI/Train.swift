@@ -31,7 +31,8 @@ struct Train: ParsableCommand {
             let loss = String(format: "loss %.3f", progress.loss)
             line.update(
                 Double(progress.step) / Double(progress.steps),
-                "step \(progress.step) of \(progress.steps), \(rate), \(loss)", secondsLeft: progress.secondsLeft)
+                "step \(progress.step) of \(progress.steps), \(rate), \(loss)",
+                secondsLeft: progress.secondsLeft)
         }
         print(isComplete ? "wrote \(output)/model" : "stopped at step \(trainer.step); --resume continues")
     }

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Darwin)
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// A file mapped into memory for as long as the object lives. What is written there stays in this process, so that
@@ -12,7 +12,9 @@ final class FileMapping {
 
     init(_ path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw CheckpointError(path: path, reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else {
+            throw CheckpointError(path: path, reason: String(cString: strerror(errno)))
+        }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -24,7 +26,8 @@ final class FileMapping {
             return
         }
         let protection = PROT_READ | PROT_WRITE
-        guard let address = mmap(nil, size, protection, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+        guard let address = mmap(nil, size, protection, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
+        else {
             throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
         }
         bytes = UnsafeRawBufferPointer(start: address, count: size)
@@ -44,11 +47,13 @@ public struct AtomicFile {
         var written = 0
         while written < bytes.count {
             #if canImport(Glibc)
-            let count = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+                let count = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
             #else
-            let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+                let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
             #endif
-            guard count > 0 else { throw CheckpointError(path: path, reason: String(cString: strerror(errno))) }
+            guard count > 0 else {
+                throw CheckpointError(path: path, reason: String(cString: strerror(errno)))
+            }
             written += count
         }
     }
@@ -56,7 +61,9 @@ public struct AtomicFile {
     /// Calls `body` with a file beside `path`, flushes it to the disk and renames it to `path`; removes it on an error.
     public static func write(to path: String, _ body: (AtomicFile) throws -> Void) throws {
         let temporary = "\(path).\(getpid()).tmp"
-        func failure() -> CheckpointError { CheckpointError(path: path, reason: String(cString: strerror(errno))) }
+        func failure() -> CheckpointError {
+            CheckpointError(path: path, reason: String(cString: strerror(errno)))
+        }
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure() }
         do {

@@ -1,15 +1,16 @@
-#if canImport(FoundationEssentials)
-internal import FoundationEssentials
-#else
-internal import Foundation
-#endif
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Darwin)
-internal import Darwin
-#endif
 public import NN
 public import Torch
+
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Darwin)
+    internal import Darwin
+#endif
 
 /// A checkpoint file that cannot be read or written, and why.
 public struct CheckpointError: Error, CustomStringConvertible {
@@ -75,7 +76,9 @@ public final class SafetensorsFile: TensorSource {
         for (name, value) in header {
             switch value {
             case .metadata(let strings):
-                guard name == metadataName else { throw refuse("header does not describe tensor \(name) fully") }
+                guard name == metadataName else {
+                    throw refuse("header does not describe tensor \(name) fully")
+                }
                 metadata = strings
             case .tensor(let tensor):
                 guard let dtype = dtypes[tensor.dtype] else {
@@ -83,8 +86,10 @@ public final class SafetensorsFile: TensorSource {
                 }
                 let offsets = tensor.data_offsets
                 let available = mapping.count - start
-                guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= available else {
-                    throw refuse("tensor \(name) has offsets \(offsets) outside the data of \(available) bytes")
+                guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= available
+                else {
+                    throw refuse(
+                        "tensor \(name) has offsets \(offsets) outside the data of \(available) bytes")
                 }
                 // Strides are products of lengths too, so that a length of zero does not excuse the others.
                 var extent = dtype.size
@@ -117,7 +122,8 @@ public final class SafetensorsFile: TensorSource {
         guard let entry = entries[name] else { return nil }
         guard entry.range.count > 0 else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }
         return try Tensor(
-            over: mapping.bytes.baseAddress! + entry.range.lowerBound, entry.shape, entry.dtype, owner: mapping)
+            over: mapping.bytes.baseAddress! + entry.range.lowerBound, entry.shape, entry.dtype,
+            owner: mapping)
     }
 
     /// Writes tensors to a file, whole or not at all: under another name first, then renamed.

@@ -82,7 +82,9 @@ public final class CLIPVision: ImageEncoder {
     let blocks: [CLIPBlock]
     let postNorm: LayerNorm
 
-    /// - Parameter path: where `vision_model` lies; the root of a CLIP checkpoint, `vision_tower` of a LLaVA one.
+    /// - Parameters:
+    ///   - path: where `vision_model` lies; the root of a CLIP checkpoint, `vision_tower` of a LLaVA one.
+    ///   - configuration: the checkpoint's `config.json`.
     public init(_ path: ParameterPath, _ configuration: CLIPVisionConfiguration) throws {
         let model = path["vision_model"]
         let (width, patch) = (configuration.hiddenSize, configuration.patchSize)

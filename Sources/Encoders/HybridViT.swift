@@ -7,7 +7,9 @@ struct ConvNorm: Layer {
     let conv: Conv2d
     let norm: GroupNorm
 
-    init(_ path: ParameterPath, _ input: Int, _ output: Int, stride: Int = 1, scale: Initializer = .ones) throws {
+    init(_ path: ParameterPath, _ input: Int, _ output: Int, stride: Int = 1, scale: Initializer = .ones)
+        throws
+    {
         conv = try Conv2d(path["conv"], input, output, kernel: 3, stride: stride, padding: 1, bias: false)
         norm = try GroupNorm(path["norm"], output, groups: 8, initializer: scale)
     }

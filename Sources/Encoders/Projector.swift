@@ -27,7 +27,8 @@ public final class Projector {
         fine =
             configuration.fineChannels > 0
             ? try Conv2d(
-                path["fine"], configuration.fineChannels, hidden, kernel: 2 * n, stride: 2 * n, initializer: .zeros)
+                path["fine"], configuration.fineChannels, hidden, kernel: 2 * n, stride: 2 * n,
+                initializer: .zeros)
             : nil
         positions =
             smallScale

@@ -76,7 +76,8 @@ public struct AveragePrecision: Sendable {
     }
 
     /// Which predictions of one picture and category hit a box of their own, at each threshold.
-    private static func match(_ predictions: [Prediction], _ boxes: [Box]) -> [(score: Double, hits: [Bool])] {
+    private static func match(_ predictions: [Prediction], _ boxes: [Box]) -> [(score: Double, hits: [Bool])]
+    {
         let order = predictions.indices.sorted { (predictions[$0].score, -$0) > (predictions[$1].score, -$1) }
         let best = order.prefix(100).map { predictions[$0] }
         let overlaps = best.map { prediction in boxes.map { prediction.box.iou($0) } }

@@ -1,6 +1,6 @@
 public import Datasets
-import Text
 import Media
+import Text
 import Vitrail
 
 /// How well a model answers about unseen scenes of Mosaic's plain ring.
@@ -18,6 +18,7 @@ public struct MosaicBenchmark: Sendable {
 
     /// - Parameters:
     ///   - seed: 900,000 and above for a final score; anything else to look on the way.
+    ///   - scenes: how many, from index 0.
     public init(seed: UInt64 = MosaicSeeds.scoringStart, scenes: Int = 500) {
         self.seed = seed
         self.scenes = scenes
@@ -60,7 +61,9 @@ public struct MosaicBenchmark: Sendable {
 
     /// Scores the model in a folder.
     ///
-    /// - Parameter progress: called after each scene with how many are done.
+    /// - Parameters:
+    ///   - model: a model's folder.
+    ///   - progress: called after each scene with how many are done.
     public func run(model: String, progress: (Int) -> Void = { _ in }) async throws -> Report {
         let all = try Engine(model: model, locator: Locator(threshold: Self.threshold))
         let names = MosaicScene.classNames
@@ -111,8 +114,10 @@ public struct MosaicBenchmark: Sendable {
             $0.all += $1.all
         }
         return Report(
-            seed: seed, scenes: scenes, ap: precision.ap ?? 0, ap50: precision.ap50 ?? 0, ap75: precision.ap75 ?? 0,
-            countError: Double(countError) / Double(max(exact.all, 1)), countExact: exact.value, route: route.value,
+            seed: seed, scenes: scenes, ap: precision.ap ?? 0, ap50: precision.ap50 ?? 0,
+            ap75: precision.ap75 ?? 0,
+            countError: Double(countError) / Double(max(exact.all, 1)), countExact: exact.value,
+            route: route.value,
             requests: route.all, grounding: grounding.value, groundingRequests: grounding.all,
             wellFormed: formed.value, answers: formed.all, questions: questions.mapValues(\.value),
             questionAccuracy: total.value)
@@ -137,6 +142,7 @@ public struct MosaicBenchmark: Sendable {
     }
 
     private static func isSentence(_ text: String) -> Bool {
-        (text.first?.isUppercase ?? false) && text.hasSuffix(".") && !text.contains("[") && !text.contains("<")
+        (text.first?.isUppercase ?? false) && text.hasSuffix(".") && !text.contains("[")
+            && !text.contains("<")
     }
 }

@@ -35,7 +35,10 @@ public struct PrefixCache {
 
     /// The first `count` images of the batch.
     public func first(_ count: Int) throws -> PrefixCache {
-        PrefixCache(layers: try layers.map { (try $0.keys.narrowed(0, 0, count), try $0.values.narrowed(0, 0, count)) })
+        PrefixCache(
+            layers: try layers.map {
+                (try $0.keys.narrowed(0, 0, count), try $0.values.narrowed(0, 0, count))
+            })
     }
 }
 
@@ -84,7 +87,8 @@ struct LlamaAttention {
     }
 
     /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
-    private func split(_ x: Tensor, _ rotary: RotaryTable, from start: Int) throws -> (Tensor, Tensor, Tensor) {
+    private func split(_ x: Tensor, _ rotary: RotaryTable, from start: Int) throws -> (Tensor, Tensor, Tensor)
+    {
         let (n, length, _) = x.shape3
         func separate(_ y: Tensor, _ heads: Int) throws -> Tensor {
             try y.view([n, length, heads, headWidth]).transposed(1, 2)
@@ -93,7 +97,8 @@ struct LlamaAttention {
             guard imageHeads > 0 else { return try rotary.rotate(y, from: start) }
             let text = heads - imageHeads
             return try .cat(
-                [rotary.rotate(y.narrowed(1, 0, text), from: start), y.narrowed(1, text, imageHeads)], axis: 1)
+                [rotary.rotate(y.narrowed(1, 0, text), from: start), y.narrowed(1, text, imageHeads)], axis: 1
+            )
         }
         return (
             try rotate(separate(q(x), heads)), try rotate(separate(k(x), keyValueHeads)),
@@ -114,7 +119,8 @@ struct LlamaAttention {
     ///   - x: [b * texts, length, width]; the texts of an image lie together.
     ///   - prefix: the image's keys and values [b, heads, p, e], shared by its texts and never copied for each.
     func text(
-        _ x: Tensor, _ rotary: RotaryTable, prefix: (keys: Tensor, values: Tensor), past: TextCache?, layer: Int,
+        _ x: Tensor, _ rotary: RotaryTable, prefix: (keys: Tensor, values: Tensor), past: TextCache?,
+        layer: Int,
         mask: Tensor?
     ) throws -> Tensor {
         let (n, length, _) = x.shape3
@@ -153,7 +159,8 @@ struct LlamaAttention {
         if imageHeads > 0 {
             let seen = try scaledDotProductAttention(
                 folded(queries.narrowed(1, textHeads, imageHeads), imageHeads),
-                prefix.keys.narrowed(1, textKeyHeads, imageHeads), prefix.values.narrowed(1, textKeyHeads, imageHeads))
+                prefix.keys.narrowed(1, textKeyHeads, imageHeads),
+                prefix.values.narrowed(1, textKeyHeads, imageHeads))
             out = try .cat([out, unfolded(seen, imageHeads)], axis: 1)
         }
         return try joined(out)
@@ -217,11 +224,14 @@ public final class Llama {
         embedTokens = try Embedding(
             model["embed_tokens"], configuration.vocabSize, configuration.hiddenSize,
             std: configuration.initializerRange)
-        blocks = try (0..<configuration.numHiddenLayers).map { try LlamaBlock(model["layers"][$0], configuration) }
+        blocks = try (0..<configuration.numHiddenLayers).map {
+            try LlamaBlock(model["layers"][$0], configuration)
+        }
         norm = try RMSNorm(model["norm"], configuration.hiddenSize, epsilon: configuration.rmsNormEps)
         head =
             configuration.tieWordEmbeddings
-            ? nil : try Linear(path["lm_head"], configuration.hiddenSize, configuration.vocabSize, bias: false)
+            ? nil
+            : try Linear(path["lm_head"], configuration.hiddenSize, configuration.vocabSize, bias: false)
         rotary = try RotaryTable(
             width: configuration.headWidth, length: configuration.maxPositionEmbeddings,
             theta: configuration.ropeTheta, device: embedTokens.weight.device)
@@ -233,7 +243,10 @@ public final class Llama {
         let (width, e) = (configuration.hiddenSize, configuration.headWidth)
         try withoutGrad {
             for block in blocks.dropLast() {
-                for index in (configuration.numAttentionHeads - configuration.imageHeads)..<configuration.numAttentionHeads {
+                for index
+                    in (configuration.numAttentionHeads - configuration.imageHeads)..<configuration
+                    .numAttentionHeads
+                {
                     let random = try Tensor.randn([width, e], generator: generator)
                     let basis = try orthonormal(random).transposed(0, 1) * 1.4
                     try block.attention.q.weight.assign(basis, at: (index * e)..<((index + 1) * e))
@@ -271,6 +284,7 @@ public final class Llama {
     ///
     /// - Parameters:
     ///   - ids: [b, texts, length].
+    ///   - prefix: of the b images.
     ///   - past: what came between the prefix and these tokens; it is extended by them.
     /// - Returns: last hidden states [b, texts, length, hidden].
     public func text(_ ids: Tensor, after prefix: PrefixCache, past: TextCache? = nil) throws -> Tensor {
@@ -283,9 +297,11 @@ public final class Llama {
             length == 1
             ? nil : try Tensor.full([length, before + length], -1e4, device: ids.device).triu(before + 1)
         for (index, block) in blocks.enumerated() {
-            x = try x
+            x =
+                try x
                 + block.attention.text(
-                    block.inputNorm(x), rotary, prefix: prefix.layers[index], past: past, layer: index, mask: mask)
+                    block.inputNorm(x), rotary, prefix: prefix.layers[index], past: past, layer: index,
+                    mask: mask)
             x = try x + block.mlp(block.postAttentionNorm(x))
         }
         return try norm(x).view([b, texts, length, configuration.hiddenSize])
@@ -341,7 +357,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
     public init(
         vocabSize: Int, hiddenSize: Int, intermediateSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,
         numKeyValueHeads: Int? = nil, maxPositionEmbeddings: Int = 2048, rmsNormEps: Double = 1e-5,
-        ropeTheta: Double = 10_000, tieWordEmbeddings: Bool = false, initializerRange: Double = 0.02, imageHeads: Int = 0,
+        ropeTheta: Double = 10_000, tieWordEmbeddings: Bool = false, initializerRange: Double = 0.02,
+        imageHeads: Int = 0,
         prefixAttention: PrefixAttention = .causal
     ) {
         self.vocabSize = vocabSize
@@ -384,7 +401,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         intermediateSize = try values.decodeIfPresent(Int.self, forKey: .intermediateSize) ?? 11_008
         numHiddenLayers = try values.decodeIfPresent(Int.self, forKey: .numHiddenLayers) ?? 32
         numAttentionHeads = try values.decodeIfPresent(Int.self, forKey: .numAttentionHeads) ?? 32
-        numKeyValueHeads = try values.decodeIfPresent(Int.self, forKey: .numKeyValueHeads) ?? numAttentionHeads
+        numKeyValueHeads =
+            try values.decodeIfPresent(Int.self, forKey: .numKeyValueHeads) ?? numAttentionHeads
         headDim = try values.decodeIfPresent(Int.self, forKey: .headDim)
         maxPositionEmbeddings = try values.decodeIfPresent(Int.self, forKey: .maxPositionEmbeddings) ?? 2048
         rmsNormEps = try values.decodeIfPresent(Double.self, forKey: .rmsNormEps) ?? 1e-6
@@ -392,7 +410,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         tieWordEmbeddings = try values.decodeIfPresent(Bool.self, forKey: .tieWordEmbeddings) ?? false
         initializerRange = try values.decodeIfPresent(Double.self, forKey: .initializerRange) ?? 0.02
         imageHeads = try values.decodeIfPresent(Int.self, forKey: .imageHeads) ?? 0
-        prefixAttention = try values.decodeIfPresent(PrefixAttention.self, forKey: .prefixAttention) ?? .causal
+        prefixAttention =
+            try values.decodeIfPresent(PrefixAttention.self, forKey: .prefixAttention) ?? .causal
         try refuseWhatIsNotComputed(decoder)
     }
 
@@ -411,7 +430,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         if values.contains(.ropeScaling), try !values.decodeNil(forKey: .ropeScaling) {
             throw refuse(.ropeScaling, "rope_scaling is not supported yet")
         }
-        for key in [Key.attentionBias, .mlpBias] where try values.decodeIfPresent(Bool.self, forKey: key) == true {
+        for key in [Key.attentionBias, .mlpBias]
+        where try values.decodeIfPresent(Bool.self, forKey: key) == true {
             throw refuse(key, "\(key.rawValue) is not supported yet")
         }
         if let name = try values.decodeIfPresent(String.self, forKey: .activation), name != "silu" {

@@ -36,8 +36,10 @@ public struct Annotation: Sendable {
 extension Image {
     /// A copy with the annotations drawn over it.
     ///
-    /// - Parameter scale: how many times larger the copy is; by default 1 for pictures that are large
-    ///   enough to read a label in, and for smaller ones the whole number that makes them so.
+    /// - Parameters:
+    ///   - annotations: what to draw, the last on top.
+    ///   - scale: how many times larger the copy is; by default 1 for pictures that are large enough to
+    ///     read a label in, and for smaller ones the whole number that makes them so.
     /// - Throws: `MediaError.invalid` when the copy would have more than 32,767 pixels a side or 200
     ///   megapixels, or a mask is of another size than the picture.
     public func annotated(

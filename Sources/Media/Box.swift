@@ -38,8 +38,10 @@ public struct Box: Sendable, Hashable, Codable {
 
     /// Intersection over union, 0 to 1.
     ///
-    /// - Parameter isCrowd: `other` is a COCO crowd region, of which a part is as good as the whole: the
-    ///   denominator is this box's own area.
+    /// - Parameters:
+    ///   - other: the box to compare with.
+    ///   - isCrowd: `other` is a COCO crowd region, of which a part is as good as the whole: the
+    ///     denominator is this box's own area.
     public func iou(_ other: Box, isCrowd: Bool = false) -> Double {
         guard let shared = intersection(other)?.area else { return 0 }
         return shared / (isCrowd ? area : area + other.area - shared)

@@ -5,7 +5,9 @@ extension Image {
     /// the lowest.
     ///
     /// - Parameters:
-    ///   - heatmap: `height * width` values, row by row from the top.
+    ///   - heatmap: `mapHeight * mapWidth` values, row by row from the top.
+    ///   - mapWidth: the map's columns.
+    ///   - mapHeight: the map's rows.
     ///   - strength: 0 shows only the picture, 1 only the map.
     /// - Throws: `MediaError.invalid` when the number of values does not match.
     public func blended(

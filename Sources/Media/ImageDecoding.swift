@@ -13,7 +13,10 @@ extension Image {
 
     /// Decodes the bytes of a picture file, as `init(contentsOf:limit:)` does.
     ///
-    /// - Parameter name: what error messages call the picture.
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - name: what error messages call the picture.
+    ///   - limit: the most pixels it may have.
     public init(
         decoding bytes: [UInt8], name: String = "picture", limit: PixelLimit = .default
     ) throws(MediaError) {

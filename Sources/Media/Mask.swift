@@ -158,8 +158,10 @@ extension Mask {
 
     /// Intersection over union, 0 to 1.
     ///
-    /// - Parameter isCrowd: `other` is a COCO crowd region, of which a part is as good as the whole: the
-    ///   denominator is this mask's own area.
+    /// - Parameters:
+    ///   - other: a mask of the same size.
+    ///   - isCrowd: `other` is a COCO crowd region, of which a part is as good as the whole: the
+    ///     denominator is this mask's own area.
     /// - Throws: `MediaError.invalid` when the sizes differ.
     public func iou(_ other: Mask, isCrowd: Bool = false) throws(MediaError) -> Double {
         try Self.checkSame(self, other)

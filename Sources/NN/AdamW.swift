@@ -64,7 +64,8 @@ public final class AdamW {
                 try fusedAdamW(
                     used.map { group.parameters[$0] }, gradients: used.map { group.parameters[$0].grad! },
                     means: used.map { means[g][$0] }, squares: used.map { squares[g][$0] }, steps: counts,
-                    learningRate: learningRate, beta1: betas.0, beta2: betas.1, weightDecay: group.weightDecay,
+                    learningRate: learningRate, beta1: betas.0, beta2: betas.1,
+                    weightDecay: group.weightDecay,
                     epsilon: epsilon)
             }
         }

@@ -10,7 +10,12 @@ public struct Linear: Layer {
     public let weight: Tensor
     public let bias: Tensor?
 
-    /// - Parameter initializer: nil for PyTorch's default.
+    /// - Parameters:
+    ///   - path: where `weight` and `bias` are registered.
+    ///   - input: the last axis of what comes in.
+    ///   - output: the last axis of what goes out.
+    ///   - bias: whether there is one.
+    ///   - initializer: nil for PyTorch's default.
     public init(
         _ path: ParameterPath, _ input: Int, _ output: Int, bias: Bool = true, initializer: Initializer? = nil
     ) throws {
@@ -51,12 +56,15 @@ public struct ConvTransposed2d: Layer {
     public let stride: Int
 
     public init(_ path: ParameterPath, _ input: Int, _ output: Int, kernel: Int, stride: Int) throws {
-        weight = try path.parameter("weight", [input, output, kernel, kernel], .fanIn(output * kernel * kernel))
+        weight = try path.parameter(
+            "weight", [input, output, kernel, kernel], .fanIn(output * kernel * kernel))
         bias = try path.parameter("bias", [output], .fanIn(output * kernel * kernel))
         self.stride = stride
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try convTransposed2d(x, weight, bias, stride: stride) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try convTransposed2d(x, weight, bias, stride: stride)
+    }
 }
 
 /// Normalises the last axis to mean 0 and variance 1.
@@ -86,7 +94,9 @@ public struct RMSNorm: Layer {
         self.epsilon = epsilon
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try rmsNorm(x, weight: weight, epsilon: epsilon) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try rmsNorm(x, weight: weight, epsilon: epsilon)
+    }
 }
 
 /// Normalises groups of channels of [n, c, …].
@@ -123,7 +133,8 @@ public struct MLP: Layer {
     public let fc2: Linear
 
     public init(
-        _ path: ParameterPath, _ input: Int, _ hidden: Int, _ output: Int, names: (String, String) = ("fc1", "fc2")
+        _ path: ParameterPath, _ input: Int, _ hidden: Int, _ output: Int,
+        names: (String, String) = ("fc1", "fc2")
     ) throws {
         fc1 = try Linear(path[names.0], input, hidden)
         fc2 = try Linear(path[names.1], hidden, output)

@@ -102,7 +102,8 @@ public final class ParameterStore {
         guard case .loaded(let source) = origin else { return }
         let unexpected = source.names.filter { values[$0] == nil }.sorted()
         guard missing.isEmpty, misshaped.isEmpty, unexpected.isEmpty else {
-            throw ParameterError(label: source.label, missing: missing, misshaped: misshaped, unexpected: unexpected)
+            throw ParameterError(
+                label: source.label, missing: missing, misshaped: misshaped, unexpected: unexpected)
         }
     }
 }

@@ -19,7 +19,8 @@ struct TokenAttention: Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let (b, n, d) = x.shape3
         let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
-        return try proj(scaledDotProductAttention(parts[0], parts[1], parts[2]).transposed(1, 2).reshaped(b, n, d))
+        return try proj(
+            scaledDotProductAttention(parts[0], parts[1], parts[2]).transposed(1, 2).reshaped(b, n, d))
     }
 }
 
@@ -123,7 +124,9 @@ struct TwoWayBlock {
         var t = try tokens.flattened(0, 1)
         t = try t + selfAttention(selfNorm(t))
         let normed = try imageNorm(image)
-        t = try t + tokensToImage(tokenNorm(t).reshaped(g, -1, width), normed).reshaped(b * queries, count, width)
+        t =
+            try t
+            + tokensToImage(tokenNorm(t).reshaped(g, -1, width), normed).reshaped(b * queries, count, width)
         t = try t + mlp(mlpNorm(t))
         let change = try imageToTokens(normed, t.reshaped(g, -1, count, width))
         var x = try (image.unsqueezed(1) + change).reshaped(b * queries, n, width)
@@ -176,7 +179,8 @@ public final class Aligner {
             "position_embedding", [1, configuration.tokenCount, hidden], .normal(std: 0.02))
         fineTokens =
             fine > 0
-            ? try Conv2d(path["fine_tokens"], fine, hidden, kernel: factor, stride: factor, initializer: .zeros) : nil
+            ? try Conv2d(
+                path["fine_tokens"], fine, hidden, kernel: factor, stride: factor, initializer: .zeros) : nil
         blocks = try (0..<configuration.numHiddenLayers).map {
             try TwoWayBlock(path["blocks"][$0], hidden, heads: configuration.numAttentionHeads)
         }
@@ -212,11 +216,14 @@ public final class Aligner {
                 try layer.weight.assign(0, at: .all, offset...)
                 try layer.weight.assign(0, at: ..<(names + 1), ..<offset)
                 try layer.bias!.zero_()
-                for index in 0..<names { try layer.weight.assign(gain.squareRoot(), at: index, offset + index) }
+                for index in 0..<names {
+                    try layer.weight.assign(gain.squareRoot(), at: index, offset + index)
+                }
             }
             var start = 0
             for (group, count) in groups.enumerated() {
-                try matchQuery.weight.assign(gain.squareRoot(), at: start..<(start + count), width + names + group)
+                try matchQuery.weight.assign(
+                    gain.squareRoot(), at: start..<(start + count), width + names + group)
                 start += count
             }
             let constant = (Double(groups.count - 1) * gain).squareRoot()
@@ -229,10 +236,14 @@ public final class Aligner {
 
     /// - Parameters:
     ///   - loc: [b, queries, language width], the last hidden states at [LOC].
-    ///   - tokens: [b, n, image width], the encoder's patches on `grid`.
-    ///   - fine, fineAttributes, dense: the encoder's finer maps where the configuration uses them.
+    ///   - tokens: [b, n, image width], the encoder's patches.
+    ///   - grid: the patches' rows and columns.
+    ///   - fine: the encoder's finer map, where the configuration uses it.
+    ///   - fineAttributes: the dense head's probabilities on it.
+    ///   - dense: the dense head's logits and log sizes.
     public func callAsFunction(
-        _ loc: Tensor, tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?, fineAttributes: Tensor?,
+        _ loc: Tensor, tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?,
+        fineAttributes: Tensor?,
         dense: Tensor?
     ) throws -> AlignerMaps {
         let (b, queries, _) = loc.shape3
@@ -266,7 +277,8 @@ public final class Aligner {
             logSize = try logSize + sizes.unsqueezed(1)
         }
         return AlignerMaps(
-            heat: heat, logSize: logSize, named: named, grid: (height: rows * factor, width: columns * factor))
+            heat: heat, logSize: logSize, named: named, grid: (height: rows * factor, width: columns * factor)
+        )
     }
 
     /// What the attribute head reads from hidden states [..., language width]: see ``AlignerMaps/named``.
@@ -292,10 +304,14 @@ public final class Aligner {
         }
         return try withFullPrecision(on: loc.device) {
             let asked = try matchQuery!(Tensor.cat([loc.to(.float32)] + said + unsaid, axis: 2))
-            let head = try fine.narrowed(1, configuration.fineMapChannels, configuration.headChannels).to(.float32)
+            let head = try fine.narrowed(1, configuration.fineMapChannels, configuration.headChannels).to(
+                .float32)
             let offered = try matchKey!(
                 Tensor.cat(
-                    [matchNorm!(head.flattened(2).transposed(1, 2)), seen.detached().flattened(2).transposed(1, 2)], axis: 2))
+                    [
+                        matchNorm!(head.flattened(2).transposed(1, 2)),
+                        seen.detached().flattened(2).transposed(1, 2),
+                    ], axis: 2))
             return try matmul(asked, offered.transposed(1, 2))
         }
     }

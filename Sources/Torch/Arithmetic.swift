@@ -70,7 +70,9 @@ extension Tensor {
     public func logSigmoid() throws -> Tensor { try Aten.logSigmoid(self) }
     public func relu() throws -> Tensor { try Aten.relu(self) }
     /// The exact form with the error function, or the tanh approximation.
-    public func gelu(approximate: Bool = false) throws -> Tensor { try Aten.gelu(self, approximate ? "tanh" : "none") }
+    public func gelu(approximate: Bool = false) throws -> Tensor {
+        try Aten.gelu(self, approximate ? "tanh" : "none")
+    }
     public func silu() throws -> Tensor { try Aten.silu(self) }
     public func softplus() throws -> Tensor { try Aten.softplus(self) }
     public func leakyRelu(_ slope: Double = 0.01) throws -> Tensor { try Aten.leakyRelu(self, slope) }
@@ -84,17 +86,25 @@ extension Tensor {
     // MARK: Reductions
 
     public func sum() throws -> Tensor { try Aten.sum(self) }
-    public func sum(_ axes: Int..., keepDims: Bool = false) throws -> Tensor { try Aten.sumDim(self, axes, keepDims) }
+    public func sum(_ axes: Int..., keepDims: Bool = false) throws -> Tensor {
+        try Aten.sumDim(self, axes, keepDims)
+    }
     public func mean() throws -> Tensor { try Aten.mean(self) }
-    public func mean(_ axes: Int..., keepDims: Bool = false) throws -> Tensor { try Aten.meanDim(self, axes, keepDims) }
+    public func mean(_ axes: Int..., keepDims: Bool = false) throws -> Tensor {
+        try Aten.meanDim(self, axes, keepDims)
+    }
     /// With `correction` 0 divided by n, with 1 by n - 1.
     public func variance(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) throws -> Tensor {
         try Aten.varDim(self, axes, correction, keepDims)
     }
-    public func standardDeviation(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) throws -> Tensor {
+    public func standardDeviation(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) throws
+        -> Tensor
+    {
         try Aten.std(self, axes, correction, keepDims)
     }
-    public func product(_ axis: Int, keepDims: Bool = false) throws -> Tensor { try Aten.prodDim(self, axis, keepDims) }
+    public func product(_ axis: Int, keepDims: Bool = false) throws -> Tensor {
+        try Aten.prodDim(self, axis, keepDims)
+    }
     public func max() throws -> Tensor { try Aten.max(self) }
     public func min() throws -> Tensor { try Aten.min(self) }
     /// The largest along an axis and where it is.
@@ -106,10 +116,18 @@ extension Tensor {
         let pair = try Aten.minDim.all(self, axis, keepDims)
         return (pair[0], pair[1])
     }
-    public func amax(_ axes: Int..., keepDims: Bool = false) throws -> Tensor { try Aten.amax(self, axes, keepDims) }
-    public func amin(_ axes: Int..., keepDims: Bool = false) throws -> Tensor { try Aten.amin(self, axes, keepDims) }
-    public func argmax(_ axis: Int, keepDims: Bool = false) throws -> Tensor { try Aten.argmax(self, axis, keepDims) }
-    public func argmin(_ axis: Int, keepDims: Bool = false) throws -> Tensor { try Aten.argmin(self, axis, keepDims) }
+    public func amax(_ axes: Int..., keepDims: Bool = false) throws -> Tensor {
+        try Aten.amax(self, axes, keepDims)
+    }
+    public func amin(_ axes: Int..., keepDims: Bool = false) throws -> Tensor {
+        try Aten.amin(self, axes, keepDims)
+    }
+    public func argmax(_ axis: Int, keepDims: Bool = false) throws -> Tensor {
+        try Aten.argmax(self, axis, keepDims)
+    }
+    public func argmin(_ axis: Int, keepDims: Bool = false) throws -> Tensor {
+        try Aten.argmin(self, axis, keepDims)
+    }
     public func allTrue() throws -> Bool { try Aten.all(self).intItem() != 0 }
     public func anyTrue() throws -> Bool { try Aten.any(self).intItem() != 0 }
     public func cumulativeSum(_ axis: Int) throws -> Tensor { try Aten.cumsum(self, axis) }
@@ -127,7 +145,9 @@ extension Tensor {
         return (pair[0], pair[1])
     }
     /// The `count` largest along an axis, largest first; and where they are.
-    public func topK(_ count: Int, axis: Int = -1, largest: Bool = true) throws -> (values: Tensor, indices: Tensor) {
+    public func topK(_ count: Int, axis: Int = -1, largest: Bool = true) throws -> (
+        values: Tensor, indices: Tensor
+    ) {
         let pair = try Aten.topk.all(self, count, axis, largest)
         return (pair[0], pair[1])
     }

@@ -4,7 +4,9 @@
 public func matmul(_ a: Tensor, _ b: Tensor) throws -> Tensor { try Aten.matmul(a, b) }
 
 /// Einstein's summation, such as `einsum("bqd,bnd->bqn", q, k)`.
-public func einsum(_ equation: String, _ operands: Tensor...) throws -> Tensor { try Aten.einsum(equation, operands) }
+public func einsum(_ equation: String, _ operands: Tensor...) throws -> Tensor {
+    try Aten.einsum(equation, operands)
+}
 
 /// `x @ weight^T + bias`; `weight` is [out, in].
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws -> Tensor {
@@ -13,7 +15,8 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws 
 
 /// `x` is [n, in, width], `weight` is [out, in / groups, kernel].
 public func conv1d(
-    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,
+    dilation: Int = 1,
     groups: Int = 1
 ) throws -> Tensor {
     try Aten.conv1d(x, weight, bias, [stride], [padding], [dilation], groups)
@@ -21,7 +24,8 @@ public func conv1d(
 
 /// `x` is [n, in, height, width], `weight` is [out, in / groups, kernel, kernel].
 public func conv2d(
-    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,
+    dilation: Int = 1,
     groups: Int = 1
 ) throws -> Tensor {
     try Aten.conv2d(x, weight, bias, [stride, stride], [padding, padding], [dilation, dilation], groups)
@@ -29,7 +33,8 @@ public func conv2d(
 
 /// `x` is [n, in, depth, height, width]; strides and paddings are for depth, height and width.
 public func conv3d(
-    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: [Int] = [1, 1, 1], padding: [Int] = [0, 0, 0],
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: [Int] = [1, 1, 1],
+    padding: [Int] = [0, 0, 0],
     dilation: [Int] = [1, 1, 1], groups: Int = 1
 ) throws -> Tensor {
     try Aten.conv3d(x, weight, bias, stride, padding, dilation, groups)
@@ -37,7 +42,8 @@ public func conv3d(
 
 /// The transpose of ``conv2d(_:_:_:stride:padding:dilation:groups:)``; `weight` is [in, out / groups, kernel, kernel].
 public func convTransposed2d(
-    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, outputPadding: Int = 0,
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,
+    outputPadding: Int = 0,
     groups: Int = 1, dilation: Int = 1
 ) throws -> Tensor {
     try Aten.convTranspose2d(
@@ -66,7 +72,9 @@ public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Double) throws -> Tens
 public func embedding(_ weight: Tensor, _ ids: Tensor) throws -> Tensor { try Aten.embedding(weight, ids) }
 
 /// Zeroes elements with the probability given, and scales up the others. Draws from the default generator.
-public func dropout(_ x: Tensor, probability: Double) throws -> Tensor { try Aten.dropout(x, probability, true) }
+public func dropout(_ x: Tensor, probability: Double) throws -> Tensor {
+    try Aten.dropout(x, probability, true)
+}
 
 /// Softmax attention: `query` [b, heads, n, e], `key` and `value` [b, heads or fewer, m, e]; `mask` is added to the
 /// scores, or, of booleans, says what may be seen. `scale` is 1 / sqrt(e) when nil.
@@ -112,14 +120,18 @@ public func pixelShuffle(_ x: Tensor, _ factor: Int) throws -> Tensor { try Aten
 public func pixelUnshuffle(_ x: Tensor, _ factor: Int) throws -> Tensor { try Aten.pixelUnshuffle(x, factor) }
 
 /// Bilinear samples of [n, c, h, w] at `grid` [n, h', w', 2] in -1...1; outside, the border is repeated.
-public func gridSample(_ x: Tensor, _ grid: Tensor) throws -> Tensor { try Aten.gridSample(x, grid, 0, 1, false) }
+public func gridSample(_ x: Tensor, _ grid: Tensor) throws -> Tensor {
+    try Aten.gridSample(x, grid, 0, 1, false)
+}
 
 /// Pads the last axes: `[left, right, top, bottom, …]`.
 public func pad(_ x: Tensor, _ widths: [Int], value: Double = 0) throws -> Tensor {
     try Aten.pad(x, widths, "constant", value)
 }
 /// Pads the last axes by repeating the border.
-public func padReplicating(_ x: Tensor, _ widths: [Int]) throws -> Tensor { try Aten.pad(x, widths, "replicate") }
+public func padReplicating(_ x: Tensor, _ widths: [Int]) throws -> Tensor {
+    try Aten.pad(x, widths, "replicate")
+}
 
 /// The orthonormal factor of a matrix.
 public func orthonormal(_ x: Tensor) throws -> Tensor { try Aten.qr(x) }
@@ -135,7 +147,8 @@ public enum Reduction: Int, Sendable, OperatorArgument {
 
 /// `logits` [n, classes, …], `targets` of class numbers [n, …]; targets equal to `ignoring` do not count.
 public func crossEntropy(
-    _ logits: Tensor, _ targets: Tensor, reduction: Reduction = .mean, ignoring: Int = -100, labelSmoothing: Double = 0
+    _ logits: Tensor, _ targets: Tensor, reduction: Reduction = .mean, ignoring: Int = -100,
+    labelSmoothing: Double = 0
 ) throws -> Tensor {
     try Aten.crossEntropy(logits, targets, nil as Tensor?, reduction, ignoring, labelSmoothing)
 }
@@ -152,7 +165,9 @@ public func meanSquaredError(_ a: Tensor, _ b: Tensor, reduction: Reduction = .m
 public func l1Loss(_ a: Tensor, _ b: Tensor, reduction: Reduction = .mean) throws -> Tensor {
     try Aten.l1(a, b, reduction)
 }
-public func smoothL1Loss(_ a: Tensor, _ b: Tensor, reduction: Reduction = .mean, beta: Double = 1) throws -> Tensor {
+public func smoothL1Loss(_ a: Tensor, _ b: Tensor, reduction: Reduction = .mean, beta: Double = 1) throws
+    -> Tensor
+{
     try Aten.smoothL1(a, b, reduction, beta)
 }
 
@@ -166,7 +181,8 @@ public func fusedAdamW(
     learningRate: Double, beta1: Double, beta2: Double, weightDecay: Double, epsilon: Double
 ) throws {
     try Aten.fusedAdamW_.perform(
-        parameters, gradients, means, squares, [Tensor](), steps, learningRate, beta1, beta2, weightDecay, epsilon,
+        parameters, gradients, means, squares, [Tensor](), steps, learningRate, beta1, beta2, weightDecay,
+        epsilon,
         false, false)
 }
 
@@ -176,4 +192,6 @@ public func totalNorm(_ tensors: [Tensor]) throws -> Tensor {
 }
 
 /// Multiplies every tensor in place by the same scalar tensor.
-public func scale(_ tensors: [Tensor], by factor: Tensor) throws { try Aten.foreachMul_.perform(tensors, factor) }
+public func scale(_ tensors: [Tensor], by factor: Tensor) throws {
+    try Aten.foreachMul_.perform(tensors, factor)
+}

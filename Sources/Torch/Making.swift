@@ -6,7 +6,8 @@ extension Tensor {
         try Aten.full(shape, value, dtype, nil as Int?, device)
     }
 
-    public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
+    public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor
+    {
         try full(shape, 0, dtype: dtype, device: device)
     }
 
@@ -15,7 +16,8 @@ extension Tensor {
     }
 
     /// Memory with whatever is in it.
-    public static func empty(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
+    public static func empty(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor
+    {
         try Aten.empty(shape, dtype, nil as Int?, device)
     }
 
@@ -54,12 +56,15 @@ extension Tensor {
     }
 
     /// Integers from `range`, each as likely as the others.
-    public static func randomIntegers(_ range: Range<Int>, _ shape: [Int], generator: Generator) throws -> Tensor {
+    public static func randomIntegers(_ range: Range<Int>, _ shape: [Int], generator: Generator) throws
+        -> Tensor
+    {
         try Aten.randint(range.lowerBound, range.upperBound, shape, generator, DType.int64)
     }
 
     /// Draws `samples` column numbers a row, with the rows' weights as probabilities.
-    public func multinomial(_ samples: Int, replacement: Bool = false, generator: Generator) throws -> Tensor {
+    public func multinomial(_ samples: Int, replacement: Bool = false, generator: Generator) throws -> Tensor
+    {
         try Aten.multinomial(self, samples, replacement, generator)
     }
 
@@ -74,10 +79,14 @@ extension Tensor {
     }
 
     /// Joins tensors along an axis that they have.
-    public static func cat(_ tensors: [Tensor], axis: Int = 0) throws -> Tensor { try Aten.cat(tensors, axis) }
+    public static func cat(_ tensors: [Tensor], axis: Int = 0) throws -> Tensor {
+        try Aten.cat(tensors, axis)
+    }
 
     /// Joins tensors along a new axis.
-    public static func stack(_ tensors: [Tensor], axis: Int = 0) throws -> Tensor { try Aten.stack(tensors, axis) }
+    public static func stack(_ tensors: [Tensor], axis: Int = 0) throws -> Tensor {
+        try Aten.stack(tensors, axis)
+    }
 
     /// Elements of `a` where `mask` is true, of `b` elsewhere; all three broadcast.
     public static func `where`(_ mask: Tensor, _ a: Tensor, _ b: Tensor) throws -> Tensor {
@@ -98,7 +107,9 @@ public enum MemoryFormat: Int, Sendable, OperatorArgument {
 extension Tensor {
     /// Copies to another device or dtype; returns itself where nothing changes.
     public func to(device: Device? = nil, dtype: DType? = nil) throws -> Tensor {
-        let (sameDevice, sameDtype) = (device == nil || device == self.device, dtype == nil || dtype == self.dtype)
+        let (sameDevice, sameDtype) = (
+            device == nil || device == self.device, dtype == nil || dtype == self.dtype
+        )
         if sameDevice && sameDtype { return self }
         return try Aten.toDtypeLayout(self, dtype ?? self.dtype, nil as Int?, device ?? self.device)
     }
@@ -107,7 +118,9 @@ extension Tensor {
     public func to(_ device: Device) throws -> Tensor { try to(device: device) }
 
     public func clone() throws -> Tensor { try Aten.clone(self) }
-    public func contiguous(_ format: MemoryFormat = .contiguous) throws -> Tensor { try Aten.contiguous(self, format) }
+    public func contiguous(_ format: MemoryFormat = .contiguous) throws -> Tensor {
+        try Aten.contiguous(self, format)
+    }
     /// The same storage, outside any gradient.
     public func detached() throws -> Tensor { try Aten.detach(self) }
     /// Overwrites the elements in place; shapes broadcast, dtypes convert.
@@ -125,8 +138,12 @@ extension Tensor {
     public func unsqueezed(_ axis: Int) throws -> Tensor { try Aten.unsqueeze(self, axis) }
     public func squeezed(_ axis: Int) throws -> Tensor { try Aten.squeeze(self, axis) }
     /// Joins the axes from `start` to `end`, both included.
-    public func flattened(_ start: Int = 0, _ end: Int = -1) throws -> Tensor { try Aten.flatten(self, start, end) }
-    public func unflattened(_ axis: Int, _ sizes: [Int]) throws -> Tensor { try Aten.unflatten(self, axis, sizes) }
+    public func flattened(_ start: Int = 0, _ end: Int = -1) throws -> Tensor {
+        try Aten.flatten(self, start, end)
+    }
+    public func unflattened(_ axis: Int, _ sizes: [Int]) throws -> Tensor {
+        try Aten.unflatten(self, axis, sizes)
+    }
     /// Repeats axes of length 1 without copying; -1 keeps an axis.
     public func expanded(_ shape: Int...) throws -> Tensor { try Aten.expand(self, shape) }
     public func expanded(_ shape: [Int]) throws -> Tensor { try Aten.expand(self, shape) }
@@ -139,15 +156,21 @@ extension Tensor {
     public func narrowed(_ axis: Int, _ start: Int, _ length: Int) throws -> Tensor {
         try Aten.narrow(self, axis, start, length)
     }
-    public func split(_ sizes: [Int], axis: Int = 0) throws -> [Tensor] { try Aten.split.all(self, sizes, axis) }
-    public func chunked(_ chunks: Int, axis: Int = 0) throws -> [Tensor] { try Aten.chunk.all(self, chunks, axis) }
+    public func split(_ sizes: [Int], axis: Int = 0) throws -> [Tensor] {
+        try Aten.split.all(self, sizes, axis)
+    }
+    public func chunked(_ chunks: Int, axis: Int = 0) throws -> [Tensor] {
+        try Aten.chunk.all(self, chunks, axis)
+    }
     public func flipped(_ axes: Int...) throws -> Tensor { try Aten.flip(self, axes) }
     public func rolled(_ shifts: [Int], axes: [Int]) throws -> Tensor { try Aten.roll(self, shifts, axes) }
     public func tril(_ diagonal: Int = 0) throws -> Tensor { try Aten.tril(self, diagonal) }
     public func triu(_ diagonal: Int = 0) throws -> Tensor { try Aten.triu(self, diagonal) }
 
     /// Rows (or other slices) of an axis, by their numbers.
-    public func indexSelected(_ axis: Int, _ index: Tensor) throws -> Tensor { try Aten.indexSelect(self, axis, index) }
+    public func indexSelected(_ axis: Int, _ index: Tensor) throws -> Tensor {
+        try Aten.indexSelect(self, axis, index)
+    }
     /// `out[i][j] = self[index[i][j]][j]` for axis 0, and so on.
     public func gathered(_ axis: Int, _ index: Tensor) throws -> Tensor { try Aten.gather(self, axis, index) }
     public func scattered(_ axis: Int, _ index: Tensor, _ source: Tensor) throws -> Tensor {
@@ -156,7 +179,9 @@ extension Tensor {
     public func scatterAdded(_ axis: Int, _ index: Tensor, _ source: Tensor) throws -> Tensor {
         try Aten.scatterAdd(self, axis, index, source)
     }
-    public func maskedFilled(_ mask: Tensor, _ value: Double) throws -> Tensor { try Aten.maskedFill(self, mask, value) }
+    public func maskedFilled(_ mask: Tensor, _ value: Double) throws -> Tensor {
+        try Aten.maskedFill(self, mask, value)
+    }
     /// The positions of non-zero elements, a row each: `[found, rank]`.
     public func nonzero() throws -> Tensor { try Aten.nonzero(self) }
 }

@@ -35,7 +35,8 @@ public func withAutocast<Result>(
 }
 
 /// Runs `body` with autocast switched off, for the few places where float32 is needed inside it.
-public func withFullPrecision<Result>(on device: Device = .cpu, _ body: () throws -> Result) throws -> Result {
+public func withFullPrecision<Result>(on device: Device = .cpu, _ body: () throws -> Result) throws -> Result
+{
     try autocast(false, vt_autocast_dtype(device.kind.rawValue), device.kind.rawValue, body)
 }
 

@@ -96,7 +96,8 @@ public struct Tensor {
         let status = shape.map(Int64.init).withUnsafeBufferPointer {
             vt_tensor_over(
                 UnsafeMutableRawPointer(mutating: data), $0.baseAddress, $0.count, dtype.rawValue,
-                Unmanaged.passRetained(owner).toOpaque(), { Unmanaged<AnyObject>.fromOpaque($0!).release() }, &out)
+                Unmanaged.passRetained(owner).toOpaque(), { Unmanaged<AnyObject>.fromOpaque($0!).release() },
+                &out)
         }
         try check(status, "Tensor", [shape])
         self.init(owning: out!)
@@ -181,7 +182,9 @@ private final class ArrayBox<Element> {
         let bytes = values.count * MemoryLayout<Element>.stride
         // libtorch's vector kernels like 64-byte alignment.
         pointer = .allocate(byteCount: max(bytes, 1), alignment: 64)
-        values.withUnsafeBytes { pointer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(pointer), byteCount: bytes) }
+        values.withUnsafeBytes {
+            pointer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(pointer), byteCount: bytes)
+        }
     }
     deinit { pointer.deallocate() }
 }

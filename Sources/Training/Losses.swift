@@ -1,9 +1,9 @@
-import Language
-import Text
-import NN
 import Encoders
+import Language
 import Media
+import NN
 import Perception
+import Text
 import Torch
 import Vitrail
 
@@ -27,8 +27,11 @@ struct LumenLosses {
         let (embeddings, words) = try model.projector(features)
         let cache = try model.language.prefix(embeddings).cache
         let wordIDs = try attributeWordIDs()
-        if let logits = try model.projector.wordLogits(words, embeddings: model.language.wordEmbeddings(wordIDs)) {
-            losses.append(("words", try binaryCrossEntropy(logits: logits, batch.wordTargets) * weights.words))
+        if let logits = try model.projector.wordLogits(
+            words, embeddings: model.language.wordEmbeddings(wordIDs))
+        {
+            losses.append(
+                ("words", try binaryCrossEntropy(logits: logits, batch.wordTargets) * weights.words))
         }
 
         let hidden = try model.language.text(batch.location.sequences.ids, after: cache)
@@ -38,7 +41,9 @@ struct LumenLosses {
 
         let (b, queries, _) = batch.location.members.shape3
         let width = hidden.size(-1)
-        let loc = try hidden.reshaped(-1, width).indexSelected(0, batch.location.loc).view([b, queries, width])
+        let loc = try hidden.reshaped(-1, width).indexSelected(0, batch.location.loc).view([
+            b, queries, width,
+        ])
         losses += try said(model.aligner.readAttributes(loc).to(.float32), batch, weights)
         if step >= configuration.alignerFrom {
             losses += try located(model.align(loc, features), truth, batch, weights)
@@ -50,10 +55,13 @@ struct LumenLosses {
             var sum = try Tensor.zeros([])
             var start = 0
             for (group, count) in groups.enumerated() {
-                sum = try sum + counted(read.narrowed(1, start, count), batch.texts.subjectTraits[.all, group])
+                sum =
+                    try sum + counted(read.narrowed(1, start, count), batch.texts.subjectTraits[.all, group])
                 start += count
             }
-            let place = try (read.narrowed(1, names + groups.count, 2) - batch.texts.subjectPlace).abs().sum(1).mean()
+            let place = try (read.narrowed(1, names + groups.count, 2) - batch.texts.subjectPlace).abs().sum(
+                1
+            ).mean()
             losses.append(("subject", try sum * weights.subject))
             losses.append(("subject_place", try place * weights.subjectPlace))
         }
@@ -65,7 +73,8 @@ struct LumenLosses {
         try MosaicBatch.attributes.joined().map { word in
             let ids = model.tokenizer.encode(" \(word)")
             guard ids.count == 1 else {
-                throw TrainingError.badConfiguration("tokenizer", "\"\(word)\" is \(ids.count) tokens, one is needed")
+                throw TrainingError.badConfiguration(
+                    "tokenizer", "\"\(word)\" is \(ids.count) tokens, one is needed")
             }
             return ids[0]
         }
@@ -82,7 +91,8 @@ struct LumenLosses {
     ) throws -> [(name: String, value: Tensor)] {
         let maps = try features.dense!.flattened(2)
         let kinds = try batch.traits[.all, .all, 0]
-        let oneHot = try (kinds.unsqueezed(2) .== Tensor.arange(0, Double(groups[0]), dtype: .int64)).to(.float32)
+        let oneHot = try (kinds.unsqueezed(2) .== Tensor.arange(0, Double(groups[0]), dtype: .int64)).to(
+            .float32)
         // [b, o, kinds, cells] to the highest of each kind.
         let target = try (truth.heat.unsqueezed(2) * oneHot.unsqueezed(3)).amax(1)
         var losses = [("dense_heat", try focal(maps.narrowed(1, 0, groups[0]), target))]
@@ -114,7 +124,8 @@ struct LumenLosses {
 
     /// LUMEN's heatmap and size losses.
     private func located(
-        _ maps: AlignerMaps, _ truth: HeatTruth, _ batch: MosaicBatch, _ weights: TrainingConfiguration.LossWeights
+        _ maps: AlignerMaps, _ truth: HeatTruth, _ batch: MosaicBatch,
+        _ weights: TrainingConfiguration.LossWeights
     ) throws -> [(name: String, value: Tensor)] {
         let members = batch.location.members
         let (b, queries, objects) = members.shape3
@@ -140,7 +151,8 @@ struct LumenLosses {
         for (group, count) in groups.enumerated() {
             let logits = try Tensor.cat(
                 [named.narrowed(2, start, count), named.narrowed(2, names + group, 1)], axis: 2)
-            sum = try sum + counted(logits.flattened(0, 1), batch.location.named[.all, .all, group].flattened())
+            sum =
+                try sum + counted(logits.flattened(0, 1), batch.location.named[.all, .all, group].flattened())
             start += count
         }
         let centres = try batch.boxes.narrowed(2, 0, 2) / Double(configuration.imageSize)

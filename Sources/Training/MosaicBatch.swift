@@ -1,8 +1,8 @@
-import Foundation
 import Datasets
+import Foundation
+import Media
 import Text
 import Torch
-import Media
 import Vitrail
 
 /// The scenes of one training step with everything that is asked about them; a pure function of the seed and the step.
@@ -57,7 +57,9 @@ struct MosaicBatch {
         let subjectPlace: Tensor
     }
 
-    init(step: Int, scenes: Int, configuration: TrainingConfiguration, tokenizer: Tokenizer, texts: Bool) throws {
+    init(step: Int, scenes: Int, configuration: TrainingConfiguration, tokenizer: Tokenizer, texts: Bool)
+        throws
+    {
         let size = configuration.imageSize
         let maximum = Self.maximumObjects
         let fade = configuration.easySteps > 0 ? 1 - Double(step) / Double(configuration.easySteps) : 0
@@ -81,7 +83,8 @@ struct MosaicBatch {
                 let object = o < scene.objects.count ? scene.objects[o] : nil
                 present.append(object != nil)
                 let box = object?.box
-                boxes += [box?.centre.x ?? 0, box?.centre.y ?? 0, box?.width ?? 0, box?.height ?? 0].map(Float.init)
+                boxes += [box?.centre.x ?? 0, box?.centre.y ?? 0, box?.width ?? 0, box?.height ?? 0].map(
+                    Float.init)
                 traits += object?.traitIndices ?? [-1, -1, -1, -1]
             }
             guard texts else { continue }
@@ -135,7 +138,8 @@ struct MosaicBatch {
         let description = detection.description
         let request =
             isFree
-            ? LocateRequest(singular: description.phrase, plural: description.plural, response, using: &random)
+            ? LocateRequest(
+                singular: description.phrase, plural: description.plural, response, using: &random)
             : LocateRequest(canonical: description.phrase, response)
         let said = [
             description.kind?.rawValue, description.colour?.rawValue, description.size?.rawValue,
@@ -148,10 +152,13 @@ struct MosaicBatch {
     /// Ways to ask for a caption.
     static let captionRequests = [
         "Describe the image.", "describe the picture", "What is in the picture?", "What do you see?",
-        "Describe this image in one sentence.", "what can you see in this picture?", "What does the image show?",
+        "Describe this image in one sentence.", "what can you see in this picture?",
+        "What does the image show?",
     ]
 
-    private static func captionRequest(_ random: inout SceneRandom) -> String { random.element(of: captionRequests) }
+    private static func captionRequest(_ random: inout SceneRandom) -> String {
+        random.element(of: captionRequests)
+    }
 
     /// [patches * attributes]: 1 where an object with the attribute covers 8 % of a patch or more.
     private static func wordTargets(_ scene: MosaicScene) -> [Float] {
@@ -207,7 +214,8 @@ struct MosaicBatch {
             }
             let perScene = scenes == 0 ? 0 : rows.count / scenes
             return Sequences(
-                ids: try Tensor(ids, [scenes, perScene, perScene == 0 ? 0 : length]), sources: try Tensor(sources),
+                ids: try Tensor(ids, [scenes, perScene, perScene == 0 ? 0 : length]),
+                sources: try Tensor(sources),
                 targets: try Tensor(targets))
         }
     }
@@ -254,7 +262,8 @@ struct MosaicBatch {
             let prompt = Prompt.question(question.text)
             if let subject = question.subject, question.kind != .relation || subject >= 0 {
                 // The token before the varying word: its state must know the subject.
-                let lead = question.answer.prefix(upTo: question.answer.range(of: question.answerWord)!.lowerBound)
+                let lead = question.answer.prefix(
+                    upTo: question.answer.range(of: question.answerWord)!.lowerBound)
                 let before = tokenizer.encode(prompt + lead.trimmingTrailingSpace())
                 let object = scene.objects[subject]
                 subjects.append((sequences.rows.count, before.count - 1))
@@ -282,7 +291,9 @@ struct MosaicBatch {
 
 extension MosaicObject {
     /// Kind, colour, size and texture as numbers within their groups; -1 where it has none.
-    var traitIndices: [Int] { [kind.rawValue, colour.rawValue, size?.rawValue ?? -1, texture?.rawValue ?? -1] }
+    var traitIndices: [Int] {
+        [kind.rawValue, colour.rawValue, size?.rawValue ?? -1, texture?.rawValue ?? -1]
+    }
 }
 
 extension Substring {

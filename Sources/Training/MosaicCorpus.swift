@@ -9,7 +9,8 @@ public enum MosaicCorpus {
 
     /// Trains the tokenizer; the same seed gives the same one.
     public static func tokenizer(seed: UInt64, vocabularySize: Int) throws -> Tokenizer {
-        try BPETrainer(vocabularySize: vocabularySize, addedTokens: Prompt.addedTokens).train(on: sentences(seed: seed))
+        try BPETrainer(vocabularySize: vocabularySize, addedTokens: Prompt.addedTokens).train(
+            on: sentences(seed: seed))
     }
 
     static func sentences(seed: UInt64) -> [String] {

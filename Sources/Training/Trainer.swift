@@ -34,12 +34,16 @@ public final class Trainer {
 
     /// Prepares a run in `folder`.
     ///
-    /// - Parameter resume: whether to continue from the folder's checkpoint.
+    /// - Parameters:
+    ///   - configuration: what to train and how.
+    ///   - folder: where the run lies, or will lie.
+    ///   - resume: whether to continue from the folder's checkpoint.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
     public init(_ configuration: TrainingConfiguration, folder: String, resume: Bool) throws {
         guard !MosaicSeeds.isScoring(configuration.seed) else {
             throw TrainingError.badConfiguration(
-                "seed \(configuration.seed)", "seeds of \(MosaicSeeds.scoringStart) and above are for scoring alone")
+                "seed \(configuration.seed)",
+                "seeds of \(MosaicSeeds.scoringStart) and above are for scoring alone")
         }
         self.configuration = configuration
         self.folder = folder
@@ -48,7 +52,9 @@ public final class Trainer {
         let hasCheckpoint = files.fileExists(atPath: "\(folder)/checkpoint.safetensors")
         let tokenizer: Tokenizer
         if resume {
-            guard hasCheckpoint else { throw TrainingError.badRun(folder, "there is no checkpoint to resume from") }
+            guard hasCheckpoint else {
+                throw TrainingError.badRun(folder, "there is no checkpoint to resume from")
+            }
             guard let saved = files.contents(atPath: "\(folder)/configuration.json"),
                 String(decoding: saved, as: UTF8.self) == (try configuration.json())
             else { throw TrainingError.badRun(folder, "the run was made with another configuration") }
@@ -58,19 +64,24 @@ public final class Trainer {
                 throw TrainingError.badRun(folder, "there is a run already; resume it or name another folder")
             }
             try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            tokenizer = try MosaicCorpus.tokenizer(seed: configuration.seed, vocabularySize: configuration.vocabularySize)
+            tokenizer = try MosaicCorpus.tokenizer(
+                seed: configuration.seed, vocabularySize: configuration.vocabularySize)
             try tokenizer.write(to: tokenizerURL)
-            try configuration.json().write(toFile: "\(folder)/configuration.json", atomically: true, encoding: .utf8)
+            try configuration.json().write(
+                toFile: "\(folder)/configuration.json", atomically: true, encoding: .utf8)
             try Data().write(to: URL(fileURLWithPath: "\(folder)/metrics.jsonl"))
         }
         model = try Lumen(
-            .mosaic(attributes: MosaicBatch.attributes, vocabulary: tokenizer.vocabularySize), tokenizer: tokenizer,
+            .mosaic(attributes: MosaicBatch.attributes, vocabulary: tokenizer.vocabularySize),
+            tokenizer: tokenizer,
             seed: configuration.seed)
         losses = LumenLosses(model: model, configuration: configuration)
         // Weight decay on matrices alone, as the study found best.
         func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
             parameter.tensor.rank >= 2
-                && !["position_embedding", "embed_tokens", "output_tokens"].contains { parameter.name.contains($0) }
+                && !["position_embedding", "embed_tokens", "output_tokens"].contains {
+                    parameter.name.contains($0)
+                }
         }
         optimizer = try AdamW(
             [
@@ -114,11 +125,15 @@ public final class Trainer {
             let rate = Double(samples) / elapsed
             let left = elapsed / Double(step - first) * Double(configuration.steps - step)
             progress(
-                Progress(step: step, steps: configuration.steps, samplesPerSecond: rate, secondsLeft: left, loss: loss))
+                Progress(
+                    step: step, steps: configuration.steps, samplesPerSecond: rate, secondsLeft: left,
+                    loss: loss))
             if step % configuration.logEvery == 0 || step == configuration.steps {
                 let perStep = (now - lastLog).seconds / Double(counted)
                 lastLog = now
-                try log(sums.map { ($0.name, $0.value / Double(counted)) }, secondsPerStep: perStep, elapsed: elapsed)
+                try log(
+                    sums.map { ($0.name, $0.value / Double(counted)) }, secondsPerStep: perStep,
+                    elapsed: elapsed)
                 sums = []
                 counted = 0
             }
@@ -144,10 +159,13 @@ public final class Trainer {
         let norm = try optimizer.clipGradients(to: configuration.gradientLimit)
         try optimizer.step(learningRate: configuration.schedule.rate(step: step, of: configuration.steps))
         step += 1
-        return [("loss", try total.item()), ("gradient", norm)] + (try parts.map { ($0.name, try $0.value.item()) })
+        return [("loss", try total.item()), ("gradient", norm)]
+            + (try parts.map { ($0.name, try $0.value.item()) })
     }
 
-    private func log(_ values: [(name: String, value: Double)], secondsPerStep: Double, elapsed: Double) throws {
+    private func log(_ values: [(name: String, value: Double)], secondsPerStep: Double, elapsed: Double)
+        throws
+    {
         var line: [String: Double] = Dictionary(uniqueKeysWithValues: values.map { ($0.name, $0.value) })
         line["step"] = Double(step)
         line["seconds_per_step"] = secondsPerStep
@@ -177,7 +195,8 @@ public final class Trainer {
         }
         for (name, tensor) in model.parameters {
             guard let value = try file.tensor(named: "model.\(name)"), value.shape == tensor.shape else {
-                throw TrainingError.badRun(checkpointPath, "the parameter \(name) is missing or of another shape")
+                throw TrainingError.badRun(
+                    checkpointPath, "the parameter \(name) is missing or of another shape")
             }
             try tensor.copy(from: value)
         }
@@ -193,7 +212,8 @@ public final class Trainer {
         let kept = text.split(separator: "\n").filter {
             (try? JSONDecoder().decode(Line.self, from: Data($0.utf8))).map { Int($0.step) <= step } ?? false
         }
-        try Data(kept.map { $0 + "\n" }.joined().utf8).write(to: URL(fileURLWithPath: metricsPath), options: .atomic)
+        try Data(kept.map { $0 + "\n" }.joined().utf8).write(
+            to: URL(fileURLWithPath: metricsPath), options: .atomic)
     }
 }
 
@@ -202,7 +222,9 @@ private struct PrefixedSource: TensorSource {
     let file: SafetensorsFile
     let prefix: String
     var label: String { file.label }
-    var names: [String] { file.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) } }
+    var names: [String] {
+        file.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+    }
     func tensor(named name: String) throws -> Tensor? { try file.tensor(named: prefix + name) }
 }
 

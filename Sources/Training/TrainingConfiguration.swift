@@ -77,7 +77,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
 
     /// The weights of a step.
     func weights(at step: Int) -> LossWeights {
-        let share = step < alignerFrom ? 0 : min(1, Double(step - alignerFrom + 1) / Double(max(rampSteps, 1)))
+        let share =
+            step < alignerFrom ? 0 : min(1, Double(step - alignerFrom + 1) / Double(max(rampSteps, 1)))
         return bindingLosses.mixed(with: losses, share)
     }
 
@@ -94,7 +95,9 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             throw TrainingError.badConfiguration(path, "the field \(key.stringValue) is missing")
         } catch DecodingError.typeMismatch(_, let context) {
             throw TrainingError.badConfiguration(
-                path, "the field \(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong kind of value")
+                path,
+                "the field \(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong kind of value"
+            )
         } catch is DecodingError {
             throw TrainingError.badConfiguration(path, "not the JSON of a training configuration")
         }
@@ -110,7 +113,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             throw TrainingError.badConfiguration(path, "\(name) is \(value), at least 1 is needed")
         }
         guard imageSize % 16 == 0, (96...512).contains(imageSize) else {
-            throw TrainingError.badConfiguration(path, "image_size is \(imageSize), a multiple of 16 from 96 to 512 is needed")
+            throw TrainingError.badConfiguration(
+                path, "image_size is \(imageSize), a multiple of 16 from 96 to 512 is needed")
         }
     }
 

@@ -1,5 +1,5 @@
-public import Text
 import Media
+public import Text
 
 /// What the model said to a request, and what its specialists found.
 public struct Answer: Sendable {

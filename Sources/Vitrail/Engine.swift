@@ -46,7 +46,9 @@ public actor Engine {
     public init(
         model path: String, device: Device = .cpu, dtype: DType = .float32, locator: Locator = Locator()
     ) throws {
-        guard device.isAvailable else { throw ModelError.unsupported("the device \(device) is not available here") }
+        guard device.isAvailable else {
+            throw ModelError.unsupported("the device \(device) is not available here")
+        }
         model = try Lumen(contentsOf: ModelFolder(path), device: device, dtype: dtype)
         self.locator = locator
     }
@@ -61,7 +63,10 @@ public actor Engine {
         let name = "vitrail_Vitrail.resources/mosaic"
         // Beside the program, or beside a program's symbolic link's target; tests run inside a bundle of their own.
         let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-        let folders = [Bundle.main.bundleURL, program.deletingLastPathComponent(), Bundle.main.executableURL?.deletingLastPathComponent()]
+        let folders = [
+            Bundle.main.bundleURL, program.deletingLastPathComponent(),
+            Bundle.main.executableURL?.deletingLastPathComponent(),
+        ]
         let places = folders.compactMap { $0?.appendingPathComponent(name).path }
         if let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) { return found }
         throw ModelError.missing(places[0])
@@ -96,7 +101,9 @@ public actor Engine {
     }
 
     /// Answers a request about a picture that is needed once.
-    public func ask(_ request: String, about image: Image) throws -> Answer { try ask(request, about: open(image)) }
+    public func ask(_ request: String, about image: Image) throws -> Answer {
+        try ask(request, about: open(image))
+    }
 
     /// Finds what each phrase names; all phrases run as one batch.
     ///
@@ -109,20 +116,24 @@ public actor Engine {
         _ phrases: [String], in picture: Picture, as response: LocateResponse = .boxes
     ) throws -> [Location] {
         guard !phrases.isEmpty, phrases.count <= Self.phraseLimit else {
-            throw ModelError.badRequest("\(phrases.count) phrases were given, 1 to \(Self.phraseLimit) are taken at once")
+            throw ModelError.badRequest(
+                "\(phrases.count) phrases were given, 1 to \(Self.phraseLimit) are taken at once")
         }
         for phrase in phrases { try Prompt.check(phrase) }
         return try withInference {
             let reading = try reading(of: picture)
             let rows = phrases.map {
-                model.tokenizer.encode(Prompt.question(response.request(for: $0)) + Prompt.located) + [model.tokens.loc]
+                model.tokenizer.encode(Prompt.question(response.request(for: $0)) + Prompt.located) + [
+                    model.tokens.loc
+                ]
             }
             // Padding stands after [LOC], where it changes nothing: no token sees those behind it.
             let length = rows.map(\.count).max()!
             let ids = rows.flatMap { $0 + Array(repeating: model.tokens.padding, count: length - $0.count) }
             let hidden = try model.language.text(
                 Tensor(ids, [1, rows.count, length]).to(model.device), after: reading.prefix)
-            let last = try Tensor(rows.enumerated().map { $0.offset * length + $0.element.count - 1 }).to(model.device)
+            let last = try Tensor(rows.enumerated().map { $0.offset * length + $0.element.count - 1 }).to(
+                model.device)
             let loc = try hidden.view([rows.count * length, -1]).indexSelected(0, last).unsqueezed(0)
             let maps = try model.align(loc, reading.features)
             let found = try locator.detections(maps, in: reading.frame)
@@ -178,7 +189,9 @@ extension Lumen {
 extension PictureFrame {
     /// The part of a query's heat that lies over the picture, at the input's resolution.
     func heatmap(_ maps: AlignerMaps, query: Int) throws -> Heatmap {
-        let grid = try maps.heat[0, query].to(.float32).sigmoid().view([1, 1, maps.grid.height, maps.grid.width])
+        let grid = try maps.heat[0, query].to(.float32).sigmoid().view([
+            1, 1, maps.grid.height, maps.grid.width,
+        ])
         let full = try interpolate(grid, to: (height: inputSize, width: inputSize), mode: .bilinear)
         let (w, h) = (fitted.width, fitted.height)
         return Heatmap(width: w, height: h, values: try full[0, 0, ..<h, ..<w].array(Float.self))

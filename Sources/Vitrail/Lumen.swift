@@ -18,7 +18,7 @@ public final class Lumen {
     public let projector: Projector
     public let language: Llama
     public let aligner: Aligner
-    /// The parameters of each part, in the order of ``partNames``.
+    /// The parameters of each part, in the order of a model folder.
     public let stores: [(part: String, store: ParameterStore)]
 
     static let partNames = ["image_encoder", "projector", "language_model", "aligner"]
@@ -26,12 +26,17 @@ public final class Lumen {
     /// Opens a model folder.
     ///
     /// - Parameters:
+    ///   - folder: where its parts lie.
+    ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
     /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
-    public convenience init(contentsOf folder: ModelFolder, device: Device = .cpu, dtype: DType? = .float32) throws {
+    public convenience init(contentsOf folder: ModelFolder, device: Device = .cpu, dtype: DType? = .float32)
+        throws
+    {
         let encoder = try folder.type(of: "image_encoder")
         guard encoder == "HybridViT" else {
-            throw ModelError.unsupported("\(folder.path): image encoders of type \(encoder) are not supported yet")
+            throw ModelError.unsupported(
+                "\(folder.path): image encoders of type \(encoder) are not supported yet")
         }
         let configuration = LumenConfiguration(
             encoder: try folder.configuration(of: "image_encoder"),
@@ -61,7 +66,8 @@ public final class Lumen {
     ) throws {
         guard tokenizer.vocabularySize <= configuration.language.vocabSize else {
             throw ModelError.unsupported(
-                "the tokenizer has \(tokenizer.vocabularySize) tokens, the language model \(configuration.language.vocabSize)")
+                "the tokenizer has \(tokenizer.vocabularySize) tokens, the language model \(configuration.language.vocabSize)"
+            )
         }
         let stores = try Self.partNames.map { (part: $0, store: try store($0)) }
         encoder = try HybridViT(stores[0].store.root, configuration.encoder)
@@ -87,7 +93,8 @@ public final class Lumen {
         }
         for (part, store) in stores {
             let tensors = try store.named.map { (name: $0.name, tensor: try $0.tensor.detached().to(dtype)) }
-            try SafetensorsFile.write(tensors, metadata: ["format": "pt"], to: "\(path)/\(part)/model.safetensors")
+            try SafetensorsFile.write(
+                tensors, metadata: ["format": "pt"], to: "\(path)/\(part)/model.safetensors")
         }
         try ModelFolder.write(configuration.encoder, to: "\(path)/image_encoder/config.json")
         try ModelFolder.write(configuration.projector, to: "\(path)/projector/config.json")
@@ -95,7 +102,8 @@ public final class Lumen {
         try ModelFolder.write(configuration.aligner, to: "\(path)/aligner/config.json")
         try tokenizer.write(to: URL(fileURLWithPath: "\(path)/tokenizer/tokenizer.json"))
         let types = [
-            "image_encoder": "HybridViT", "projector": "Projector", "language_model": "Llama", "aligner": "Aligner",
+            "image_encoder": "HybridViT", "projector": "Projector", "language_model": "Llama",
+            "aligner": "Aligner",
             "tokenizer": "Tokenizer",
         ]
         let parts = types.reduce(into: [:]) { $0[$1.key] = ModelFolder.Part(type: $1.value, path: $1.key) }
@@ -140,12 +148,14 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
     /// The embedded model's shape: about 11 million parameters for pictures of 128 pixels.
     public static func mosaic(attributes: [[String]], vocabulary: Int) -> LumenConfiguration {
         let encoder = HybridViTConfiguration(
-            imageSize: 128, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4, stemChannels: [32, 64, 128],
+            imageSize: 128, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4,
+            stemChannels: [32, 64, 128],
             fineChannels: 96, headChannels: 128, attributes: attributes)
         return LumenConfiguration(
             encoder: encoder,
             projector: ProjectorConfiguration(
-                imageSize: 256, hiddenSize: 256, unshuffle: 2, fineChannels: encoder.fineFeatureCount, scale: 0.3,
+                imageSize: 256, hiddenSize: 256, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
+                scale: 0.3,
                 tokenCount: 64, wordClasses: encoder.attributeCount),
             language: LlamaConfiguration(
                 vocabSize: vocabulary, hiddenSize: 256, intermediateSize: 704, numHiddenLayers: 4,

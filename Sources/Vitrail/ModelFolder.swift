@@ -31,7 +31,9 @@ public struct ModelFolder: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw ModelError.missing(path)
         }
-        guard isFolder.boolValue else { throw ModelError.notAModel(path, "a model is a folder, this is a file") }
+        guard isFolder.boolValue else {
+            throw ModelError.notAModel(path, "a model is a folder, this is a file")
+        }
         let index: Index = try Self.read("\(path)/model_index.json")
         guard index.type == "Lumen" else {
             throw ModelError.notAModel(path, "model_index.json names the type \(index.type), Lumen is known")
@@ -42,12 +44,16 @@ public struct ModelFolder: Sendable {
 
     /// The folder of a part.
     public func folder(of part: String) throws -> String {
-        guard let entry = parts[part] else { throw ModelError.notAModel(path, "model_index.json has no part \(part)") }
+        guard let entry = parts[part] else {
+            throw ModelError.notAModel(path, "model_index.json has no part \(part)")
+        }
         return entry.path.hasPrefix("/") ? entry.path : "\(path)/\(entry.path)"
     }
 
     func type(of part: String) throws -> String {
-        guard let entry = parts[part] else { throw ModelError.notAModel(path, "model_index.json has no part \(part)") }
+        guard let entry = parts[part] else {
+            throw ModelError.notAModel(path, "model_index.json has no part \(part)")
+        }
         return entry.type
     }
 
@@ -79,7 +85,8 @@ public struct ModelFolder: Sendable {
     private static func describe(_ error: DecodingError) -> String {
         func place(_ path: [any CodingKey]) -> String { path.map(\.stringValue).joined(separator: ".") }
         switch error {
-        case .keyNotFound(let key, let context): return "the field \(place(context.codingPath + [key])) is missing"
+        case .keyNotFound(let key, let context):
+            return "the field \(place(context.codingPath + [key])) is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             return "the field \(place(context.codingPath)) has a value of the wrong kind"
         case .dataCorrupted(let context) where !context.codingPath.isEmpty: return context.debugDescription

@@ -18,7 +18,9 @@ public enum Prompt {
     public static func question(_ request: String) -> String { "\(user)\(request)\(assistant)" }
 
     /// LUMEN's answer to a request for a place.
-    public static func locationAnswer(_ route: Route) -> String { "\(located)\(loc)\(taskOutput)\(route.token).\(end)" }
+    public static func locationAnswer(_ route: Route) -> String {
+        "\(located)\(loc)\(taskOutput)\(route.token).\(end)"
+    }
 
     /// The same as a reader sees it.
     public static func plainLocationAnswer(_ route: Route) -> String {
@@ -39,10 +41,13 @@ public enum Prompt {
 
     /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty, too long, or holds a reserved token.
     public static func check(_ request: String) throws {
-        guard request.contains(where: { !$0.isWhitespace }) else { throw ModelError.badRequest("the request is empty") }
+        guard request.contains(where: { !$0.isWhitespace }) else {
+            throw ModelError.badRequest("the request is empty")
+        }
         guard request.count <= requestLimit else {
             throw ModelError.badRequest(
-                "the request \"\(request.prefix(24))…\" has \(request.count) characters, the limit is \(requestLimit)")
+                "the request \"\(request.prefix(24))…\" has \(request.count) characters, the limit is \(requestLimit)"
+            )
         }
         for token in addedTokens where token.isSpecial && request.contains(token.content) {
             throw ModelError.badRequest("the request holds \(token.content), which is reserved for the model")
