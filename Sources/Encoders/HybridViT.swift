@@ -30,26 +30,6 @@ struct Residual: Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor { try (x + b(a(x).relu())).relu() }
 }
 
-/// Softmax attention of tokens over themselves.
-struct SelfAttention: Layer {
-    let qkv: Linear
-    let proj: Linear
-    let heads: Int
-
-    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
-        qkv = try Linear(path["qkv"], width, 3 * width)
-        proj = try Linear(path["proj"], width, width)
-        self.heads = heads
-    }
-
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let (b, n, d) = x.shape3
-        let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
-        let out = try scaledDotProductAttention(parts[0], parts[1], parts[2])
-        return try proj(out.transposed(1, 2).reshaped(b, n, d))
-    }
-}
-
 /// A pre-norm transformer block.
 struct ViTBlock: Layer {
     let norm1: LayerNorm

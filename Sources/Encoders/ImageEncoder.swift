@@ -34,15 +34,3 @@ public protocol ImageEncoder {
     /// - Parameter images: [b, 3, h, w], normalized.
     func callAsFunction(_ images: Tensor) throws -> ImageFeatures
 }
-
-/// [b, c, h, w] to [b, h * w, c].
-func cellRows(_ maps: Tensor) throws -> Tensor { try maps.flattened(2).transposed(1, 2) }
-
-/// Resizes a table of position embeddings [1, n * n, d] to another grid, bicubic, as ViTs do for other input sizes.
-func resizedPositions(_ table: Tensor, to grid: (height: Int, width: Int)) throws -> Tensor {
-    let (_, count, width) = table.shape3
-    let side = Int(Double(count).squareRoot().rounded())
-    if grid.height == side && grid.width == side { return table }
-    let map = try table.transposed(1, 2).reshaped(1, width, side, side)
-    return try cellRows(interpolate(map, to: grid, mode: .bicubic))
-}

@@ -4,26 +4,6 @@
 public import NN
 public import Torch
 
-/// Attention of a few tokens over themselves.
-struct TokenAttention: Layer {
-    let qkv: Linear
-    let proj: Linear
-    let heads: Int
-
-    init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
-        qkv = try Linear(path["qkv"], width, 3 * width)
-        proj = try Linear(path["proj"], width, width)
-        self.heads = heads
-    }
-
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let (b, n, d) = x.shape3
-        let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
-        return try proj(
-            scaledDotProductAttention(parts[0], parts[1], parts[2]).transposed(1, 2).reshaped(b, n, d))
-    }
-}
-
 /// Few tokens attend to many cells. The cells' key and value projections are folded onto the tokens: the same
 /// algebra, (q W_k^T) x in place of q (W_k x), at a small part of the work.
 struct TokensToImage {
@@ -90,7 +70,7 @@ struct ImageToTokens {
 /// One block of the aligner: tokens among themselves, tokens to image, feed-forward, image to tokens.
 struct TwoWayBlock {
     let selfNorm: LayerNorm
-    let selfAttention: TokenAttention
+    let selfAttention: SelfAttention
     let tokenNorm: LayerNorm
     let imageNorm: LayerNorm
     let tokensToImage: TokensToImage
@@ -102,7 +82,7 @@ struct TwoWayBlock {
 
     init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
         selfNorm = try LayerNorm(path["self_norm"], width)
-        selfAttention = try TokenAttention(path["self_attention"], width, heads: heads)
+        selfAttention = try SelfAttention(path["self_attention"], width, heads: heads)
         tokenNorm = try LayerNorm(path["token_norm"], width)
         imageNorm = try LayerNorm(path["image_norm"], width)
         tokensToImage = try TokensToImage(path["tokens_to_image"], width, heads: heads)
@@ -250,8 +230,8 @@ public final class Aligner {
         let (factor, hidden) = (configuration.upsample, configuration.hiddenSize)
         var t = try Tensor.cat(
             [query(loc).unsqueezed(2), outputTokens.to(loc.dtype).expanded(b, queries, 3, hidden)], axis: 2)
-        var x = try tokensProj(tokens) + resizedPositions(grid)
-        if let fineTokens, let fine { x = try x + fineTokens(fine).flattened(2).transposed(1, 2) }
+        var x = try tokensProj(tokens) + resizedPositions(positions, to: grid)
+        if let fineTokens, let fine { x = try x + cellRows(fineTokens(fine)) }
         for block in blocks { (t, x) = try block(t, x) }
         let outputs = try norm(t)
 
@@ -260,7 +240,7 @@ public final class Aligner {
         let cells = rows * columns * factor * factor
         var u = try up(x).view([b, queries, rows, columns, factor, factor, channels]).transposed(3, 4)
             .reshaped(b, queries, cells, channels)
-        if let fineUp, let fine { u = try u + fineUp(fine.flattened(2).transposed(1, 2)).unsqueezed(1) }
+        if let fineUp, let fine { u = try u + fineUp(cellRows(fine)).unsqueezed(1) }
         u = try upProj(upNorm(u).gelu()).relu()
         let kernels = try Tensor.stack(
             mapHeads.enumerated().map { try $1(outputs[.all, .all, 1 + $0]) }, axis: 2)
@@ -273,7 +253,7 @@ public final class Aligner {
             heat = try heat + match(loc, named, fine, fineAttributes)
         }
         if configuration.attributeCount > 0, let dense {
-            let sizes = try dense.narrowed(1, configuration.attributeCount, 2).flattened(2).transposed(1, 2)
+            let sizes = try cellRows(dense.narrowed(1, configuration.attributeCount, 2))
             logSize = try logSize + sizes.unsqueezed(1)
         }
         return AlignerMaps(
@@ -309,18 +289,11 @@ public final class Aligner {
             let offered = try matchKey!(
                 Tensor.cat(
                     [
-                        matchNorm!(head.flattened(2).transposed(1, 2)),
-                        seen.detached().flattened(2).transposed(1, 2),
+                        matchNorm!(cellRows(head)),
+                        cellRows(seen.detached()),
                     ], axis: 2))
             return try matmul(asked, offered.transposed(1, 2))
         }
-    }
-
-    private func resizedPositions(_ grid: (height: Int, width: Int)) throws -> Tensor {
-        let side = Int(Double(configuration.tokenCount).squareRoot())
-        if grid.height == side && grid.width == side { return positions }
-        let map = try positions.transposed(1, 2).reshaped(1, configuration.hiddenSize, side, side)
-        return try interpolate(map, to: grid, mode: .bicubic).flattened(2).transposed(1, 2)
     }
 }
 

@@ -1,0 +1,33 @@
+public import Torch
+
+/// Softmax attention of tokens [b, n, width] over themselves.
+public struct SelfAttention: Layer {
+    public let qkv: Linear
+    public let proj: Linear
+    public let heads: Int
+
+    public init(_ path: ParameterPath, _ width: Int, heads: Int) throws {
+        qkv = try Linear(path["qkv"], width, 3 * width)
+        proj = try Linear(path["proj"], width, width)
+        self.heads = heads
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let (b, n, d) = x.shape3
+        let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
+        let out = try scaledDotProductAttention(parts[0], parts[1], parts[2])
+        return try proj(out.transposed(1, 2).reshaped(b, n, d))
+    }
+}
+
+/// [b, c, h, w] to [b, h * w, c].
+public func cellRows(_ maps: Tensor) throws -> Tensor { try maps.flattened(2).transposed(1, 2) }
+
+/// Resizes a table of position embeddings [1, n * n, d] to another grid, bicubic, as ViTs do for other input sizes.
+public func resizedPositions(_ table: Tensor, to grid: (height: Int, width: Int)) throws -> Tensor {
+    let (_, count, width) = table.shape3
+    let side = Int(Double(count).squareRoot().rounded())
+    if grid.height == side && grid.width == side { return table }
+    let map = try table.transposed(1, 2).reshaped(1, width, side, side)
+    return try cellRows(interpolate(map, to: grid, mode: .bicubic))
+}
