@@ -31,8 +31,10 @@ test: setup ## build everything and run all tests
 	@echo "==> testing"
 	@swift test -c release --skip-build
 
-bench: build ## where the time of an answer goes, and how Swift compares with Python
-	@$(VITRAIL) bench
+bench: setup ## where the time of an answer goes, and how Swift compares with Python (VITRAIL_PYTHON=file)
+	@echo "==> building the benchmarks"
+	@swift build -c release --product vitrail-bench
+	@.build/release/vitrail-bench
 
 train: build ## train a model (CONFIG=file, OUTPUT=folder)
 	@$(VITRAIL) train $(if $(CONFIG),"$(CONFIG)") $(if $(OUTPUT),--output "$(OUTPUT)")

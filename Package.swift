@@ -1,5 +1,4 @@
 // swift-tools-version: 6.1
-import Foundation
 import PackageDescription
 
 // libtorch is unpacked here by `make setup` (Tools/setup.sh).
@@ -12,11 +11,15 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 /// A library target; every target of the package has the same Swift settings.
-func library(
-    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []
-) -> Target {
-    .target(
-        name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")] + dependencies,
+        swiftSettings: swiftSettings)
 }
 
 /// A test target; fixtures are read from the folder beside the tests.
@@ -32,31 +35,38 @@ let package = Package(
     products: [
         .library(name: "Vitrail", targets: ["Vitrail"]),
         .executable(name: "vitrail", targets: ["CLI"]),
+        .executable(name: "vitrail-bench", targets: ["Benchmarks"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
+    // From the ground up: a target imports only what stands above it.
     targets: [
         .target(
             name: "CTorch",
             cxxSettings: [.unsafeFlags(["-isystem", "\(libtorch)/include"])],
             linkerSettings: [
+                // The run-time path is part of every program, so that nobody has to set LD_LIBRARY_PATH.
                 .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
                 .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
             ]),
-        library("Torch", ["CTorch"]),
-        library("NN", ["Torch"]),
-        library("Checkpoints", ["NN", "Torch"]),
-        library("Encoders", ["NN", "Torch"]),
-        library("Language", ["NN", "Torch"]),
-        library("Perception", ["NN", "Torch"]),
         .systemLibrary(
             name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"]), .brew(["ffmpeg"])]),
         .systemLibrary(
             name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"]), .brew(["cairo"])]),
+        library("Torch", ["CTorch"]),
+        library("NN", ["Torch"]),
+        library("Checkpoints", ["NN", "Torch"]),
         library("Media", ["CFFmpeg", "CCairo"]),
         library("Text", []),
+        library("Encoders", ["NN", "Torch"]),
+        library("Language", ["NN", "Torch"]),
+        library("Perception", ["NN", "Torch"]),
+        library(
+            "Vitrail",
+            ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"],
+            resources: [.copy("Resources/mosaic")]),
         library("Datasets", ["Media", "Text"]),
         library(
             "Training",
@@ -64,8 +74,22 @@ let package = Package(
                 "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text",
                 "Torch", "Vitrail",
             ]),
-        library(
-            "Vitrail", ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"]),
+        library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
+        program(
+            "CLI",
+            [
+                "Checkpoints", "Datasets", "Evaluation", "Language", "Media", "NN", "Text", "Torch",
+                "Training", "Vitrail",
+            ]),
+        program(
+            "Benchmarks",
+            [
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "Perception", "Text", "Torch",
+                "Training", "Vitrail",
+            ]),
+        // As a user's program: nothing but the library.
+        .executableTarget(name: "LocateObjects", dependencies: ["Vitrail"], path: "Examples/LocateObjects"),
+
         .target(
             name: "TestSupport", dependencies: ["Checkpoints", "NN", "Torch"], path: "Tests/TestSupport",
             swiftSettings: swiftSettings),
@@ -76,15 +100,20 @@ let package = Package(
         tests("Text", ["Text"]),
         tests("Encoders", ["Encoders", "NN", "TestSupport", "Torch"]),
         tests("Language", ["Language", "NN", "TestSupport", "Torch"]),
+        tests("Perception", ["NN", "Perception", "TestSupport", "Torch"]),
+        tests(
+            "Vitrail",
+            ["Checkpoints", "Datasets", "Media", "NN", "TestSupport", "Text", "Torch", "Vitrail"],
+            fixtures: false),
         tests("Datasets", ["Datasets", "Media", "Text"], fixtures: false),
+        tests(
+            "Training",
+            [
+                "Checkpoints", "Encoders", "Language", "NN", "Perception", "TestSupport", "Torch", "Training",
+                "Vitrail",
+            ], fixtures: false),
         tests("Evaluation", ["Evaluation", "Media"]),
-        library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
-        .executableTarget(
-            name: "CLI",
-            dependencies: [
-                .product(name: "ArgumentParser", package: "swift-argument-parser"), "Datasets", "Evaluation",
-                "Training", "Vitrail",
-            ], swiftSettings: swiftSettings),
+        tests("CLI", ["Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),
     ],
     cxxLanguageStandard: .cxx17
 )

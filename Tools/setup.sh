@@ -177,21 +177,125 @@ homebrew_packages() {
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1; }
 
-# Downloads one wheel with pip, so that the user's index, proxy and certificates apply. The wheel's
-# file name says which one to ask for: name-version-python-abi-platform.platform.whl
+# Downloads one wheel into FILE.part, going on where an earlier run stopped. Which index to ask, its
+# credentials, a proxy and certificates are taken from pip's settings. pip itself cannot go on with what an
+# earlier run left, and `pip install --dry-run --report` downloads a whole wheel to tell its address.
 download() {
-    local name release python abi tags tag platforms=() options=()
-    IFS=- read -r name release python abi tags <<<"${1%.whl}"
-    for tag in ${tags//./ }; do platforms+=(--platform "$tag"); done
-    if ! [ -t 1 ]; then options+=(--progress-bar off); fi
-    if python3 -m pip download --help | grep -q -e --resume-retries; then options+=(--resume-retries 5); fi
-    python3 -m pip download --no-deps --only-binary=:all: --no-cache-dir --disable-pip-version-check \
-        --python-version 3.11 --implementation cp --abi cp311 "${platforms[@]}" \
-        ${options[@]+"${options[@]}"} --dest "$downloads" "${name//_/-}===$release"
+    python3 - "$1" "$downloads/$1.part" <<'PYTHON'
+import ast, base64, errno, fcntl, html, http.client, netrc, os, re, ssl, subprocess, sys, time
+from urllib.error import HTTPError
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+file, part = sys.argv[1:]
+
+settings = {}
+for line in subprocess.check_output([sys.executable, "-m", "pip", "config", "list"]).decode().splitlines():
+    key, equals, value = line.partition("=")
+    if equals:
+        settings[key] = ast.literal_eval(value)
+
+def setting(name):
+    keys = [section + "." + name for section in (":env:", "download", "global")]
+    return next((settings[key] for key in keys if key in settings), "")
+
+indexes = [setting("index-url") or "https://pypi.org/simple"] + setting("extra-index-url").split()
+cert = setting("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or None
+trust = {"capath" if os.path.isdir(cert) else "cafile": cert} if cert else {}
+handlers = [HTTPSHandler(context=ssl.create_default_context(**trust))]
+if setting("proxy"):
+    handlers.append(ProxyHandler({"http": setting("proxy"), "https": setting("proxy")}))
+opener = build_opener(*handlers)
+
+def credentials(host):
+    for index in map(urlsplit, indexes):
+        if index.username and index.netloc.rpartition("@")[2] == host:
+            return unquote(index.username), unquote(index.password or "")
+    try:
+        entry = netrc.netrc(os.environ.get("NETRC")).authenticators(host.partition(":")[0])
+        return entry and (entry[0], entry[2])
+    except (OSError, netrc.NetrcParseError):
+        return None
+
+def get(url, start=0):
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    request = Request(urlsplit(url)._replace(netloc=host).geturl())
+    if start:
+        request.add_header("Range", "bytes=%d-" % start)
+    login = credentials(host)
+    if login:
+        encoded = base64.b64encode(":".join(login).encode()).decode()
+        request.add_unredirected_header("Authorization", "Basic " + encoded)
+    return opener.open(request, timeout=60)
+
+def host_and(problem, url):
+    return "%s: %s" % (urlsplit(url).hostname, getattr(problem, "reason", None) or problem)
+
+def find():
+    problem = "the index does not have it"
+    for index in indexes:
+        page = index.rstrip("/") + "/" + file.partition("-")[0].replace("_", "-") + "/"
+        try:
+            with get(page) as answer:
+                links = re.findall(r"""href\s*=\s*["']([^"']+)""", answer.read().decode())
+                page = answer.geturl()
+        except (OSError, http.client.HTTPException) as failure:
+            problem = host_and(failure, page)
+            continue
+        for link in map(html.unescape, links):
+            if unquote(urlsplit(link).path).rpartition("/")[2] == file:
+                return urljoin(page, link)
+    sys.exit(problem)
+
+def show(done, total, shown):
+    """Says how much is there: on a terminal always in the same line, elsewhere every 100 MB."""
+    mb = done // 1000000
+    if sys.stdout.isatty():
+        print("\rsetup: %d of %d MB" % (mb, total // 1000000), end="\n" if done == total else "", flush=True)
+    elif mb // 100 != shown // 100:
+        print("setup: %d of %d MB" % (mb, total // 1000000), flush=True)
+    return mb
+
+def receive(url, target):
+    start = target.seek(0, os.SEEK_END)
+    with get(url, start) as answer:
+        if start and answer.status != 206:
+            start = 0
+            target.truncate(0)
+        if start:
+            print("setup: going on after %d MB" % (start // 1000000), flush=True)
+        total = start + int(answer.headers["Content-Length"])
+        done, shown = start, start // 1000000
+        while done < total:
+            block = answer.read(1 << 20)
+            if not block:
+                raise ConnectionError("the connection was closed early")
+            target.write(block)
+            done += len(block)
+            if done // 1000000 != shown or done == total:
+                shown = show(done, total, shown)
+
+url = find()
+with open(part, "ab") as target:
+    try:
+        fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit("another run is still downloading it")
+    for attempt in range(5):
+        try:
+            receive(url, target)
+            break
+        except (OSError, http.client.HTTPException) as problem:
+            if isinstance(problem, HTTPError) and problem.code == 416:
+                break  # all of it is there already
+            if attempt == 4 or isinstance(problem, HTTPError) or problem.args[:1] == (errno.ENOSPC,):
+                sys.exit(host_and(problem, url))
+            time.sleep(1)
+PYTHON
 }
 
 fetch() {
-    local sum=$1 file=$2 folder=$downloads problem
+    local sum=$1 file=$2 folder=$downloads
     if [ -f "$offline/$file" ]; then folder=$offline; fi
     if [ -f "$folder/$file" ] && [ "$(sha256 "$folder/$file")" != "$sum" ]; then
         [ "$folder" = "$downloads" ] || fail "$folder/$file does not have the SHA-256 $sum"
@@ -199,20 +303,10 @@ fetch() {
     fi
     if ! [ -f "$folder/$file" ]; then
         say "downloading $file"
-        # pip's own temporary files belong on the same disk: /tmp is often small.
-        if [ -t 1 ]; then
-            TMPDIR=$PWD/$downloads download "$file" 2>>"$log"
-        else
-            TMPDIR=$PWD/$downloads download "$file" >>"$log" 2>&1
-        fi || {
-            problem=$(grep -oE 'Failed to establish a new connection|Name or service not known|timed out|No space left on device' \
-                "$log" | tail -1 || true)
-            [ -n "$problem" ] || problem=$(grep '^ERROR' "$log" | tail -1 || true)
-            fail "cannot download $file; is the package index reachable? ${problem:-} (log: $log)"
-        }
-        [ -f "$downloads/$file" ] || fail "pip did not bring $file (log: $log)"
-        [ "$(sha256 "$downloads/$file")" = "$sum" ] ||
-            { rm "$downloads/$file"; fail "$file as downloaded does not have the SHA-256 $sum"; }
+        download "$file" 2>>"$log" || fail "cannot download $file: $(tail -1 "$log") (log: $log)"
+        [ "$(sha256 "$downloads/$file.part")" = "$sum" ] ||
+            { rm "$downloads/$file.part"; fail "$file as downloaded does not have the SHA-256 $sum: run again"; }
+        mv "$downloads/$file.part" "$downloads/$file"
     fi
     wheel=$folder/$file
 }
@@ -260,10 +354,10 @@ install_libtorch() {
     [ "$free" -ge "$needed" ] || fail "libtorch needs $needed GB of free disk space in $PWD, $free GB are free"
 
     if needs_download && ! python3 -m pip --version >/dev/null 2>&1; then
-        fail "python3 has no pip, which fetches libtorch: install pip, or put the wheels in $offline"
+        fail "python3 has no pip, whose settings say where libtorch comes from: install pip, or put the wheels in $offline"
     fi
 
-    rm -rf "$staging" "$downloads"/pip-*  # what a killed run left
+    rm -rf "$staging"  # what a killed run left
     mkdir -p "$staging"
     # Fetch all before unpacking any: what has been fetched once is kept if a later one fails.
     while read -r sum file; do

@@ -7,7 +7,7 @@ struct Evaluate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Score a model on unseen scenes of Mosaic.",
         discussion: """
-            Detection asks all eleven class names of every scene and is scored as pycocotools scores it. Requests and
+            Detection asks all eleven class names of every scene and is scored as pycocotools scores it. Requests and \
             questions are answered freely. Seeds of 900000 and above are never trained on.
             """)
 
@@ -33,8 +33,7 @@ struct Evaluate: AsyncParsableCommand {
         let report = try await MosaicBenchmark(seed: seed, scenes: scenes).run(
             model: model ?? Engine.embeddedModel()
         ) { done in
-            let (seconds, attoseconds) = (ContinuousClock.now - start).components
-            let elapsed = Double(seconds) + Double(attoseconds) * 1e-18
+            let elapsed = (ContinuousClock.now - start).seconds
             line.update(
                 Double(done) / Double(scenes), String(format: "%.1f scenes/s", Double(done) / elapsed),
                 secondsLeft: elapsed / Double(done) * Double(scenes - done))
@@ -47,12 +46,10 @@ struct Evaluate: AsyncParsableCommand {
         }
         func percent(_ value: Double) -> String { String(format: "%5.1f", 100 * value) }
         print("Mosaic, plain ring, seed \(report.seed), \(report.scenes) scenes")
-        print(
-            "detection by class name   AP \(percent(report.ap))  AP50 \(percent(report.ap50))  AP75 \(percent(report.ap75))"
-        )
-        print(
-            "counting by class name    exact \(percent(report.countExact))  mean error \(String(format: "%.3f", report.countError))"
-        )
+        let (ap, ap50, ap75) = (percent(report.ap), percent(report.ap50), percent(report.ap75))
+        print("detection by class name   AP \(ap)  AP50 \(ap50)  AP75 \(ap75)")
+        let error = String(format: "%.3f", report.countError)
+        print("counting by class name    exact \(percent(report.countExact))  mean error \(error)")
         print("right route               \(percent(report.route)) of \(report.requests) requests")
         print("referring, IoU 0.5        \(percent(report.grounding)) of \(report.groundingRequests)")
         print("well-formed answers       \(percent(report.wellFormed)) of \(report.answers)")

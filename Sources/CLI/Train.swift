@@ -1,32 +1,51 @@
 import ArgumentParser
 import Foundation
 import Synchronization
+import Torch
 import Training
 
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a model from a configuration file.",
         discussion: """
-            A run is a folder. It gets the configuration, the tokenizer, metrics.jsonl (a line every few steps), one
-            checkpoint that is replaced whole, and at the end the folder model/, which every other command takes as
+            A run is a folder. It gets the configuration, the tokenizer, metrics.jsonl (a line every few steps), one \
+            checkpoint that is replaced whole, and at the end the folder model/, which every other command takes as \
             --model. Interrupting a run (Ctrl-C) writes a checkpoint first; --resume continues exactly.
+
+            Examples:
+              vitrail train Training/mosaic.json --output runs/first
+              vitrail train Training/mosaic.json --output runs/first --resume --threads 1
             """)
 
-    @Argument(help: "The configuration, such as Training/mosaic.json.")
-    var file: String
+    @Argument(help: ArgumentHelp("The configuration.", valueName: "configuration"))
+    var file = "Training/mosaic.json"
 
-    @Option(help: "The run's folder.")
-    var output: String
+    @Option(help: ArgumentHelp("The run's folder.", valueName: "folder"))
+    var output = "runs/mosaic"
 
     @Flag(help: "Continue the run in the folder from its checkpoint.")
     var resume = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Threads on the CPU; all cores when left out. The same number gives the same result.",
+            valueName: "count"))
+    var threads: Int?
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads is \(threads), 1 to 1024 is possible.")
+        }
+    }
+
     func run() throws {
+        if let threads { try Threads.set(threads) }
         let configuration = try TrainingConfiguration(contentsOf: file)
         let trainer = try Trainer(configuration, folder: output, resume: resume)
         let interrupt = Interrupt()
         let line = ProgressLine()
-        let isComplete = try trainer.run(shouldStop: { interrupt.wasAsked }) { progress in
+        let shouldStop = { interrupt.wasAsked }
+        let isComplete = try trainer.run(shouldStop: shouldStop) { progress in
             let rate = String(format: "%.1f scenes/s", progress.samplesPerSecond)
             let loss = String(format: "loss %.3f", progress.loss)
             line.update(
@@ -34,7 +53,10 @@ struct Train: ParsableCommand {
                 "step \(progress.step) of \(progress.steps), \(rate), \(loss)",
                 secondsLeft: progress.secondsLeft)
         }
-        print(isComplete ? "wrote \(output)/model" : "stopped at step \(trainer.step); --resume continues")
+        guard isComplete else {
+            throw Failure(.interrupted, "stopped at step \(trainer.step) of \(output); --resume continues")
+        }
+        print("wrote \(output)/model")
     }
 }
 

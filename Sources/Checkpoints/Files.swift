@@ -52,7 +52,7 @@ public struct AtomicFile {
                 let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
             #endif
             guard count > 0 else {
-                throw CheckpointError(path: path, reason: String(cString: strerror(errno)))
+                throw CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
             }
             written += count
         }
@@ -62,7 +62,7 @@ public struct AtomicFile {
     public static func write(to path: String, _ body: (AtomicFile) throws -> Void) throws {
         let temporary = "\(path).\(getpid()).tmp"
         func failure() -> CheckpointError {
-            CheckpointError(path: path, reason: String(cString: strerror(errno)))
+            CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
         }
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure() }

@@ -16,10 +16,13 @@ public import Torch
 public struct CheckpointError: Error, CustomStringConvertible {
     public let path: String
     public let reason: String
+    /// Whether the file could not be written, rather than read.
+    public let isWriting: Bool
 
-    public init(path: String, reason: String) {
+    public init(path: String, reason: String, isWriting: Bool = false) {
         self.path = path
         self.reason = reason
+        self.isWriting = isWriting
     }
 
     public var description: String { "\(path): \(reason)" }
@@ -109,6 +112,21 @@ public final class SafetensorsFile: TensorSource {
                 entries[name] = Entry(
                     dtype: dtype, shape: tensor.shape, range: (start + offsets[0])..<(start + offsets[1]))
             }
+        }
+        // The data is what the header says, without holes, overlaps or a rest.
+        var end = start
+        for (name, entry) in entries.sorted(by: {
+            ($0.value.range.lowerBound, $0.value.range.upperBound)
+                < ($1.value.range.lowerBound, $1.value.range.upperBound)
+        }) {
+            guard entry.range.lowerBound == end else {
+                throw refuse(
+                    "tensor \(name) begins at byte \(entry.range.lowerBound), where \(end) is expected")
+            }
+            end = entry.range.upperBound
+        }
+        guard end == mapping.count else {
+            throw refuse("\(mapping.count - end) bytes follow the last tensor")
         }
         self.path = path
         self.entries = entries

@@ -68,7 +68,9 @@ public final class HybridViT: ImageEncoder {
     let head: Conv2d
     let predict: Conv2d
 
+    /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: HybridViTConfiguration) throws {
+        try configuration.check()
         let width = configuration.hiddenSize
         let channels = configuration.stemChannels
         let fine = configuration.fineChannels
@@ -151,6 +153,21 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
     public var attributes: [[String]]
 
     public var attributeCount: Int { attributes.reduce(0) { $0 + $1.count } }
+    func check() throws {
+        let check = ConfigurationCheck("image_encoder")
+        try check.multiple("image_size", imageSize, of: 16)
+        try check.positive(["hidden_size": hiddenSize, "num_hidden_layers": numHiddenLayers])
+        try check.heads(numAttentionHeads, width: hiddenSize)
+        try check.that(
+            stemChannels.count == 3, "stem_channels has \(stemChannels.count) entries, 3 are needed")
+        for channels in stemChannels + [fineChannels] {
+            try check.multiple("stem_channels or fine_channels", channels, of: 8)
+        }
+        try check.positive(["head_channels": headChannels])
+        try check.that(
+            !attributes.isEmpty && attributes.allSatisfy { !$0.isEmpty }, "attributes has an empty group")
+    }
+
     /// Channels of ``ImageFeatures/fine``: the map, the head's features, and these where something is.
     public var fineFeatureCount: Int { fineChannels + 2 * headChannels }
 

@@ -16,7 +16,16 @@ public final class Projector {
     let wordScale: Tensor?
     let wordBias: Tensor?
 
+    /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: ProjectorConfiguration) throws {
+        let check = ConfigurationCheck("projector")
+        try check.positive([
+            "image_hidden_size": configuration.imageSize, "hidden_size": configuration.hiddenSize,
+            "unshuffle": configuration.unshuffle, "token_count": configuration.tokenCount,
+        ])
+        try check.that(
+            configuration.fineChannels >= 0 && configuration.wordClasses >= 0,
+            "fine_channels or word_classes is below 0")
         let n = configuration.unshuffle
         let merged = configuration.imageSize * n * n
         let hidden = configuration.hiddenSize

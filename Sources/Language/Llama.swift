@@ -437,9 +437,11 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         if let name = try values.decodeIfPresent(String.self, forKey: .activation), name != "silu" {
             throw refuse(.activation, "hidden_act \(name) is not supported, silu is")
         }
-        guard hiddenSize > 0, numAttentionHeads > 0, numKeyValueHeads > 0,
+        guard vocabSize > 0, hiddenSize > 0, intermediateSize > 0, numHiddenLayers > 0,
+            maxPositionEmbeddings > 0, numAttentionHeads > 0, numKeyValueHeads > 0, imageHeads >= 0,
+            headDim ?? 1 > 0,
             numAttentionHeads % numKeyValueHeads == 0, headWidth % 2 == 0, imageHeads <= numKeyValueHeads,
             imageHeads == 0 || numKeyValueHeads == numAttentionHeads
-        else { throw refuse(.activation, "the numbers of heads and their widths do not fit together") }
+        else { throw refuse(.activation, "sizes and numbers of heads are below 1 or do not fit together") }
     }
 }

@@ -148,7 +148,25 @@ public final class Aligner {
     let matchQuery: Linear?
     let matchKey: Linear?
 
+    /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: AlignerConfiguration) throws {
+        let check = ConfigurationCheck("aligner")
+        try check.positive([
+            "language_hidden_size": configuration.languageSize, "image_hidden_size": configuration.imageSize,
+            "hidden_size": configuration.hiddenSize, "num_hidden_layers": configuration.numHiddenLayers,
+            "token_count": configuration.tokenCount, "upsample": configuration.upsample,
+            "map_channels": configuration.mapChannels,
+        ])
+        try check.heads(configuration.numAttentionHeads, width: configuration.hiddenSize)
+        try check.that(
+            configuration.fineChannels >= 0 && configuration.headChannels >= 0
+                && configuration.fineMapChannels >= 0
+                && configuration.attributeGroups.allSatisfy { $0 > 0 },
+            "a number of channels or attributes is below 0")
+        try check.that(
+            configuration.attributeGroups.isEmpty
+                || configuration.fineMapChannels + configuration.headChannels <= configuration.fineChannels,
+            "fine_channels is less than fine_map_channels and head_channels together")
         let (width, hidden) = (configuration.languageSize, configuration.hiddenSize)
         let (channels, factor) = (configuration.mapChannels, configuration.upsample)
         let (fine, names) = (configuration.fineChannels, configuration.attributeCount)

@@ -33,12 +33,15 @@ public enum Route: String, CaseIterable, Sendable, Hashable, Codable {
         }
     }
 
+    /// Whether a phrase of the fixed form means one thing alone: it begins with "the ".
+    public static func isSingle(_ phrase: String) -> Bool { phrase.hasPrefix("the ") }
+
     /// Whether it answers with one place alone.
     public var isSingle: Bool { self == .grounding || self == .referringSegmentation }
 
     /// The route of a request in the fixed form: a phrase that begins with "the " refers to one thing.
     public init(_ response: LocateResponse, for phrase: String) {
-        self.init(response, isReferring: phrase.hasPrefix("the "))
+        self.init(response, isReferring: Self.isSingle(phrase))
     }
 
     /// The route of a request for one referred thing, or for all instances.

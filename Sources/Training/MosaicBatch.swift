@@ -2,13 +2,13 @@ import Datasets
 import Foundation
 import Media
 import Text
-import Torch
+package import Torch
 import Vitrail
 
 /// The scenes of one training step with everything that is asked about them; a pure function of the seed and the step.
 ///
 /// Shapes: b scenes, o objects at most, q location queries, t texts a scene.
-struct MosaicBatch {
+package struct MosaicBatch {
     /// What the attribute head knows, by group.
     static let attributes = [MosaicKind.names, MosaicColour.names, MosaicSize.names, MosaicTexture.names]
     static let maximumObjects = 12
@@ -16,45 +16,45 @@ struct MosaicBatch {
     static let ignored = -100
 
     /// [b, 3, size, size], 0...255.
-    let pixels: Tensor
+    package let pixels: Tensor
     /// [b, o, 4]: centre and size in pixels; [b, o] true where there is an object.
-    let boxes: Tensor
-    let present: Tensor
+    package let boxes: Tensor
+    package let present: Tensor
     /// [b, o, 4]: kind, colour, size, texture, -1 where it has none.
-    let traits: Tensor
+    package let traits: Tensor
     /// [b, patches, attributes]: 1 where an object with the attribute covers the patch of 16 x 16 pixels.
-    let wordTargets: Tensor
-    let location: Queries
-    let texts: Texts
+    package let wordTargets: Tensor
+    package let location: Queries
+    package let texts: Texts
 
     /// Sequences of tokens and which of them are learnt.
-    struct Sequences {
+    package struct Sequences {
         /// [b, n, length].
-        let ids: Tensor
+        package let ids: Tensor
         /// Positions in the flattened hidden states [b * n * length] from which `targets` follow.
-        let sources: Tensor
-        let targets: Tensor
+        package let sources: Tensor
+        package let targets: Tensor
     }
 
-    struct Queries {
-        let sequences: Sequences
+    package struct Queries {
+        package let sequences: Sequences
         /// [b * q] positions of [LOC] in the flattened hidden states.
-        let loc: Tensor
+        package let loc: Tensor
         /// [b, q, o]: the objects that the query means.
-        let members: Tensor
+        package let members: Tensor
         /// [b, q, 4]: what is named of each group; the group's length for "not said".
-        let named: Tensor
+        package let named: Tensor
         /// [b, q]: 1 where exactly one object is meant.
-        let single: Tensor
+        package let single: Tensor
     }
 
-    struct Texts {
-        let sequences: Sequences
+    package struct Texts {
+        package let sequences: Sequences
         /// Positions before the answers' varying words, of the questions that have a subject.
-        let subject: Tensor
+        package let subject: Tensor
         /// [subjects, 4] and [subjects, 2]: the subject's attributes and centre (0...1).
-        let subjectTraits: Tensor
-        let subjectPlace: Tensor
+        package let subjectTraits: Tensor
+        package let subjectPlace: Tensor
     }
 
     init(step: Int, scenes: Int, configuration: TrainingConfiguration, tokenizer: Tokenizer, texts: Bool)

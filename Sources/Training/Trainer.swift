@@ -38,8 +38,14 @@ public final class Trainer {
     ///   - configuration: what to train and how.
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
+    ///   - shape: the network for the attributes' names, the tokenizer's size and the pictures' side; the embedded
+    ///     model's when left out.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
-    public init(_ configuration: TrainingConfiguration, folder: String, resume: Bool) throws {
+    public init(
+        _ configuration: TrainingConfiguration, folder: String, resume: Bool,
+        shape: (_ attributes: [[String]], _ vocabulary: Int, _ imageSize: Int) -> LumenConfiguration =
+            LumenConfiguration.mosaic
+    ) throws {
         guard !MosaicSeeds.isScoring(configuration.seed) else {
             throw TrainingError.badConfiguration(
                 "seed \(configuration.seed)",
@@ -72,7 +78,7 @@ public final class Trainer {
             try Data().write(to: URL(fileURLWithPath: "\(folder)/metrics.jsonl"))
         }
         model = try Lumen(
-            .mosaic(attributes: MosaicBatch.attributes, vocabulary: tokenizer.vocabularySize),
+            shape(MosaicBatch.attributes, tokenizer.vocabularySize, configuration.imageSize),
             tokenizer: tokenizer,
             seed: configuration.seed)
         losses = LumenLosses(model: model, configuration: configuration)
@@ -145,11 +151,18 @@ public final class Trainer {
     }
 
     /// One step; the losses of it.
-    func advance() throws -> [(name: String, value: Double)] {
+    private func advance() throws -> [(name: String, value: Double)] { try learn(from: batch(step: step)) }
+
+    /// What a step learns from.
+    package func batch(step: Int) throws -> MosaicBatch {
         let visionOnly = step < configuration.visionSteps
-        let batch = try MosaicBatch(
+        return try MosaicBatch(
             step: step, scenes: visionOnly ? configuration.visionScenes : configuration.scenes,
             configuration: configuration, tokenizer: model.tokenizer, texts: !visionOnly)
+    }
+
+    /// Moves the parameters once; the losses before it.
+    package func learn(from batch: MosaicBatch) throws -> [(name: String, value: Double)] {
         let parts = try withAutocast(configuration.mixedPrecision ? .bfloat16 : nil) {
             try losses(batch, step: step)
         }

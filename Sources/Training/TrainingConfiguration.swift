@@ -91,17 +91,26 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
             self = try decoder.decode(Self.self, from: data)
-        } catch DecodingError.keyNotFound(let key, _) {
-            throw TrainingError.badConfiguration(path, "the field \(key.stringValue) is missing")
-        } catch DecodingError.typeMismatch(_, let context) {
-            throw TrainingError.badConfiguration(
-                path,
-                "the field \(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong kind of value"
-            )
-        } catch is DecodingError {
-            throw TrainingError.badConfiguration(path, "not the JSON of a training configuration")
+        } catch let error as DecodingError {
+            throw TrainingError.badConfiguration(path, Self.describe(error))
         }
         try validate(path)
+    }
+
+    /// What is wrong with a file, naming the field as it stands there.
+    private static func describe(_ error: DecodingError) -> String {
+        func field(_ path: [any CodingKey]) -> String {
+            let name = path.map(\.stringValue).joined(separator: ".")
+            return name.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
+        }
+        switch error {
+        case .keyNotFound(let key, let context):
+            return "the field \(field(context.codingPath + [key])) is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            guard !context.codingPath.isEmpty else { return "not the JSON of a training configuration" }
+            return "the field \(field(context.codingPath)) has the wrong kind of value"
+        @unknown default: return "not the JSON of a training configuration"
+        }
     }
 
     private func validate(_ path: String) throws {
@@ -111,6 +120,25 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         ]
         for (name, value) in positive where value < 1 {
             throw TrainingError.badConfiguration(path, "\(name) is \(value), at least 1 is needed")
+        }
+        let bounded: [(String, Double, ClosedRange<Double>)] = [
+            ("vision_scenes", Double(visionScenes), 1...4096), ("scenes", Double(scenes), 1...4096),
+            ("queries", Double(queries), 1...256), ("questions", Double(questions), 1...256),
+            ("vocabulary_size", Double(vocabularySize), 512...1_000_000),
+            ("vision_steps", Double(visionSteps), 0...1e12), ("aligner_from", Double(alignerFrom), 0...1e12),
+            ("easy_steps", Double(easySteps), 0...1e12), ("ramp_steps", Double(rampSteps), 0...1e12),
+            ("referring_share", referringShare, 0...1), ("negative_rate", negativeRate, 0...1),
+            ("free_wording", freeWording, 0...1), ("easy_share", easyShare, 0...1),
+            ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
+            ("schedule.peak", schedule.peak, 0...1), ("schedule.floor", schedule.floor, 0...1),
+            ("schedule.decay_share", schedule.decayShare, 0...1),
+            ("schedule.warmup_steps", Double(schedule.warmupSteps), 0...1e12),
+        ]
+        func text(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
+        for (name, value, range) in bounded where !range.contains(value) {
+            let (low, high) = (text(range.lowerBound), text(range.upperBound))
+            throw TrainingError.badConfiguration(
+                path, "\(name) is \(text(value)), \(low) to \(high) is possible")
         }
         guard imageSize % 16 == 0, (96...512).contains(imageSize) else {
             throw TrainingError.badConfiguration(

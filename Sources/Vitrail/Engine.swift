@@ -30,10 +30,16 @@ public actor Engine {
     /// Phrases of one ``locate(_:in:as:)`` at most.
     public static let phraseLimit = 256
 
+    private let executor: EngineExecutor
+    /// A thread of the engine's own.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
     private let model: Lumen
     private let locator: Locator
     private var readings: [(id: Int, reading: Reading)] = []
     private var opened = 0
+    /// Pictures that were encoded so far; asking again about a remembered one adds none.
+    public private(set) var encodedPictures = 0
 
     /// Opens a model folder; see ``embeddedModel()`` for the one that comes with the package.
     ///
@@ -49,34 +55,25 @@ public actor Engine {
         guard device.isAvailable else {
             throw ModelError.unsupported("the device \(device) is not available here")
         }
-        model = try Lumen(contentsOf: ModelFolder(path), device: device, dtype: dtype)
+        let executor = EngineExecutor()
+        model = try executor.sync { try Lumen(contentsOf: ModelFolder(path), device: device, dtype: dtype) }
+        self.executor = executor
         self.locator = locator
     }
 
     /// The model that comes with the package.
     public init() throws { try self.init(model: Self.embeddedModel()) }
 
-    /// The folder of the model that comes with the package.
-    ///
-    /// - Throws: ``ModelError`` that names the places where it was looked for.
-    public static func embeddedModel() throws -> String {
-        let name = "vitrail_Vitrail.resources/mosaic"
-        // Beside the program, or beside a program's symbolic link's target; tests run inside a bundle of their own.
-        let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-        let folders = [
-            Bundle.main.bundleURL, program.deletingLastPathComponent(),
-            Bundle.main.executableURL?.deletingLastPathComponent(),
-        ]
-        let places = folders.compactMap { $0?.appendingPathComponent(name).path }
-        if let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) { return found }
-        throw ModelError.missing(places[0])
-    }
-
     /// Takes a picture in. The model reads it at the first request.
     public func open(_ image: Image) -> Picture {
         opened += 1
         return Picture(image: image, id: opened)
     }
+
+    /// Takes a picture file in: PNG, JPEG, WebP, BMP, or the first picture of a GIF.
+    ///
+    /// - Throws: ``Media/MediaError`` that names the file.
+    public func open(contentsOf path: String) throws -> Picture { open(try Image(contentsOf: path)) }
 
     /// Answers a request in free words.
     ///
@@ -138,7 +135,7 @@ public actor Engine {
             let maps = try model.align(loc, reading.features)
             let found = try locator.detections(maps, in: reading.frame)
             return try phrases.indices.map { index in
-                let isOne = Route(response, for: phrases[index]).isSingle
+                let isOne = Route.isSingle(phrases[index])
                 return Location(
                     phrase: phrases[index], detections: isOne ? Array(found[index].prefix(1)) : found[index],
                     heatmap: try reading.frame.heatmap(maps, query: index))
@@ -157,6 +154,7 @@ public actor Engine {
         let frame = PictureFrame(
             width: picture.image.width, height: picture.image.height, inputSize: model.encoder.imageSize)
         let features = try model.encode(frame.pixels(of: picture.image).to(model.device))
+        encodedPictures += 1
         let reading = Reading(frame: frame, features: features, prefix: try model.prefix(features))
         if readings.count >= Self.rememberedPictures { readings.removeFirst() }
         readings.append((picture.id, reading))

@@ -1,6 +1,6 @@
 public import Media
 public import Perception
-import Torch
+public import Torch
 
 /// One thing found.
 public struct Detection: Sendable, Hashable {
@@ -19,9 +19,9 @@ public struct Locator: Sendable, Hashable {
     /// Boxes that overlap a better one by more than this are dropped.
     public var overlapLimit = 0.6
     /// Peaks below this are not answered.
-    public var threshold = 0.3
+    public var threshold = 0.4
 
-    public init(maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.3) {
+    public init(maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
         self.threshold = threshold
@@ -33,16 +33,29 @@ public struct Locator: Sendable, Hashable {
     ///   - maps: of one picture, [1, queries, cells].
     ///   - frame: how the picture was fitted into the encoder's input.
     public func detections(_ maps: AlignerMaps, in frame: PictureFrame) throws -> [[Detection]] {
-        let (rows, columns) = (maps.grid.height, maps.grid.width)
-        let queries = maps.heat.size(1)
-        let logHeat = try maps.heat.to(.float32).logSigmoid().view([queries, 1, rows, columns])
+        try detections(heat: maps.heat, logSize: maps.logSize, grid: maps.grid, in: frame)
+    }
+
+    /// The same from the two maps alone.
+    ///
+    /// - Parameters:
+    ///   - heatLogits: [1, queries, cells].
+    ///   - logSize: [1, queries, cells, 2], the logarithms of width and height in units of 16 input pixels.
+    ///   - grid: the rows and columns of cells.
+    ///   - frame: how the picture was fitted into the encoder's input.
+    public func detections(
+        heat heatLogits: Tensor, logSize: Tensor, grid: (height: Int, width: Int), in frame: PictureFrame
+    ) throws -> [[Detection]] {
+        let (rows, columns) = (grid.height, grid.width)
+        let queries = heatLogits.size(1)
+        let logHeat = try heatLogits.to(.float32).logSigmoid().view([queries, 1, rows, columns])
         // A peak is no lower than its eight neighbours.
         let highest = try maxPool2d(logHeat, kernel: 3, stride: 1, padding: 1)
         let peaks = try Tensor.where(logHeat .== highest, logHeat, Tensor.full([1], -1e4)).view([queries, -1])
         let top = try peaks.topK(min(maximumPeaks, rows * columns))
         let (scores, cells) = (try top.values.exp().array(Float.self), try top.indices.array(Int.self))
         let heat = try logHeat.array(Float.self)
-        let sizes = try maps.logSize.to(.float32).array(Float.self)
+        let sizes = try logSize.to(.float32).array(Float.self)
         let count = cells.count / max(queries, 1)
         let cellWidth = Double(frame.inputSize) / Double(columns)
         let cellHeight = Double(frame.inputSize) / Double(rows)

@@ -88,6 +88,9 @@ public final class Lumen {
     /// Writes the model as a folder, the weights in `dtype`.
     public func save(to path: String, dtype: DType = .bfloat16) throws {
         let files = FileManager.default
+        // A folder that has an index is whole: an old one goes first, the new one comes last.
+        let index = "\(path)/model_index.json"
+        if files.fileExists(atPath: index) { try files.removeItem(atPath: index) }
         for part in Self.partNames + ["tokenizer"] {
             try files.createDirectory(atPath: "\(path)/\(part)", withIntermediateDirectories: true)
         }
@@ -107,8 +110,7 @@ public final class Lumen {
             "tokenizer": "Tokenizer",
         ]
         let parts = types.reduce(into: [:]) { $0[$1.key] = ModelFolder.Part(type: $1.value, path: $1.key) }
-        // The index comes last: a folder that has one is whole.
-        try ModelFolder.write(ModelFolder.Index(parts: parts), to: "\(path)/model_index.json")
+        try ModelFolder.write(ModelFolder.Index(parts: parts), to: index)
     }
 
     // MARK: The path from pixels to maps
@@ -146,9 +148,17 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
     }
 
     /// The embedded model's shape: about 11 million parameters for pictures of 128 pixels.
-    public static func mosaic(attributes: [[String]], vocabulary: Int) -> LumenConfiguration {
+    ///
+    /// - Parameters:
+    ///   - attributes: names that the dense head knows, by group, kinds first.
+    ///   - vocabulary: tokens of the tokenizer.
+    ///   - imageSize: side in pixels of the encoder's input, a multiple of 16.
+    public static func mosaic(
+        attributes: [[String]], vocabulary: Int, imageSize: Int = 128
+    ) -> LumenConfiguration {
+        let patches = (imageSize / 8) * (imageSize / 8)
         let encoder = HybridViTConfiguration(
-            imageSize: 128, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4,
+            imageSize: imageSize, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4,
             stemChannels: [32, 64, 128],
             fineChannels: 96, headChannels: 128, attributes: attributes)
         return LumenConfiguration(
@@ -156,14 +166,14 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
             projector: ProjectorConfiguration(
                 imageSize: 256, hiddenSize: 256, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
                 scale: 0.3,
-                tokenCount: 64, wordClasses: encoder.attributeCount),
+                tokenCount: patches / 4, wordClasses: encoder.attributeCount),
             language: LlamaConfiguration(
                 vocabSize: vocabulary, hiddenSize: 256, intermediateSize: 704, numHiddenLayers: 4,
                 numAttentionHeads: 4, maxPositionEmbeddings: 512, tieWordEmbeddings: true,
                 initializerRange: 0.1, imageHeads: 2, prefixAttention: .full),
             aligner: AlignerConfiguration(
                 languageSize: 256, imageSize: 256, hiddenSize: 128, numHiddenLayers: 2, numAttentionHeads: 4,
-                tokenCount: 256, upsample: 2, mapChannels: 64, fineChannels: encoder.fineFeatureCount,
+                tokenCount: patches, upsample: 2, mapChannels: 64, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
                 attributeGroups: attributes.map(\.count)))
     }

@@ -15,17 +15,21 @@ public struct PictureFrame: Sendable, Hashable {
         self.inputSize = inputSize
     }
 
-    /// Input pixels a picture pixel.
-    public var scale: Double { Double(inputSize) / Double(max(width, height)) }
+    /// Input pixels a picture pixel, before the sides are rounded to whole ones.
+    var scale: Double { Double(inputSize) / Double(max(width, height)) }
 
     /// The picture's size in input pixels.
-    var fitted: (width: Int, height: Int) {
+    public var fitted: (width: Int, height: Int) {
         func side(_ length: Int) -> Int { max(1, min(inputSize, Int((Double(length) * scale).rounded()))) }
         return (side(width), side(height))
     }
 
     public func original(_ point: Point) -> Point {
-        Point(x: min(max(point.x / scale, 0), Double(width)), y: min(max(point.y / scale, 0), Double(height)))
+        // Each side on its own: the scaled picture has whole pixels, so its sides are not quite in proportion.
+        let (x, y) = (
+            point.x * Double(width) / Double(fitted.width), point.y * Double(height) / Double(fitted.height)
+        )
+        return Point(x: min(max(x, 0), Double(width)), y: min(max(y, 0), Double(height)))
     }
 
     /// The part of the box that is inside the picture; nil when none is.

@@ -124,6 +124,10 @@ struct SafetensorsTests {
         Lie(
             testDescription: "offsetOverInt", header: tensor("F32", "[4]", "[0,92233720368547758070]"),
             says: "header"),
+        Lie(
+            testDescription: "rest", header: tensor("F32", "[3]", "[0,12]"),
+            says: "4 bytes follow the last tensor"),
+        Lie(testDescription: "hole", header: tensor("F32", "[3]", "[4,16]"), says: "begins at byte"),
         Lie(testDescription: "negativeShape", header: tensor("F32", "[-4]"), says: "shape [-4]"),
         Lie(testDescription: "twoNegatives", header: tensor("F32", "[-2,-2]"), says: "shape [-2, -2]"),
         Lie(

@@ -1,6 +1,7 @@
 """The small LUMEN network in PyTorch: the reference that the Swift port is compared with.
 
-Parameter names are the checkpoint's keys. Images are [B, 3, S, S] with values (x - 128) / 64.
+Parameter names are the checkpoint's keys. Images are [B, 3, H, W] with values (x - 128) / 64, sides multiples of 16.
+Sizes that are not given are the embedded model's.
 """
 
 import math
@@ -16,15 +17,13 @@ GROUPS = ((0, 11), (11, 21), (21, 24), (24, 27))
 MATCH_GAIN = 8.0
 
 
-
-
-def resized(embedding: Tensor, grid: int) -> Tensor:
-    """Bicubic resize of a [1, n*n, d] position table to another grid."""
+def resized(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Bicubic resize of a [1, n*n, d] position table to another grid of rows and columns."""
     side = math.isqrt(embedding.shape[1])
-    if side == grid:
+    if grid == (side, side):
         return embedding
     table = embedding.transpose(1, 2).reshape(1, -1, side, side)
-    table = F.interpolate(table, size=(grid, grid), mode="bicubic", align_corners=False)
+    table = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
     return table.flatten(2).transpose(1, 2)
 
 
@@ -96,10 +95,11 @@ class Block(nn.Module):
 
 @dataclass
 class Features:
-    tokens: Tensor  # [B, g*g, 256]
-    fine: Tensor  # [B, 352, f, f]: fine map, dense head's features, the same times objectness
-    attributes: Tensor  # [B, 27, f, f], float32 probabilities
-    dense: Tensor  # [B, 29, f, f], float32 logits and log sizes
+    tokens: Tensor  # [B, rows*columns, 256]
+    grid: tuple[int, int]  # rows, columns
+    fine: Tensor  # [B, 352, 2*rows, 2*columns]: fine map, dense head's features, the same times objectness
+    attributes: Tensor  # [B, 27, 2*rows, 2*columns], float32 probabilities
+    dense: Tensor  # [B, 29, 2*rows, 2*columns], float32 logits and log sizes
 
 
 class HybridViT(nn.Module):
@@ -126,19 +126,19 @@ class HybridViT(nn.Module):
     def forward(self, images: Tensor) -> Features:
         f4 = self.stage4(F.relu(self.stem[1](F.relu(self.stem[0](images)))))
         f8 = self.stage8(F.relu(self.stem[2](f4)))
-        batch, grid = f8.shape[0], f8.shape[-1]
+        batch, grid = f8.shape[0], tuple(f8.shape[-2:])
         tokens = self.embed(rows(f8)) + resized(self.position_embedding, grid)
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)
-        up = F.pixel_shuffle(self.up(tokens).transpose(1, 2).reshape(batch, -1, grid, grid), 2)
+        up = F.pixel_shuffle(self.up(tokens).transpose(1, 2).reshape(batch, -1, *grid), 2)
         fine = F.relu(self.fuse(F.relu(up + self.skip(f4))))
         head = F.relu(self.head(fine))
         dense = self.predict(head).float()
         kinds = dense[:, :KINDS].sigmoid()
         attributes = torch.cat([kinds] + [dense[:, a:b].softmax(1) for a, b in GROUPS[1:]], 1)
         objectness = kinds.amax(1, keepdim=True).detach().to(head.dtype)
-        return Features(tokens, torch.cat([fine, head, head * objectness], 1), attributes, dense)
+        return Features(tokens, grid, torch.cat([fine, head, head * objectness], 1), attributes, dense)
 
 
 # ---------------------------------------------------------------- projector
@@ -176,12 +176,12 @@ class Projector(nn.Module):
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """-> (input embeddings [B, 64, 256], image words [B, 64, 256])"""
         tokens, n = features.tokens, self.unshuffle
-        batch, count, width = tokens.shape
-        side = math.isqrt(count) // n
-        x = tokens.view(batch, side, n, side, n, width).transpose(2, 3).reshape(batch, side * side, -1)
+        batch, _, width = tokens.shape
+        height, length = (side // n for side in features.grid)
+        x = tokens.view(batch, height, n, length, n, width).transpose(2, 3).reshape(batch, height * length, -1)
         x = self.linear_1(self.norm(x)) + rows(self.fine(features.fine))
         x = self.linear_2(F.gelu(x))
-        embeddings = self.scale * F.layer_norm(x, x.shape[-1:]) + resized(self.position_embedding, side)
+        embeddings = self.scale * F.layer_norm(x, x.shape[-1:]) + resized(self.position_embedding, (height, length))
         return embeddings, x
 
     def word_logits(self, image_words: Tensor, word_embeddings: Tensor) -> Tensor:
@@ -467,18 +467,18 @@ class Aligner(nn.Module):
     def forward(self, loc: Tensor, features: Features) -> Maps:
         """loc [B, Q, 256]: the last hidden state at [LOC]."""
         batch, queries, _ = loc.shape
-        grid = math.isqrt(features.tokens.shape[1])
+        height, length = features.grid
         fine = rows(features.fine)
         tokens = torch.cat(
             [self.query(loc)[:, :, None], self.output_tokens.to(loc.dtype).expand(batch, queries, -1, -1)], 2
         )
         image = self.tokens_proj(features.tokens) + rows(self.fine_tokens(features.fine))
-        image = image + resized(self.position_embedding, grid)
+        image = image + resized(self.position_embedding, features.grid)
         for block in self.blocks:
             tokens, image = block(tokens, image)
         outputs = self.norm(tokens)[:, :, 1:]
-        up = self.up(image).view(batch, queries, grid, grid, 2, 2, -1).transpose(3, 4)
-        up = up.reshape(batch, queries, 4 * grid * grid, -1) + self.fine_up(fine)[:, None]
+        up = self.up(image).view(batch, queries, height, length, 2, 2, -1).transpose(3, 4)
+        up = up.reshape(batch, queries, 4 * height * length, -1) + self.fine_up(fine)[:, None]
         up = F.relu(self.up_proj(F.gelu(self.up_norm(up))))
         kernels = torch.stack([head(outputs[:, :, i]) for i, head in enumerate(self.map_heads)], 2)
         maps = (up @ kernels.transpose(-1, -2)).float() / 8 + self.map_bias

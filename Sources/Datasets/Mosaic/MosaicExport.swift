@@ -32,13 +32,14 @@ public enum MosaicExport {
     ) throws {
         guard counts.contains(count) else { throw MosaicError.count(count) }
         let files = FileManager.default
+        guard !directory.isEmpty else { throw MosaicError.unwritable("a folder without a name") }
         if files.fileExists(atPath: directory) {
             guard let content = try? files.contentsOfDirectory(atPath: directory), content.isEmpty else {
                 throw MosaicError.folderInUse(directory)
             }
         }
-        let target =
-            directory.count > 1 && directory.hasSuffix("/") ? String(directory.dropLast()) : directory
+        // The whole path, because the pictures are made beside the folder, also where it is called ".".
+        let target = URL(fileURLWithPath: directory).standardizedFileURL.path
         let partial = "\(target).\(ProcessInfo.processInfo.processIdentifier).partial"
         do {
             try files.createDirectory(atPath: "\(partial)/images", withIntermediateDirectories: true)
@@ -47,8 +48,12 @@ public enum MosaicExport {
         }
         do {
             try writeFiles(seed: seed, count: count, configuration, to: partial, progress: progress)
-            if files.fileExists(atPath: target) { try files.removeItem(atPath: target) }
-            try files.moveItem(atPath: partial, toPath: target)
+            do {
+                if files.fileExists(atPath: target) { try files.removeItem(atPath: target) }
+                try files.moveItem(atPath: partial, toPath: target)
+            } catch {
+                throw MosaicError.unwritable(directory)
+            }
         } catch {
             try? files.removeItem(atPath: partial)
             throw error

@@ -1,0 +1,81 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Media
+internal import Torch
+internal import Vitrail
+
+@main
+struct BenchmarksCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vitrail-bench",
+        abstract: "How long things take, beside the same network in Python on the same libtorch.",
+        subcommands: [Compare.self, FirstAnswer.self], defaultSubcommand: Compare.self)
+}
+
+struct ModelOptions: ParsableArguments {
+    @Option(help: "A model's folder; the embedded model's when left out.")
+    var model: String?
+
+    @Option(help: "Threads, of Python too.")
+    var threads = 2
+
+    func folder() throws -> String { try model ?? Engine.embeddedModel() }
+}
+
+/// All benchmarks, one after the other.
+struct Compare: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run all benchmarks (default).")
+
+    @OptionGroup var options: ModelOptions
+
+    @Option(help: "How often Swift and Python take turns.")
+    var rounds = 5
+
+    @Flag(help: "Print one JSON document instead of tables.")
+    var json = false
+
+    func run() async throws {
+        try Threads.set(options.threads)
+        let folder = try WorkFolder()
+        let scene = try BenchmarkScene(in: folder, model: options.folder())
+        let python = try PythonSide.find(threads: options.threads, scene: scene)
+        var report = Report(threads: options.threads, python: python.version)
+
+        note("answers")
+        try await measureAnswers(scene, python.side, rounds, &report)
+        note("stages of an answer")
+        try measureStages(scene, &report)
+        note("training steps")
+        try measureTraining(scene, python.side, rounds, &report)
+        note("start")
+        try measureStart(scene, python.side, options.threads, &report)
+        note("small things")
+        try measureOperator(python.side, &report)
+        try measureMosaic(&report)
+
+        print(json ? try report.json() : report.text)
+    }
+
+    private func note(_ text: String) {
+        if !json { FileHandle.standardError.write(Data("measuring \(text)\n".utf8)) }
+    }
+}
+
+/// What a process does that is started for one answer.
+struct FirstAnswer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Find a phrase in a picture once, as a process that starts for it.")
+
+    @Argument var picture: String
+    @Argument var phrase: String
+    @OptionGroup var options: ModelOptions
+
+    func run() async throws {
+        try Threads.set(options.threads)
+        let engine = try Engine(model: options.folder())
+        let found = try await engine.locate([phrase], in: engine.open(Image(contentsOf: picture)))
+        print(found[0].detections.map(\.box))
+        // A pipe gets what is buffered only when the process ends, after libtorch has been taken down.
+        fflush(nil)
+    }
+}

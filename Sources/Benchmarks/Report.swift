@@ -1,0 +1,107 @@
+internal import Foundation
+
+/// The median; benchmarks on a shared machine have outliers on one side only.
+func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    guard !sorted.isEmpty else { return .nan }
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/// Milliseconds that `body` takes.
+func milliseconds(_ body: () throws -> Void) rethrows -> Double {
+    let start = ContinuousClock.now
+    try body()
+    return (ContinuousClock.now - start).milliseconds
+}
+
+extension Duration {
+    var milliseconds: Double { Double(components.seconds) * 1e3 + Double(components.attoseconds) * 1e-15 }
+}
+
+/// What was measured, as tables for people and as JSON.
+struct Report: Codable {
+    /// One thing, in Swift and where it can be in Python.
+    struct Row: Codable {
+        let name: String
+        let unit: String
+        let swift: Double
+        var python: Double?
+        /// How many times as fast Swift is.
+        var ratio: Double?
+        var note: String?
+    }
+
+    struct Stage: Codable {
+        let name: String
+        let milliseconds: Double
+    }
+
+    let threads: Int
+    /// The Python side's versions, or why it was not measured.
+    let python: String
+    var rows: [Row] = []
+    var stages: [Stage] = []
+
+    init(threads: Int, python: String) {
+        self.threads = threads
+        self.python = python
+    }
+
+    mutating func add(
+        _ name: String, _ unit: String, _ swift: [Double], _ python: [Double]?, note: String? = nil
+    ) {
+        let (ours, theirs) = (median(swift), python.map(median))
+        rows.append(
+            Row(
+                name: name, unit: unit, swift: ours, python: theirs, ratio: theirs.map { $0 / ours },
+                note: note))
+    }
+
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    var text: String {
+        func cell(_ value: Double?, _ unit: String = "") -> String {
+            guard let value else { return "-" }
+            let digits = value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f"
+            return String(format: digits, value) + (unit.isEmpty ? "" : " \(unit)")
+        }
+        let table = rows.map { row in
+            [
+                row.name, cell(row.swift, row.unit), cell(row.python, row.python == nil ? "" : row.unit),
+                cell(row.ratio),
+            ]
+        }
+        let whole = stages.reduce(0) { $0 + $1.milliseconds }
+        let parts = stages.map { stage in
+            [
+                stage.name, cell(stage.milliseconds, "ms"),
+                "\(Int((100 * stage.milliseconds / whole).rounded())) %",
+            ]
+        }
+        let notes = rows.compactMap { row in row.note.map { "\(row.name): \($0)" } }
+        return """
+            \(threads) threads, medians. Python: \(python)
+
+            \(columns([["", "Swift", "Python", "times as fast"]] + table))
+
+            \(columns([["where an answer's time goes", "", ""]] + parts + [["together", cell(whole, "ms"), ""]]))
+            \(notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n"))
+            """
+    }
+
+    /// The first column to the left, the others to the right.
+    private func columns(_ lines: [[String]]) -> String {
+        let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max()! }
+        return lines.map { line in
+            line.enumerated().map { index, text in
+                let space = String(repeating: " ", count: widths[index] - text.count)
+                return index == 0 ? text + space : space + text
+            }.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}

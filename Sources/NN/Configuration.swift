@@ -1,0 +1,38 @@
+/// A configuration whose numbers cannot make a network.
+public struct ConfigurationError: Error, CustomStringConvertible {
+    /// The part whose configuration it is.
+    public let part: String
+    public let reason: String
+
+    public var description: String { "the configuration of \(part) cannot be used: \(reason)" }
+}
+
+/// Checks a part's configuration before anything is built from it.
+public struct ConfigurationCheck {
+    public let part: String
+
+    public init(_ part: String) { self.part = part }
+
+    public func that(_ holds: Bool, _ reason: @autoclosure () -> String) throws {
+        guard holds else { throw ConfigurationError(part: part, reason: reason()) }
+    }
+
+    /// Each value must be at least 1 and at most a million.
+    public func positive(_ values: KeyValuePairs<String, Int>) throws {
+        for (name, value) in values {
+            try that((1...1_000_000).contains(value), "\(name) is \(value), 1 to 1000000 is possible")
+        }
+    }
+
+    public func multiple(_ name: String, _ value: Int, of unit: Int) throws {
+        try positive([name: value])
+        try that(value % unit == 0, "\(name) is \(value), a multiple of \(unit) is needed")
+    }
+
+    /// Attention heads must share the width evenly.
+    public func heads(_ count: Int, width: Int) throws {
+        try positive(["num_attention_heads": count])
+        try that(
+            width % count == 0, "num_attention_heads is \(count), which does not divide hidden_size \(width)")
+    }
+}

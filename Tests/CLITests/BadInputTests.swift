@@ -1,0 +1,133 @@
+import Foundation
+import TestSupport
+import Testing
+import Torch
+import Vitrail
+
+/// Bad input gets one line that names the thing and the limit, the right exit code, and leaves no file.
+@Suite(.serialized) struct BadInputTests {
+    private let pictures: Pictures
+
+    init() throws { pictures = try Pictures() }
+
+    private func expect(
+        _ arguments: [String], code: Int32, names: [String], sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let folder = try TemporaryFolder()
+        let result = try await Program.run(arguments, in: folder)
+        #expect(result.code == code, "\(result.error)", sourceLocation: sourceLocation)
+        #expect(result.isOneLine, "\(result.error)", sourceLocation: sourceLocation)
+        for name in names {
+            #expect(result.error.contains(name), "\(result.error)", sourceLocation: sourceLocation)
+        }
+        #expect(result.output.isEmpty, sourceLocation: sourceLocation)
+        #expect(folder.contents.isEmpty, sourceLocation: sourceLocation)
+    }
+
+    @Test(arguments: [
+        ("missing.png", Int32(66), "no such file"), ("text.png", 65, "not a PNG"), ("cut.jpg", 65, "cut.jpg"),
+        ("empty.png", 65, "empty"),
+        ("huge.png", 65, "30000 x 30000 pixels are more than the limit of 100 megapixels"),
+    ])
+    func pictures(name: String, code: Int32, says: String) async throws {
+        let path = pictures.folder.file(name)
+        for command in [
+            ["ask", path, "Find all stars.", "--output", "answer.png"], ["locate", path, "--find", "star"],
+            ["demo", "--image", path],
+        ] {
+            try await expect(command, code: code, names: [name, says])
+        }
+    }
+
+    @Test func aFolderAsPicture() async throws {
+        try await expect(
+            ["ask", pictures.folder.path, "Find all stars."], code: 65, names: ["it is a folder"])
+    }
+
+    @Test func requests() async throws {
+        let long = String(repeating: "a", count: 10_000)
+        try await expect(
+            ["ask", pictures.good, long], code: 65, names: ["10000 characters", "limit is 2000"])
+        try await expect(
+            ["locate", pictures.good, "--find", "star", long], code: 65, names: ["10000", "2000"])
+        try await expect(["ask", pictures.good, ""], code: 65, names: ["empty"])
+        try await expect(["ask", pictures.good, "find [LOC]"], code: 65, names: ["[LOC]"])
+        let manyTokens = String(repeating: "xq ", count: 600)
+        try await expect(["ask", pictures.good, manyTokens], code: 65, names: ["limit of 512"])
+    }
+
+    @Test func models() async throws {
+        let ask = ["ask", pictures.good, "Find all stars.", "--model"]
+        try await expect(ask + ["/no/such/model"], code: 66, names: ["/no/such/model: no such file"])
+        try await expect(ask + [pictures.good], code: 65, names: ["scene.png", "a model is a folder"])
+        try await expect(ask + [pictures.folder.path], code: 66, names: ["model_index.json"])
+
+        let missing = try ModelCopy(of: Engine.embeddedModel())
+        var gone = ""
+        try missing.rewrite("projector") { gone = $0.removeFirst().name }
+        try await expect(
+            ask + [missing.path], code: 65, names: ["projector/model.safetensors", "1 missing: \(gone)"])
+
+        let extra = try ModelCopy(of: Engine.embeddedModel())
+        try extra.rewrite("projector") { $0.append((name: "left.over", tensor: try Tensor.zeros([2]))) }
+        try await expect(ask + [extra.path], code: 65, names: ["projector/model.safetensors", "left.over"])
+
+        let lying = try ModelCopy(of: Engine.embeddedModel())
+        try lying.lie("aligner")
+        try await expect(
+            ask + [lying.path], code: 65, names: ["aligner/model.safetensors", "[0, 4000]", "4 bytes"])
+        try await expect(
+            ["inspect", lying.file("aligner/model.safetensors")], code: 65, names: ["[0, 4000]"])
+        try await expect(["inspect", lying.path], code: 65, names: ["aligner/model.safetensors"])
+        try lying.remove("aligner/model.safetensors")
+        try await expect(ask + [lying.path], code: 66, names: ["aligner/model.safetensors"])
+    }
+
+    @Test func commandLines() async throws {
+        let image = pictures.good
+        let cases: [([String], String)] = [
+            (["ask"], "<image>"), (["ask", image], "<request>"),
+            (["ask", image, "hi", "--tone", "kind"], "--tone"),
+            (["locate", image], "--find"), (["locate", image, "--find"], "--find"),
+            (["locate", "--find", "star"], "<image>"),
+            (["locate", image, "--find", "star", "--as", "circles"], "'boxes', 'points' or 'count'"),
+            (["ask", image, "hi", "--threshold", "3"], "0 to 1"),
+            (["ask", image, "hi", "--threshold", "nan"], "0 to 1"),
+            (["ask", image, "hi", "--threads", "0"], "--threads"),
+            (["ask", image, "hi", "--device", "tpu"], "tpu"),
+            (["ask", image, "hi", "--output", "answer.gif"], "answer.gif"),
+            (["ask", image, "hi", "--output", image], "not overwritten"),
+            (["synthesize", "--seed", "x", "--count", "1", "--output", "z"], "--seed"),
+            (["synthesize", "--seed", "1", "--count", "0", "--output", "z"], "not 0"),
+            (["synthesize", "--seed", "1", "--count", "1", "--output", "z", "--size", "50"], "96 to 512"),
+            (["frobnicate"], "frobnicate"),
+        ]
+        for (arguments, says) in cases { try await expect(arguments, code: 64, names: [says]) }
+    }
+
+    @Test func outputsThatCannotBeWritten() async throws {
+        let blocked = pictures.good + "/inside"
+        try await expect(
+            ["ask", pictures.good, "hi", "--output", blocked + "/a.png"], code: 73, names: ["scene.png"])
+        try await expect(["demo", "--output", blocked], code: 73, names: ["scene.png"])
+        try await expect(
+            ["synthesize", "--seed", "1", "--count", "1", "--output", pictures.folder.path], code: 73,
+            names: ["exists already"])
+    }
+
+    @Test func otherFiles() async throws {
+        try await expect(["inspect", pictures.folder.file("text.png")], code: 65, names: ["text.png"])
+        try await expect(["inspect", "/no/such/file"], code: 66, names: ["/no/such/file"])
+        try await expect(["train", "/no/such.json", "--output", "run"], code: 66, names: ["/no/such.json"])
+    }
+
+    @Test func aBrokenPictureAmongGoodOnes() async throws {
+        let bad = pictures.folder.file("cut.jpg")
+        let result = try await Program.run([
+            "locate", pictures.good, bad, pictures.good, "--find", "star", "--as", "count", "--json",
+        ])
+        #expect(result.code == 65)
+        #expect(result.isOneLine && result.error.contains("cut.jpg"))
+        #expect(result.output.split(separator: "\n").count == 2)
+    }
+}

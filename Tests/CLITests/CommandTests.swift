@@ -1,0 +1,146 @@
+import Foundation
+import Media
+import TestSupport
+import Testing
+import Vitrail
+
+@Suite(.serialized) struct CommandTests {
+    private let pictures: Pictures
+
+    init() throws { pictures = try Pictures() }
+
+    private func document(_ text: some StringProtocol) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+
+    @Test func askPrintsASentence() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await Program.run(["ask", pictures.good, "What color is the star?"], in: folder)
+        #expect(result.code == 0, "\(result.error)")
+        #expect(result.error.isEmpty && !result.output.isEmpty)
+    }
+
+    @Test func askWritesThePictureWhereItIsTold() async throws {
+        let folder = try TemporaryFolder()
+        for (output, file) in [
+            ("out.png", "out.png"), ("made/", "made/scene-answer.png"), ("new/a.png", "new/a.png"),
+        ] {
+            let result = try await Program.run(
+                ["ask", pictures.good, "Find all stars.", "--output", output], in: folder)
+            #expect(result.code == 0 && result.output.hasSuffix("wrote \(file)\n"), "\(result)")
+            let image = try Image(contentsOf: folder.file(file))
+            // Small pictures are enlarged for the labels, in proportion.
+            #expect(image.width * 120 == image.height * 160)
+        }
+        #expect(Set(folder.contents) == ["out.png", "made", "new"])
+    }
+
+    @Test func askAsJSON() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await Program.run(["ask", pictures.good, "Find all stars.", "--json"], in: folder)
+        #expect(result.code == 0 && result.output.filter(\.isNewline).count == 1)
+        let answer = try document(result.output)
+        #expect(
+            Set(answer.keys).subtracting(["note"]) == [
+                "image", "width", "height", "request", "answer", "route", "detections", "output",
+            ])
+        #expect(answer["width"] as? Int == 160 && answer["height"] as? Int == 120)
+        #expect(answer["request"] as? String == "Find all stars.")
+        for place in try #require(answer["detections"] as? [[String: Any]]) {
+            #expect((place["bbox"] as? [Double])?.count == 4 && (place["point"] as? [Double])?.count == 2)
+        }
+        #expect(folder.contents.isEmpty)
+    }
+
+    @Test func locateAsJSON() async throws {
+        for form in ["boxes", "points", "count"] {
+            let result = try await Program.run([
+                "locate", pictures.good, pictures.good, "--find", "small star", "object", "--as", form,
+                "--json",
+                "--threshold", "0.02",
+            ])
+            #expect(result.code == 0, "\(result.error)")
+            let lines = result.output.split(separator: "\n")
+            #expect(lines.count == 2 && lines[0] == lines[1])
+            let answer = try document(lines[0])
+            #expect(answer["image"] as? String == pictures.good)
+            let results = try #require(answer["results"] as? [[String: Any]])
+            #expect(results.compactMap { $0["phrase"] as? String } == ["small star", "object"])
+            for result in results {
+                let count = try #require(result["count"] as? Int)
+                #expect((result["boxes"] as? [[String: Any]])?.count == (form == "boxes" ? count : nil))
+                #expect((result["points"] as? [[String: Any]])?.count == (form == "points" ? count : nil))
+                for place in (result["boxes"] as? [[String: Any]]) ?? [] {
+                    let box = try #require(place["bbox"] as? [Double])
+                    #expect(box[0] + box[2] <= 160.01 && box[1] + box[3] <= 120.01)
+                }
+            }
+        }
+    }
+
+    @Test func theModelIsFoundHoweverTheProgramIsStarted() async throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file("link"), withDestinationPath: Program.path)
+        let byLink = try await Program.run(["inspect"], program: folder.file("link"))
+        #expect(byLink.code == 0 && byLink.output.contains("language_model"), "\(byLink.error)")
+        let bin = URL(fileURLWithPath: try Program.path).deletingLastPathComponent().path
+        for (search, name) in [(bin, "vitrail"), (folder.path, "link")] {
+            let byPath = try await Program.run(
+                ["-c", "\(name) inspect"], program: "/bin/sh",
+                environment: ["PATH": "\(search):/usr/bin:/bin"])
+            #expect(byPath.code == 0 && byPath.output.contains("language_model"), "\(byPath.error)")
+        }
+    }
+
+    @Test func theExampleRuns() async throws {
+        let program = URL(fileURLWithPath: try Program.path).deletingLastPathComponent()
+        let result = try await Program.run(
+            [pictures.good, "star"], program: program.appendingPathComponent("LocateObjects").path)
+        #expect(result.code == 0 && result.error.isEmpty && !result.output.isEmpty, "\(result.error)")
+    }
+
+    @Test func inspect() async throws {
+        let model = try Engine.embeddedModel()
+        let part = try await Program.run(["inspect", "\(model)/projector/model.safetensors"])
+        #expect(part.code == 0 && part.output.contains("linear_1.weight") && part.output.contains("bfloat16"))
+        let whole = try document(try await Program.run(["inspect", model, "--json"]).output)
+        #expect(Set(try #require(whole["parts"] as? [String: Any]).keys).count == 5)
+        let picture = try await Program.run(["inspect", pictures.good])
+        #expect(picture.output.contains("160 x 120"))
+    }
+
+    @Test func synthesizeIsRepeatable() async throws {
+        let folder = try TemporaryFolder()
+        for output in ["one", "two"] {
+            let result = try await Program.run(
+                ["synthesize", "--seed", "900611", "--count", "3", "--output", output, "--size", "96"],
+                in: folder)
+            #expect(
+                result.code == 0 && result.output == "wrote 3 pictures and annotations.json to \(output)\n")
+        }
+        for name in ["annotations.json", "images/000000000002.png"] {
+            let files = try ["one", "two"].map {
+                try Data(contentsOf: URL(fileURLWithPath: folder.file("\($0)/\(name)")))
+            }
+            #expect(files[0] == files[1])
+        }
+    }
+
+    @Test func demoLeavesAPage() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await Program.run(
+            ["demo", "--output", "page", "--image", pictures.good], in: folder)
+        #expect(result.code == 0, "\(result.error)")
+        let questions = result.output.split(separator: "\n").filter { $0.hasPrefix("  Q  ") }
+        #expect(questions.count >= 8 && Set(questions).count >= 8)
+        let page = try String(contentsOfFile: folder.file("page/index.html"), encoding: .utf8)
+        // Every picture that the page shows lies beside it.
+        let sources = page.split(separator: "src=\"").dropFirst().map { String($0.prefix { $0 != "\"" }) }
+        #expect(sources.filter { $0.hasPrefix("picture-") }.count >= 5)
+        for source in sources {
+            #expect(FileManager.default.fileExists(atPath: folder.file("page/\(source)")))
+        }
+        #expect(!page.contains("http"))
+    }
+}

@@ -1,0 +1,69 @@
+internal import NN
+internal import Perception
+internal import TestSupport
+internal import Testing
+internal import Torch
+
+struct AlignerTests {
+    private static let inputs = ["square", "larger", "wide"]
+
+    private static func configuration(layers: Int = 2) -> AlignerConfiguration {
+        AlignerConfiguration(
+            languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: layers, numAttentionHeads: 2,
+            tokenCount: 16, upsample: 2, mapChannels: 8, fineChannels: 24, fineMapChannels: 8,
+            headChannels: 8,
+            attributeGroups: [11, 10, 3, 3])
+    }
+
+    private func maps(_ fixture: Fixture, _ input: String, queries: Range<Int>? = nil) throws -> AlignerMaps {
+        let store = ParameterStore(.loaded(fixture.source("weights/")))
+        let aligner = try Aligner(store.root, Self.configuration())
+        try store.finish()
+        func value(_ name: String) throws -> Tensor { try fixture["inputs/\(input)/\(name)"] }
+        let grid = try value("grid").array(Int.self)
+        let loc = try value("loc")
+        return try aligner(
+            queries.map { try loc[.all, $0] } ?? loc, tokens: value("tokens"),
+            grid: (height: grid[0], width: grid[1]),
+            fine: value("fine"), fineAttributes: value("attributes"), dense: value("dense"))
+    }
+
+    @Test(arguments: inputs) func givesWhatTheReferenceGives(input: String) throws {
+        let fixture = try Fixture("lumen")
+        let maps = try maps(fixture, input)
+        let tokens = try fixture["inputs/\(input)/grid"].array(Int.self)
+        #expect(maps.grid == (height: 2 * tokens[0], width: 2 * tokens[1]))
+        for (name, value) in [("heat", maps.heat), ("log_size", maps.logSize), ("named", maps.named!)] {
+            let error = try relativeError(value, fixture["outputs/\(input)/\(name)"])
+            #expect(error < 1e-5, "\(name): \(error)")
+        }
+    }
+
+    /// Queries are a batch: what is asked beside one does not change its maps.
+    @Test func queriesDoNotSeeEachOther() throws {
+        let fixture = try Fixture("lumen")
+        let alone = try maps(fixture, "square", queries: 1..<2)
+        let error = try relativeError(alone.heat, fixture["outputs/square/heat"][.all, 1..<2])
+        #expect(error < 1e-5, "\(error)")
+    }
+
+    @Test func startsAsTheReferenceDoes() throws {
+        let fixture = try Fixture("lumen")
+        let store = ParameterStore(.initialised(try Generator(seed: 1)))
+        try Aligner(store.root, Self.configuration(layers: 1)).initialise()
+        let starts = [
+            ("match_query.weight", try store["match_query.weight"]![.all, 16...]),
+            ("match_key.weight", try store["match_key.weight"]![.all, 8...]),
+            ("match_query.bias", store["match_query.bias"]!), ("match_key.bias", store["match_key.bias"]!),
+            ("attributes.bias", try store["attributes.bias"]![27..<31]), ("map_bias", store["map_bias"]!),
+        ]
+        for (name, value) in starts {
+            let line = try difference(value, fixture["outputs/start/\(name)"])
+            #expect(line == nil, "\(name): \(line ?? "")")
+        }
+        // The names alone decide: what is learnt about other features has no part in these rows.
+        for (name, width) in [("match_query.weight", 16), ("match_key.weight", 8)] {
+            #expect(try store[name]![..<28, ..<width].abs().max().item() == 0)
+        }
+    }
+}

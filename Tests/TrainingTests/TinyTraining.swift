@@ -1,0 +1,110 @@
+internal import Checkpoints
+internal import Encoders
+internal import Foundation
+internal import Language
+internal import Perception
+internal import TestSupport
+internal import Torch
+internal import Training
+internal import Vitrail
+
+/// A training of eight steps on a network of some ten thousand parameters: two in which the encoder learns alone, two
+/// that bind words, four with everything.
+enum TinyTraining {
+    static func configuration(
+        _ change: (inout TrainingConfiguration) -> Void = { _ in }
+    ) throws -> TrainingConfiguration {
+        let folder = try TemporaryFolder()
+        try write(fields, to: folder.file("tiny.json"))
+        var configuration = try TrainingConfiguration(contentsOf: folder.file("tiny.json"))
+        change(&configuration)
+        return configuration
+    }
+
+    /// The fields of a valid configuration file.
+    static var fields: [String: Any] {
+        let losses: [String: Any] = [
+            "dense": 1, "words": 1, "location": 1, "text": 0.5, "heat": 1, "size": 1, "named": 1, "place": 1,
+            "subject": 0.3, "subject_place": 1,
+        ]
+        let schedule: [String: Any] = ["peak": 0.003, "warmup_steps": 2, "decay_share": 0.5, "floor": 0.1]
+        return [
+            "seed": 5, "image_size": 96, "vocabulary_size": 512, "vision_steps": 2, "aligner_from": 4,
+            "steps": 8,
+            "vision_scenes": 2, "scenes": 2, "queries": 3, "questions": 2, "referring_share": 0.3,
+            "negative_rate": 0.3, "free_wording": 0.4, "easy_share": 0.5, "easy_steps": 8,
+            "schedule": schedule,
+            "weight_decay": 0.05, "gradient_limit": 5,
+            // libtorch's cache of cast weights is one for the process: a test of autocast on another thread empties it,
+            // and the last bits of a mixed-precision run with it.
+            "mixed_precision": false, "binding_losses": losses,
+            "losses": losses, "ramp_steps": 2, "log_every": 2, "checkpoint_every": 3,
+        ]
+    }
+
+    static func write(_ fields: [String: Any], to path: String) throws {
+        try JSONSerialization.data(withJSONObject: fields).write(to: URL(fileURLWithPath: path))
+    }
+
+    static func trainer(
+        _ folder: String, resume: Bool = false, _ change: (inout TrainingConfiguration) -> Void = { _ in }
+    ) throws -> Trainer {
+        try Trainer(configuration(change), folder: folder, resume: resume, shape: shape)
+    }
+
+    static func shape(_ attributes: [[String]], _ vocabulary: Int, _ imageSize: Int) -> LumenConfiguration {
+        let encoder = HybridViTConfiguration(
+            imageSize: imageSize, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
+            stemChannels: [8, 8, 8],
+            fineChannels: 8, headChannels: 8, attributes: attributes)
+        return LumenConfiguration(
+            encoder: encoder,
+            projector: ProjectorConfiguration(
+                imageSize: 16, hiddenSize: 16, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
+                scale: 0.3,
+                tokenCount: 36, wordClasses: encoder.attributeCount),
+            language: LlamaConfiguration(
+                vocabSize: vocabulary, hiddenSize: 16, intermediateSize: 24, numHiddenLayers: 2,
+                numAttentionHeads: 4,
+                maxPositionEmbeddings: 256, tieWordEmbeddings: true, initializerRange: 0.1, imageHeads: 2,
+                prefixAttention: .full),
+            aligner: AlignerConfiguration(
+                languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
+                tokenCount: 144, upsample: 2, mapChannels: 8, fineChannels: encoder.fineFeatureCount,
+                fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
+                attributeGroups: attributes.map(\.count)))
+    }
+
+    /// The lines of `metrics.jsonl` without what a clock says.
+    static func metrics(_ folder: String) throws -> [[String: Double]] {
+        let text = try String(contentsOfFile: "\(folder)/metrics.jsonl", encoding: .utf8)
+        return try text.split(separator: "\n").map { line in
+            var values = try JSONDecoder().decode([String: Double].self, from: Data(line.utf8))
+            values["seconds"] = nil
+            values["seconds_per_step"] = nil
+            return values
+        }
+    }
+
+    /// Names of the tensors that are not equal to the last bit in two files.
+    static func differences(_ a: String, _ b: String) throws -> [String] {
+        let (a, b) = (try SafetensorsFile(a), try SafetensorsFile(b))
+        guard a.names == b.names else { return ["the names"] }
+        return try a.names.filter { name in
+            let (x, y) = (try a.tensor(named: name)!, try b.tensor(named: name)!)
+            guard x.shape == y.shape, x.dtype == y.dtype else { return true }
+            return try x.withBytes { left in try y.withBytes { !left.elementsEqual($0) } }
+        }
+    }
+}
+
+/// What an error says, which must be one line; nil when nothing was thrown.
+func refusal<Result>(_ body: () throws -> Result) -> String? {
+    do {
+        _ = try body()
+        return nil
+    } catch {
+        let text = "\(error)"
+        return text.contains("\n") ? "more than one line: \(text)" : text
+    }
+}

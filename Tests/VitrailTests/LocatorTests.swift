@@ -1,0 +1,119 @@
+import Foundation
+import Media
+import Testing
+import Torch
+import Vitrail
+
+/// A heatmap made by hand: cells of `size` pixels, logits `low` but for the cells given.
+private struct HandMade {
+    var rows = 8
+    var columns = 8
+    var low: Float = -10
+    /// Logits by (row, column).
+    var cells: [(row: Int, column: Int, logit: Float)]
+    /// Log sizes by cell; others are 0, which is 16 pixels.
+    var sizes: [(row: Int, column: Int, width: Float, height: Float)] = []
+
+    func detections(_ locator: Locator = Locator(), in frame: PictureFrame? = nil) throws -> [Detection] {
+        var heat = [Float](repeating: low, count: rows * columns)
+        for cell in cells { heat[cell.row * columns + cell.column] = cell.logit }
+        var size = [Float](repeating: 0, count: rows * columns * 2)
+        for cell in sizes {
+            size[(cell.row * columns + cell.column) * 2] = cell.width
+            size[(cell.row * columns + cell.column) * 2 + 1] = cell.height
+        }
+        return try locator.detections(
+            heat: Tensor(heat, [1, 1, rows * columns]), logSize: Tensor(size, [1, 1, rows * columns, 2]),
+            grid: (height: rows, width: columns),
+            in: frame ?? PictureFrame(width: 128, height: 128, inputSize: 128))[0]
+    }
+}
+
+@Suite struct LocatorTests {
+    @Test func aPeakBecomesABoxAroundItsCell() throws {
+        let found = try HandMade(cells: [(2, 3, 4)]).detections()
+        #expect(found.count == 1)
+        // Cells are 16 pixels wide: the middle of column 3, row 2 is at (56, 40).
+        #expect(abs(found[0].point.x - 56) < 1e-4 && abs(found[0].point.y - 40) < 1e-4)
+        #expect(abs(found[0].box.x - 48) < 1e-4 && abs(found[0].box.width - 16) < 1e-4)
+        #expect(abs(found[0].score - 0.98201) < 1e-4)
+    }
+
+    @Test func boxSidesComeFromTheSizeMap() throws {
+        let found = try HandMade(cells: [(4, 4, 4)], sizes: [(4, 4, 0.6931472, -0.6931472)]).detections()
+        #expect(abs(found[0].box.width - 32) < 1e-3 && abs(found[0].box.height - 8) < 1e-3)
+    }
+
+    @Test func onlyLocalMaximaCount() throws {
+        // The neighbour is high as well, but lower.
+        let found = try HandMade(cells: [(2, 2, 4), (2, 3, 3.5), (6, 6, 2)]).detections()
+        #expect(found.count == 2)
+        #expect(found[0].score > found[1].score)
+    }
+
+    @Test func aParabolaRefinesThePeak() throws {
+        // Log heats whose parabola through (before, at, after) peaks a quarter of a cell to the right.
+        func logit(_ logHeat: Double) -> Float {
+            let heat = exp(logHeat)
+            return Float(log(heat / (1 - heat)))
+        }
+        func height(_ x: Double) -> Double { -0.2 - 0.5 * (x - 0.25) * (x - 0.25) }
+        let cells = [(3, 2, logit(height(-1))), (3, 3, logit(height(0))), (3, 4, logit(height(1)))]
+        let found = try HandMade(cells: cells.map { (row: $0.0, column: $0.1, logit: $0.2) }).detections()
+        #expect(found.count == 1)
+        #expect(abs(found[0].point.x - (3.5 + 0.25) * 16) < 1e-2)
+        #expect(abs(found[0].point.y - 3.5 * 16) < 1e-2)
+    }
+
+    @Test func refinementStaysWithinHalfACell() throws {
+        // A plateau of two equal cells: both are peaks, and neither leaves its own cell.
+        let found = try HandMade(cells: [(3, 3, 4), (3, 4, 4)]).detections(Locator(overlapLimit: 1))
+        #expect(found.count == 2)
+        for detection in found { #expect(abs(detection.point.x - 64) <= 8 + 1e-6) }
+    }
+
+    @Test func overlappingBoxesAreSuppressed() throws {
+        // Two cells apart, boxes of 128 pixels: they overlap by more than 0.6.
+        let sizes: [(row: Int, column: Int, width: Float, height: Float)] = [
+            (4, 3, 1.6, 1.6), (4, 5, 1.6, 1.6),
+        ]
+        let map = HandMade(cells: [(4, 3, 4), (4, 5, 3)], sizes: sizes)
+        let frame = PictureFrame(width: 128, height: 128, inputSize: 128)
+        #expect(try map.detections(Locator(overlapLimit: 0.3), in: frame).count == 1)
+        #expect(try map.detections(Locator(overlapLimit: 0.95), in: frame).count == 2)
+    }
+
+    @Test func theThresholdIsInclusiveOfWhatLiesAbove() throws {
+        let map = HandMade(cells: [(1, 1, 0), (5, 5, 2)])
+        #expect(try map.detections(Locator(threshold: 0.49)).count == 2)
+        #expect(try map.detections(Locator(threshold: 0.51)).count == 1)
+        #expect(try map.detections(Locator(threshold: 0.99)).isEmpty)
+    }
+
+    @Test func noMorePeaksThanAskedFor() throws {
+        let map = HandMade(cells: [(1, 1, 1), (1, 5, 2), (5, 1, 3), (5, 5, 4)])
+        let found = try map.detections(Locator(maximumPeaks: 2))
+        #expect(found.count == 2)
+        #expect(found.map(\.score) == found.map(\.score).sorted(by: >))
+        #expect(abs(found[0].point.x - 88) < 1e-3)
+        #expect(try map.detections(Locator(maximumPeaks: 1000)).count == 4)
+    }
+
+    @Test func anEmptyMapFindsNothing() throws {
+        #expect(try HandMade(cells: []).detections().isEmpty)
+    }
+
+    @Test func boxesAreCutAtThePicturesEdges() throws {
+        let found = try HandMade(cells: [(0, 0, 4)], sizes: [(0, 0, 1, 1)]).detections()
+        #expect(found[0].box.x == 0 && found[0].box.y == 0)
+        #expect(found[0].box.maxX < 40)
+    }
+
+    @Test func placesInTheGreyBorderAreNoPlaces() throws {
+        // The picture fills the upper half of the input alone.
+        let frame = PictureFrame(width: 128, height: 64, inputSize: 128)
+        let found = try HandMade(cells: [(7, 3, 4), (1, 3, 3)]).detections(in: frame)
+        #expect(found.count == 1)
+        #expect(found[0].box.maxY <= 64)
+    }
+}

@@ -1,0 +1,145 @@
+import Checkpoints
+import Foundation
+import NN
+import TestSupport
+import Testing
+import Torch
+import Vitrail
+
+/// Every folder that is no whole model is refused in one line that names the file at fault.
+@Suite(.serialized) struct ModelFolderTests {
+    private func refusal(_ model: String) -> String {
+        do {
+            _ = try Engine(model: model)
+            return "opened"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func expect(
+        _ model: ModelCopy, names: [String], sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let message = refusal(model.path)
+        for name in names { #expect(message.contains(name), "\(message)", sourceLocation: sourceLocation) }
+        #expect(!message.contains("\n"), sourceLocation: sourceLocation)
+    }
+
+    private func copy() throws -> ModelCopy { try ModelCopy(of: Engine.embeddedModel()) }
+
+    @Test func aCopyOpens() throws {
+        let model = try copy()
+        #expect(refusal(model.path) == "opened")
+        #expect(FileManager.default.fileExists(atPath: model.file("model_index.json")))
+    }
+
+    @Test func aFolderThatIsNotThere() {
+        #expect(refusal("/no/such/model") == "/no/such/model: no such file or folder")
+    }
+
+    @Test func aFileInstead() throws {
+        let model = try copy()
+        let file = model.file("model_index.json")
+        #expect(refusal(file) == "\(file): a model is a folder, this is a file")
+    }
+
+    @Test func aFolderWithoutAnIndex() throws {
+        let model = try copy()
+        try model.remove("model_index.json")
+        expect(model, names: ["model_index.json", "no such file"])
+    }
+
+    @Test(arguments: ["", "not JSON", "[]", #"{"type": "Lumen"}"#, #"{"type": 3, "parts": {}}"#])
+    func anIndexThatIsNone(text: String) throws {
+        let model = try copy()
+        try model.write(text, to: "model_index.json")
+        expect(model, names: ["model_index.json: "])
+    }
+
+    /// Numbers that would divide by zero, make no network, or one that traps when it runs.
+    @Test(arguments: [
+        ("image_encoder", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 0"),
+        ("image_encoder", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 3"),
+        ("image_encoder", "\"image_size\" : 128", "\"image_size\" : 130"),
+        ("image_encoder", "\"fine_channels\" : 96", "\"fine_channels\" : -96"),
+        ("aligner", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 0"),
+        ("aligner", "\"upsample\" : 2", "\"upsample\" : 0"),
+        ("projector", "\"unshuffle\" : 2", "\"unshuffle\" : 0"),
+        ("language_model", "\"num_hidden_layers\" : 4", "\"num_hidden_layers\" : -1"),
+        ("language_model", "\"max_position_embeddings\" : 512", "\"max_position_embeddings\" : -5"),
+    ])
+    func aConfigurationThatMakesNoNetwork(part: String, field: String, value: String) throws {
+        let model = try copy()
+        let text = try String(contentsOfFile: model.file("\(part)/config.json"), encoding: .utf8)
+        try #require(text.contains(field))
+        try model.write(text.replacingOccurrences(of: field, with: value), to: "\(part)/config.json")
+        expect(model, names: [part])
+    }
+
+    @Test func anotherType() throws {
+        let model = try copy()
+        try model.write(#"{"type": "Oracle", "parts": {}}"#, to: "model_index.json")
+        expect(model, names: [model.path, "Oracle"])
+    }
+
+    @Test func aPartThatIsNotNamed() throws {
+        let model = try copy()
+        try model.write(#"{"type": "Lumen", "parts": {}}"#, to: "model_index.json")
+        expect(model, names: [model.path, "image_encoder"])
+    }
+
+    @Test func aPartWithoutItsFiles() throws {
+        for file in ["projector/config.json", "aligner/model.safetensors", "tokenizer/tokenizer.json"] {
+            let model = try copy()
+            try model.remove(file)
+            expect(model, names: [model.file(file)])
+        }
+    }
+
+    @Test func aConfigurationWithoutAField() throws {
+        let model = try copy()
+        try model.write("{}", to: "projector/config.json")
+        expect(model, names: [model.file("projector/config.json"), "missing"])
+    }
+
+    @Test func aMissingKey() throws {
+        let model = try copy()
+        var gone = ""
+        try model.rewrite("projector") { gone = $0.removeFirst().name }
+        expect(model, names: [model.file("projector/model.safetensors"), "1 missing: \(gone)"])
+    }
+
+    @Test func anExtraKey() throws {
+        let model = try copy()
+        try model.rewrite("projector") { $0.append((name: "left.over", tensor: try Tensor.zeros([2]))) }
+        expect(model, names: [model.file("projector/model.safetensors"), "1 unexpected: left.over"])
+    }
+
+    @Test func aKeyOfTheWrongShape() throws {
+        let model = try copy()
+        var name = ""
+        try model.rewrite("projector") {
+            name = $0[0].name
+            $0[0].tensor = try Tensor.zeros([3, 1])
+        }
+        expect(model, names: [model.file("projector/model.safetensors"), "\(name) is [3, 1], expected"])
+    }
+
+    @Test func aHeaderThatLies() throws {
+        let model = try copy()
+        try model.lie("aligner")
+        expect(model, names: [model.file("aligner/model.safetensors"), "[0, 4000]", "4 bytes"])
+    }
+
+    @Test func aPartElsewhere() throws {
+        let (model, other) = (try copy(), try copy())
+        let index = try String(contentsOfFile: model.file("model_index.json"), encoding: .utf8)
+        let moved = index.replacingOccurrences(
+            of: "\"path\" : \"aligner\"", with: "\"path\" : \"\(other.file("aligner"))\"")
+        #expect(moved != index)
+        try model.write(moved, to: "model_index.json")
+        try model.remove("aligner/config.json")
+        #expect(refusal(model.path) == "opened")
+        #expect(FileManager.default.fileExists(atPath: other.file("aligner/config.json")))
+    }
+}

@@ -1,0 +1,65 @@
+import Media
+import Testing
+import Torch
+import Vitrail
+
+@Suite struct PictureFrameTests {
+    @Test(arguments: [(640, 480), (480, 640), (128, 128), (1000, 10), (37, 211)])
+    func boxesComeBackExactly(width: Int, height: Int) throws {
+        // A white picture on grey: where the white ends in the input must be the picture's own border.
+        let frame = PictureFrame(width: width, height: height, inputSize: 128)
+        let image = Image(
+            width: width, height: height, pixels: [UInt8](repeating: 255, count: width * height * 3))
+        let pixels = try frame.pixels(of: image)
+        let white = try (pixels[0, 0] .== 255).nonzero()
+        let rows = try white[.all, 0].max().intItem() + 1
+        let columns = try white[.all, 1].max().intItem() + 1
+        let inside = Box(x: 0, y: 0, width: Double(columns), height: Double(rows))
+        #expect(
+            frame.original(inside) == Box(x: 0, y: 0, width: Double(width), height: Double(height)))
+        let half = try #require(
+            frame.original(Box(x: 0, y: 0, width: Double(columns) / 2, height: Double(rows) / 2)))
+        #expect(abs(half.width - Double(width) / 2) < 1e-9 && abs(half.height - Double(height) / 2) < 1e-9)
+    }
+
+    @Test func theWholePictureIsTheWholePicture() throws {
+        let frame = PictureFrame(width: 640, height: 480, inputSize: 128)
+        #expect(frame.fitted == (128, 96))
+        let whole = Box(x: -5, y: -5, width: 500, height: 500)
+        #expect(frame.original(whole) == Box(x: 0, y: 0, width: 640, height: 480))
+        #expect(frame.original(Box(x: 0, y: 100, width: 20, height: 20)) == nil)
+        #expect(frame.original(Point(x: 500, y: -1)) == Point(x: 640, y: 0))
+    }
+
+    @Test func pixelsLieAtTheTopLeftAndGreyElsewhere() throws {
+        // Left half black, right half white, 200 x 100.
+        let row = [UInt8](repeating: 0, count: 300) + [UInt8](repeating: 255, count: 300)
+        let image = Image(width: 200, height: 100, pixels: Array(repeatElement(row, count: 100).joined()))
+        let pixels = try PictureFrame(width: 200, height: 100, inputSize: 64).pixels(of: image)
+        #expect(pixels.shape == [1, 3, 64, 64])
+        func value(_ row: Int, _ column: Int) throws -> Float {
+            try pixels[0, 0, row, column].array(Float.self)[0]
+        }
+        #expect(try value(10, 5) == 0)
+        #expect(try value(10, 60) == 255)
+        #expect(try value(31, 60) == 255)
+        #expect(try value(32, 5) == 128)
+        #expect(try value(63, 63) == 128)
+    }
+
+    @Test func aPictureOfTheInputsSizeIsNotResampled() throws {
+        let bytes = (0..<(16 * 16 * 3)).map { UInt8(truncatingIfNeeded: $0 * 37) }
+        let pixels = try PictureFrame(width: 16, height: 16, inputSize: 16)
+            .pixels(of: Image(width: 16, height: 16, pixels: bytes))
+        let back = try pixels.squeezed(0).permuted(1, 2, 0).contiguous().array(Float.self)
+        #expect(back.map { UInt8($0) } == bytes)
+    }
+
+    @Test(arguments: [(1, 1), (1, 5000), (5000, 1)])
+    func extremeShapesWork(width: Int, height: Int) throws {
+        let image = Image(
+            width: width, height: height, pixels: [UInt8](repeating: 9, count: width * height * 3))
+        let frame = PictureFrame(width: width, height: height, inputSize: 64)
+        #expect(try frame.pixels(of: image).shape == [1, 3, 64, 64])
+    }
+}
