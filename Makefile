@@ -29,7 +29,7 @@ test: setup ## build everything and run all tests
 	@mkdir -p .build
 	@set -o pipefail; swift build -c release --build-tests 2>&1 | tee .build/build.log
 	@echo "==> testing"
-	@swift test -c release --skip-build
+	@swift test -c release --skip-build --disable-xctest
 
 bench: setup ## where the time of an answer goes, and how Swift compares with Python (VITRAIL_PYTHON=file)
 	@echo "==> building the benchmarks"
