@@ -5,8 +5,11 @@ public enum LocateResponse: String, CaseIterable, Sendable, Hashable, Codable {
     /// What stands before the phrase in LUMEN's fixed form.
     public static let lead = "Please find the location of "
 
+    /// What stands after it.
+    public var tail: String { ". Respond with \(rawValue)." }
+
     /// LUMEN's fixed form of a request: "Please find the location of red circle. Respond with boxes."
-    public func request(for phrase: String) -> String { "\(Self.lead)\(phrase). Respond with \(rawValue)." }
+    public func request(for phrase: String) -> String { "\(Self.lead)\(phrase)\(tail)" }
 }
 
 /// Which decoder answers a request: the token that the language model writes for it.

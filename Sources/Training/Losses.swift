@@ -12,6 +12,13 @@ import Vitrail
 struct LumenLosses {
     let model: Lumen
     let configuration: TrainingConfiguration
+    private let wordIDs: [Int]
+
+    init(model: Lumen, configuration: TrainingConfiguration) throws {
+        self.model = model
+        self.configuration = configuration
+        wordIDs = try Self.attributeWordIDs(model.tokenizer)
+    }
 
     private var groups: [Int] { MosaicBatch.attributes.map(\.count) }
     private var names: Int { groups.reduce(0, +) }
@@ -26,7 +33,6 @@ struct LumenLosses {
 
         let (embeddings, words) = try model.projector(features)
         let cache = try model.language.prefix(embeddings).cache
-        let wordIDs = try attributeWordIDs()
         if let logits = try model.projector.wordLogits(
             words, embeddings: model.language.wordEmbeddings(wordIDs))
         {
@@ -69,9 +75,9 @@ struct LumenLosses {
     }
 
     /// The ids of the attribute words, each of which must be one token after a space.
-    private func attributeWordIDs() throws -> [Int] {
+    private static func attributeWordIDs(_ tokenizer: Tokenizer) throws -> [Int] {
         try MosaicBatch.attributes.joined().map { word in
-            let ids = model.tokenizer.encode(" \(word)")
+            let ids = tokenizer.encode(" \(word)")
             guard ids.count == 1 else {
                 throw TrainingError.badConfiguration(
                     "tokenizer", "\"\(word)\" is \(ids.count) tokens, one is needed")

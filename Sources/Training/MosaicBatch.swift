@@ -260,7 +260,7 @@ package struct MosaicBatch {
 
         mutating func append(_ question: MosaicQuestion, _ scene: MosaicScene, _ tokenizer: Tokenizer) {
             let prompt = Prompt.question(question.text)
-            if let subject = question.subject, question.kind != .relation || subject >= 0 {
+            if let subject = question.subject {
                 // The token before the varying word: its state must know the subject.
                 let lead = question.answer.prefix(
                     upTo: question.answer.range(of: question.answerWord)!.lowerBound)

@@ -81,7 +81,7 @@ public final class Trainer {
             shape(MosaicBatch.attributes, tokenizer.vocabularySize, configuration.imageSize),
             tokenizer: tokenizer,
             seed: configuration.seed)
-        losses = LumenLosses(model: model, configuration: configuration)
+        losses = try LumenLosses(model: model, configuration: configuration)
         // Weight decay on matrices alone, as the study found best.
         func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
             parameter.tensor.rank >= 2

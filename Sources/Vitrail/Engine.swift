@@ -2,6 +2,7 @@ import Encoders
 import Foundation
 import Language
 public import Media
+import NN
 import Perception
 public import Text
 public import Torch
@@ -93,7 +94,7 @@ public actor Engine {
             if route?.isSingle == true { found = Array(found.prefix(1)) }
             return Answer(
                 request: request, text: text, route: route, detections: found,
-                heatmap: try reading.frame.heatmap(maps, query: 0))
+                heatmap: try reading.frame.heatmaps(maps)[0])
         }
     }
 
@@ -134,11 +135,12 @@ public actor Engine {
             let loc = try hidden.view([rows.count * length, -1]).indexSelected(0, last).unsqueezed(0)
             let maps = try model.align(loc, reading.features)
             let found = try locator.detections(maps, in: reading.frame)
-            return try phrases.indices.map { index in
+            let heatmaps = try reading.frame.heatmaps(maps)
+            return phrases.indices.map { index in
                 let isOne = Route.isSingle(phrases[index])
                 return Location(
                     phrase: phrases[index], detections: isOne ? Array(found[index].prefix(1)) : found[index],
-                    heatmap: try reading.frame.heatmap(maps, query: index))
+                    heatmap: heatmaps[index])
             }
         }
     }
@@ -181,17 +183,18 @@ public actor Engine {
 }
 
 extension Lumen {
-    var device: Device { parameters[0].tensor.device }
+    var device: Device { stores[0].store.device }
 }
 
 extension PictureFrame {
-    /// The part of a query's heat that lies over the picture, at the input's resolution.
-    func heatmap(_ maps: AlignerMaps, query: Int) throws -> Heatmap {
-        let grid = try maps.heat[0, query].to(.float32).sigmoid().view([
-            1, 1, maps.grid.height, maps.grid.width,
-        ])
+    /// The part of each query's heat that lies over the picture, at the input's resolution; one a query.
+    func heatmaps(_ maps: AlignerMaps) throws -> [Heatmap] {
+        let queries = maps.heat.size(1)
+        let grid = try maps.heat.to(.float32).sigmoid().view([1, queries, maps.grid.height, maps.grid.width])
         let full = try interpolate(grid, to: (height: inputSize, width: inputSize), mode: .bilinear)
         let (w, h) = (fitted.width, fitted.height)
-        return Heatmap(width: w, height: h, values: try full[0, 0, ..<h, ..<w].array(Float.self))
+        return try (0..<queries).map {
+            Heatmap(width: w, height: h, values: try full[0, $0, ..<h, ..<w].array(Float.self))
+        }
     }
 }

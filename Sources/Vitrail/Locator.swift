@@ -1,3 +1,4 @@
+import Foundation
 public import Media
 public import Perception
 public import Torch
@@ -104,6 +105,6 @@ public struct Locator: Sendable, Hashable {
 
     /// The side in pixels of a predicted log size, which the network gives relative to 16 pixels.
     private func boxSide(_ logSize: Float) -> Double {
-        16 * Double(min(max(logSize, -3), 4)).exponential
+        16 * exp(Double(min(max(logSize, -3), 4)))
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 public import Media
 public import Torch
 
@@ -48,8 +47,4 @@ public struct PictureFrame: Sendable, Hashable {
         let tensor = try Tensor(scaled.pixels, [h, w, 3]).permuted(2, 0, 1).unsqueezed(0).to(.float32)
         return try pad(tensor, [0, inputSize - w, 0, inputSize - h], value: 128)
     }
-}
-
-extension Double {
-    var exponential: Double { exp(self) }
 }

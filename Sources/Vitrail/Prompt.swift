@@ -18,9 +18,7 @@ public enum Prompt {
     public static func question(_ request: String) -> String { "\(user)\(request)\(assistant)" }
 
     /// LUMEN's answer to a request for a place.
-    public static func locationAnswer(_ route: Route) -> String {
-        "\(located)\(loc)\(taskOutput)\(route.token).\(end)"
-    }
+    public static func locationAnswer(_ route: Route) -> String { "\(plainLocationAnswer(route))\(end)" }
 
     /// The same as a reader sees it.
     public static func plainLocationAnswer(_ route: Route) -> String {
@@ -31,13 +29,14 @@ public enum Prompt {
     public static func textAnswer(_ answer: String) -> String { "\(answer)\(end)" }
 
     /// The tokens to be added to a tokenizer for this form, ids in this order.
-    public static var addedTokens: [AddedToken] {
+    public static let addedTokens: [AddedToken] = {
         let special = ["<pad>", end, loc] + Route.allCases.map(\.token)
         let phrases =
-            [user, assistant, located, taskOutput, "Please find the location of"]
-            + LocateResponse.allCases.map { ". Respond with \($0.rawValue)." }
+            // Without its space, which belongs to the phrase's first word.
+            [user, assistant, located, taskOutput, String(LocateResponse.lead.dropLast())]
+            + LocateResponse.allCases.map(\.tail)
         return special.map { .special($0) } + phrases.map { .phrase($0) }
-    }
+    }()
 
     /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty, too long, or holds a reserved token.
     public static func check(_ request: String) throws {
