@@ -36,8 +36,12 @@ bench: setup ## where the time of an answer goes, and how Swift compares with Py
 	@swift build -c release --product vitrail-bench
 	@.build/release/vitrail-bench
 
-train: build ## train a model (CONFIG=file, OUTPUT=folder)
-	@$(VITRAIL) train $(if $(CONFIG),"$(CONFIG)") $(if $(OUTPUT),--output "$(OUTPUT)")
+train: build ## train the embedded model again, from nothing (OUTPUT=folder; CONFIG=file: another training)
+ifdef CONFIG
+	@$(VITRAIL) train "$(CONFIG)" $(if $(OUTPUT),--output "$(OUTPUT)")
+else
+	@Tools/train.sh "$(or $(OUTPUT),runs/mosaic)"
+endif
 
 format: ## format all Swift sources in place
 	@swift format --in-place --parallel --recursive $(SOURCES)

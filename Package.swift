@@ -103,8 +103,10 @@ let package = Package(
         tests("Perception", ["NN", "Perception", "TestSupport", "Torch"]),
         tests(
             "Vitrail",
-            ["Checkpoints", "Datasets", "Media", "NN", "TestSupport", "Text", "Torch", "Vitrail"],
-            fixtures: false),
+            [
+                "Checkpoints", "Datasets", "Encoders", "Media", "NN", "Perception", "TestSupport", "Text",
+                "Torch", "Vitrail",
+            ]),
         tests("Datasets", ["Datasets", "Media", "Text"], fixtures: false),
         tests(
             "Training",
@@ -112,7 +114,7 @@ let package = Package(
                 "Checkpoints", "Encoders", "Language", "NN", "Perception", "TestSupport", "Torch", "Training",
                 "Vitrail",
             ], fixtures: false),
-        tests("Evaluation", ["Evaluation", "Media"]),
+        tests("Evaluation", ["Datasets", "Evaluation", "Media", "Text"]),
         tests("CLI", ["Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),
     ],
     cxxLanguageStandard: .cxx17

@@ -19,6 +19,10 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Threads, of Python too.")
     var threads = 2
 
+    func validate() throws {
+        guard threads > 0 else { throw ValidationError("--threads is \(threads), 1 is the least") }
+    }
+
     func folder() throws -> String { try model ?? Engine.embeddedModel() }
 }
 
@@ -34,6 +38,10 @@ struct Compare: AsyncParsableCommand {
     @Flag(help: "Print one JSON document instead of tables.")
     var json = false
 
+    func validate() throws {
+        guard rounds > 0 else { throw ValidationError("--rounds is \(rounds), 1 is the least") }
+    }
+
     func run() async throws {
         try Threads.set(options.threads)
         let folder = try WorkFolder()
@@ -43,10 +51,12 @@ struct Compare: AsyncParsableCommand {
 
         note("answers")
         try await measureAnswers(scene, python.side, rounds, &report)
+        note("many phrases")
+        try await measurePhrases(scene, rounds, &report)
         note("stages of an answer")
         try measureStages(scene, &report)
         note("training steps")
-        try measureTraining(scene, python.side, rounds, &report)
+        try measureTraining(scene, python.side, rounds, options.threads, &report)
         note("start")
         try measureStart(scene, python.side, options.threads, &report)
         note("small things")

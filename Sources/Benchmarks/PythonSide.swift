@@ -5,6 +5,8 @@ final class PythonSide {
     static let script = "Tools/reference/bench_lumen.py"
 
     let program: String
+    /// Whether the side can segment.
+    let hasTransformers: Bool
     private let process = Process()
     private let input = Pipe()
     private let output: LineReader
@@ -14,21 +16,29 @@ final class PythonSide {
         let program = ProcessInfo.processInfo.environment["VITRAIL_PYTHON"] ?? "python3"
         let missing =
             "not measured, \(program) has no torch 2.11 with pillow "
-            + "(pip install torch==2.11.0 pillow, or VITRAIL_PYTHON=path of another Python)"
+            + "(pip install torch==2.11.0 pillow transformers==4.57.1, or VITRAIL_PYTHON=path of another Python)"
         guard FileManager.default.fileExists(atPath: script) else {
             return (nil, "not measured, \(script) is not here: run this from the package's folder")
         }
-        let check = "import sys, torch, PIL; print(sys.version.split()[0], 'torch', torch.__version__)"
+        let check = """
+            import importlib.metadata, sys, torch, PIL
+            found = [d.version for d in importlib.metadata.distributions(name="transformers")]
+            print(sys.version.split()[0], "torch", torch.__version__, *["transformers", *found][:2 * len(found)])
+            """
         guard let answer = try? LineReader.firstLine(of: program, ["-c", check]),
             answer.contains("torch 2.11.")
         else {
             return (nil, missing)
         }
-        return (try PythonSide(program, threads: threads, model: scene.modelPath), answer)
+        let side = try PythonSide(
+            program, threads: threads, model: scene.modelPath,
+            hasTransformers: answer.contains(" transformers "))
+        return (side, answer)
     }
 
-    private init(_ program: String, threads: Int, model: String) throws {
+    private init(_ program: String, threads: Int, model: String, hasTransformers: Bool) throws {
         self.program = program
+        self.hasTransformers = hasTransformers
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [program, Self.script, "serve", model, "\(threads)"]
         process.standardInput = input

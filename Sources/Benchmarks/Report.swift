@@ -35,6 +35,9 @@ struct Report: Codable {
     struct Stage: Codable {
         let name: String
         let milliseconds: Double
+        /// Millions, and by them the part of ``peak`` that the stage reaches, 0...1; nil where they are not counted.
+        var multiplyAdds: Double?
+        var partOfPeak: Double?
     }
 
     let threads: Int
@@ -42,6 +45,10 @@ struct Report: Codable {
     let python: String
     var rows: [Row] = []
     var stages: [Stage] = []
+    /// Millions of multiply-adds that the machine does in a millisecond at best, in a large product of matrices.
+    var peak: Double?
+    /// What there is to say about the whole.
+    var remarks: [String] = []
 
     init(threads: Int, python: String) {
         self.threads = threads
@@ -77,19 +84,24 @@ struct Report: Codable {
             ]
         }
         let whole = stages.reduce(0) { $0 + $1.milliseconds }
+        func percent(_ part: Double?) -> String {
+            part.map { "\(Int((100 * $0).rounded())) %" } ?? ""
+        }
+        let head = ["where an answer's time goes", "", "", "multiply-adds", "of the peak"]
         let parts = stages.map { stage in
             [
-                stage.name, cell(stage.milliseconds, "ms"),
-                "\(Int((100 * stage.milliseconds / whole).rounded())) %",
+                stage.name, cell(stage.milliseconds, "ms"), percent(stage.milliseconds / whole),
+                stage.multiplyAdds.map { cell($0, "M") } ?? "", percent(stage.partOfPeak),
             ]
         }
-        let notes = rows.compactMap { row in row.note.map { "\(row.name): \($0)" } }
+        let best = ["a large product of matrices", "", "", peak.map { cell($0, "M/ms") } ?? "", "100 %"]
+        let notes = rows.compactMap { row in row.note.map { "\(row.name): \($0)" } } + remarks
         return """
             \(threads) threads, medians. Python: \(python)
 
             \(columns([["", "Swift", "Python", "times as fast"]] + table))
 
-            \(columns([["where an answer's time goes", "", ""]] + parts + [["together", cell(whole, "ms"), ""]]))
+            \(columns([head] + parts + [["together", cell(whole, "ms"), "", "", ""], best]))
             \(notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n"))
             """
     }

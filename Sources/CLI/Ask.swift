@@ -6,17 +6,17 @@ import Vitrail
 
 struct Ask: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Ask one thing about a picture, in your own words.",
+        abstract: "Ask about a picture, in your own words.",
         discussion: """
-            Prints the model's sentence. Where the answer is places, they follow a line each (number, score, and the \
-            box in pixels of your picture, from its top left corner), and a copy of the picture with the boxes drawn \
-            is written.
+            Prints the answer, and after it what was found, a line each: number, score, and the box, the point or the \
+            joints in pixels of your picture, from its top left corner. A copy of the picture with boxes, outlines, \
+            points and skeletons drawn over it is written. One sentence may ask for several things.
 
             Examples:
               vitrail ask street.png "find every red circle"
-              vitrail ask street.png "How many stars are there?"
-              vitrail ask street.png "point at the largest ring" --output pointed.png
-              vitrail ask street.png "where are the people?" --json
+              vitrail ask street.png "outline the star and count the red circles"
+              vitrail ask street.png "point at the people" --output pointed.png --heatmap heat.png
+              vitrail ask street.png "What do you see?" --json
 
             Pictures: PNG, JPEG, WebP, BMP or the first picture of a GIF, up to 100 megapixels.
             """)
@@ -37,91 +37,132 @@ struct Ask: AsyncParsableCommand {
             """, valueName: "file|folder"))
     var output: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Where the picture with the response that the answer came from goes: a .png file, or a folder, in which it \
+            is called <image>-heatmap.png. An answer in words has none.
+            """, valueName: "file|folder"))
+    var heatmap: String?
+
     @Flag(help: "Print one JSON document instead (docs/json.md).")
     var json = false
 
     @OptionGroup var engine: EngineOptions
 
-    func validate() throws { try AnsweredPicture.check(output, for: image) }
+    private var answerFile: DrawnPicture { DrawnPicture("--output", output, image, suffix: "answer") }
+    private var heatmapFile: DrawnPicture { DrawnPicture("--heatmap", heatmap, image, suffix: "heatmap") }
+
+    func validate() throws {
+        try answerFile.check()
+        try heatmapFile.check()
+        if output != nil, heatmap != nil, answerFile.path == heatmapFile.path {
+            throw ValidationError("--output and --heatmap are both \(answerFile.path).")
+        }
+    }
 
     func run() async throws {
         let picture = try Image(contentsOf: image)
         let answer = try await engine.open().ask(request, about: picture)
+        var written: [String?] = [nil, nil]
         // A sentence alone gives nothing to draw, but who names a file gets one.
-        var written: String?
-        if output != nil || !json && !answer.detections.isEmpty {
-            written = try AnsweredPicture.write(picture, answer, to: output, for: image)
+        if output != nil || !json && answer.findings.contains(where: { $0.count > 0 }) {
+            written[0] = try answerFile.write(picture.annotated(with: answer.annotations))
+        }
+        if heatmap != nil, let response = answer.response {
+            written[1] = try heatmapFile.write(picture.blended(with: response))
         }
         if json {
-            let places = answer.detections.map { Documents.Place($0, box: true, point: true) }
             let document = Documents.Ask(
                 image: image, width: picture.width, height: picture.height, request: request,
-                answer: answer.text,
-                route: answer.route, detections: places, output: written, note: answer.note)
+                answer: answer.text, transcript: answer.transcript,
+                findings: answer.findings.map(Documents.Finding.init), output: written[0],
+                heatmap: written[1])
             print(try Documents.line(document))
         } else {
-            print(description(of: answer, picture).joined(separator: "\n"))
-            if let written { print("wrote \(written)") }
+            print(answer.text)
+            for finding in answer.findings { for line in lines(finding, picture) { print(line) } }
+            for case let file? in written { print("wrote \(file)") }
         }
     }
 
-    private func description(of answer: Answer, _ picture: Image) -> [String] {
-        guard answer.isPlaces else { return [answer.text] }
-        let found = answer.detections
-        guard !found.isEmpty else {
-            return [answer.text, "Nothing found: no place scores \(engine.threshold) or more (--threshold)."]
+    private func lines(_ finding: Finding, _ picture: Image) -> [String] {
+        let place = "in pixels of \(image) (\(picture.width) x \(picture.height))"
+        guard finding.count > 0 else {
+            return ["Nothing found: no place scores \(engine.threshold) or more (--threshold)."]
         }
-        let isPoints = answer.route == .points
-        let kind = isPoints ? "point" : "box"
-        let things = found.count == 1 ? "1 \(kind)" : "\(found.count) \(isPoints ? "points" : "boxes")"
-        return [answer.text, "\(things), in pixels of \(image) (\(picture.width) x \(picture.height)):"]
-            + PlaceList.lines(found, isPoints ? PlaceList.point : PlaceList.box)
-            + (answer.note.map { [$0] } ?? [])
+        let form = finding.route.response
+        return ["\(form.counted(finding.count)), \(place):"]
+            + PlaceList.lines(finding.detections) { form.description(of: $0) }
     }
 }
 
 extension Answer {
-    /// Whether the model answered with places, found or not, rather than with words alone.
-    var isPlaces: Bool { heatmap != nil }
-
-    /// What the reader should know of a route whose decoder is still missing.
-    var note: String? {
-        route == .segmentation || route == .referringSegmentation
-            ? "Masks come in a later version; these are the boxes." : nil
+    /// What to draw over the picture: every thing in a colour of its own.
+    var annotations: [Annotation] {
+        let things = findings.flatMap { finding in finding.detections.map { (finding.route.response, $0) } }
+        return things.enumerated().map { index, thing in
+            thing.0.annotation(of: thing.1, number: index + 1, colour: index)
+        }
     }
 
-    /// What to draw over the picture.
-    var annotations: [Annotation] {
-        detections.enumerated().map { index, detection in
-            route == .points
-                ? Annotation(point: detection.point, label: "\(index + 1)")
-                : Annotation(
-                    box: detection.box, label: String(format: "%d  %.2f", index + 1, detection.score))
+    /// Where the model looked, for all that it looked for; nil for an answer in words.
+    var response: Response? {
+        guard let first = findings.first?.heatmap else { return nil }
+        var values = first.values
+        for finding in findings.dropFirst() {
+            for (index, value) in finding.heatmap.values.enumerated() {
+                values[index] = max(values[index], value)
+            }
         }
+        return Response(width: first.width, height: first.height, values: values)
     }
 }
 
-/// The picture that an answer is drawn over, and where it goes.
-enum AnsweredPicture {
-    static func check(_ output: String?, for image: String) throws {
+/// The heat of an answer: of several heatmaps the highest value at each place.
+struct Response {
+    let width: Int
+    let height: Int
+    let values: [Float]
+}
+
+extension Image {
+    /// The picture, enlarged for the eye where it is small, under the heat.
+    func blended(with response: Response) throws -> Image {
+        let scale = max(1, (480 / Double(max(width, height))).rounded(.up))
+        let shown = scale == 1 ? self : resized(width: width * Int(scale), height: height * Int(scale))
+        return try shown.blended(heatmap: response.values, width: response.width, height: response.height)
+    }
+}
+
+/// A picture that a command draws, and where it goes.
+struct DrawnPicture {
+    let option: String
+    let output: String?
+    let image: String
+    let suffix: String
+
+    init(_ option: String, _ output: String?, _ image: String, suffix: String) {
+        self.option = option
+        self.output = output
+        self.image = image
+        self.suffix = suffix
+    }
+
+    func check() throws {
         guard let output else { return }
-        guard !output.isEmpty else { throw ValidationError("--output is empty.") }
+        guard !output.isEmpty else { throw ValidationError("\(option) is empty.") }
         if !isFolder(output), (output as NSString).pathExtension.lowercased() != "png" {
-            throw ValidationError("--output \(output) is neither a .png file nor a folder.")
+            throw ValidationError("\(option) \(output) is neither a .png file nor a folder.")
         }
-        let target = path(output, for: image)
         func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-        if real(target) == real(image) {
-            throw ValidationError("--output \(target) is the picture itself, which is not overwritten.")
+        if real(path) == real(image) {
+            throw ValidationError("\(option) \(path) is the picture itself, which is not overwritten.")
         }
     }
 
     /// - Returns: the file's path.
-    static func write(_ picture: Image, _ answer: Answer, to output: String?, for image: String) throws
-        -> String
-    {
-        let annotated = try picture.annotated(with: answer.annotations)
-        let path = path(output, for: image)
+    func write(_ drawn: Image) throws -> String {
         let folder = (path as NSString).deletingLastPathComponent
         if !folder.isEmpty {
             do {
@@ -130,17 +171,18 @@ enum AnsweredPicture {
                 throw Failure(.cannotWrite, "cannot make the folder \(folder)")
             }
         }
-        try annotated.writePNG(to: path)
+        try drawn.writePNG(to: path)
         return path
     }
 
-    private static func path(_ output: String?, for image: String) -> String {
-        let name = ((image as NSString).lastPathComponent as NSString).deletingPathExtension + "-answer.png"
+    var path: String {
+        let name =
+            ((image as NSString).lastPathComponent as NSString).deletingPathExtension + "-\(suffix).png"
         guard let output else { return name }
         return isFolder(output) ? (output as NSString).appendingPathComponent(name) : output
     }
 
-    private static func isFolder(_ path: String) -> Bool {
+    private func isFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) { return isFolder.boolValue }
         return path.hasSuffix("/") || (path as NSString).pathExtension.isEmpty

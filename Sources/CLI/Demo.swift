@@ -8,9 +8,10 @@ struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask the model many things of pictures it has never seen, and make a page of it.",
         discussion: """
-            Draws five pictures of the Mosaic world that were never trained on, asks twenty things about them, prints \
-            every question with its answer and whether it is right, and leaves index.html with the pictures, what was \
-            found in them and where the model looked. Any browser opens it from the disk.
+            Draws pictures of the Mosaic world that were never trained on, asks for everything that the model can do \
+            (detection, masks, joints, grounding, counting, questions, captions), prints every request with its \
+            answer and whether it is right, and leaves one index.html with the pictures, what was found in them and \
+            where the model looked. Any browser opens it from the disk.
 
             Examples:
               vitrail demo
@@ -19,7 +20,8 @@ struct Demo: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("The folder for the page and its pictures.", valueName: "folder"))
+        help: ArgumentHelp(
+            "The folder for the page, and for the pictures that were asked about.", valueName: "folder"))
     var output = "demo"
 
     @Option(help: ArgumentHelp("A picture of yours to be asked about as well.", valueName: "image"))
@@ -43,30 +45,42 @@ struct Demo: AsyncParsableCommand {
         let interrupt = Interrupt()
         var page = DemoPage()
         var answering = 0.0
-        for (number, scene) in ((own.map { [$0] } ?? []) + (try DemoScene.mosaic())).enumerated() {
+        for (number, scene) in ((own.map { [$0] } ?? []) + DemoScene.mosaic()).enumerated() {
             let shown = scene.image.fitted(to: 512)
-            let file = "picture-\(number + 1).png"
-            try shown.writePNG(to: "\(output)/\(file)")
-            page.begin(scene.title, picture: file)
-            print("\(output)/\(file)  (\(scene.title))")
+            let file = "\(output)/picture-\(number + 1).png"
+            try scene.image.writePNG(to: file)
+            try page.begin(scene.title, picture: shown)
+            print("\(file)  (\(scene.title))")
             let picture = await engine.open(scene.image)
-            for (index, request) in scene.requests.enumerated() {
+            for request in scene.requests {
                 if interrupt.wasAsked {
                     throw Failure(.interrupted, "interrupted; \(output)/index.html was not written")
                 }
                 let asked = ContinuousClock.now
-                let answer = try await engine.ask(request.text, about: picture)
+                let answer: Answer
+                do {
+                    answer = try await engine.ask(request.text, about: picture)
+                } catch let error as ModelError {
+                    // A model may lack a specialist; the others are worth seeing all the same.
+                    print("  Q  \(request.text)  (\(request.task))\n  A  \(error)")
+                    page.add(request, refusal: "\(error)")
+                    continue
+                }
                 answering += (ContinuousClock.now - asked).seconds
                 let isRight = request.truth?.agrees(with: answer)
-                print("  Q  \(request.text)\n  A  \(answer.summary)\(verdict(isRight, request.truth))")
-                let name = "\(number + 1)-\(index + 1).png"
-                if let heatmap = answer.heatmap {
-                    try scene.image.annotated(with: answer.annotations, scale: shown.scale(of: scene.image))
-                        .writePNG(to: "\(output)/answer-\(name)")
-                    try shown.blended(heatmap: heatmap.values, width: heatmap.width, height: heatmap.height)
-                        .writePNG(to: "\(output)/heat-\(name)")
+                print(
+                    "  Q  \(request.text)  (\(request.task))\n  A  \(answer.summary)\(verdict(isRight, request.truth))"
+                )
+                var drawn: (answer: Image, heat: Image)?
+                if let response = answer.response {
+                    drawn = (
+                        try scene.image.annotated(
+                            with: answer.annotations, scale: shown.scale(of: scene.image)),
+                        try shown.blended(
+                            heatmap: response.values, width: response.width, height: response.height)
+                    )
                 }
-                page.add(request, answer, isRight: isRight, files: answer.isPlaces ? name : nil)
+                try page.add(request, answer, isRight: isRight, drawn: drawn)
             }
             page.end()
         }
@@ -105,48 +119,12 @@ extension Image {
 }
 
 extension Answer {
-    /// The sentence, and how many places it stands for.
+    /// The answer, and how many places it stands for.
     var summary: String {
-        guard isPlaces else { return text }
-        let kind = route == .points ? ("point", "points") : ("box", "boxes")
-        let count = detections.count
-        return "\(text)  -> \(count == 0 ? "nothing found" : "\(count) \(count == 1 ? kind.0 : kind.1)")"
-    }
-}
-
-extension DemoRequest.Truth {
-    /// What a right answer would have been.
-    var summary: String {
-        switch self {
-        case .words(let words): words
-        case .boxes(let boxes) where boxes.isEmpty: "there is none"
-        case .boxes(let boxes): boxes.count == 1 ? "there is one, elsewhere" : "there are \(boxes.count)"
+        guard !findings.isEmpty else { return text }
+        let parts = findings.map {
+            $0.count == 0 ? "nothing found" : $0.route.response.counted($0.count)
         }
-    }
-
-    /// Whether the words are the same, or every thing is found once (boxes at an IoU of 0.5, points inside the box)
-    /// and nothing else is.
-    func agrees(with answer: Answer) -> Bool {
-        switch self {
-        case .words(let words): return answer.text == words
-        case .boxes(let boxes):
-            guard answer.isPlaces, answer.detections.count == boxes.count else { return false }
-            var rest = boxes
-            for detection in answer.detections {
-                let hit = rest.indices.first { index in
-                    answer.route == .points
-                        ? rest[index].contains(detection.point) : rest[index].iou(detection.box) >= 0.5
-                }
-                guard let hit else { return false }
-                rest.remove(at: hit)
-            }
-            return true
-        }
-    }
-}
-
-extension Box {
-    fileprivate func contains(_ point: Point) -> Bool {
-        (x...maxX).contains(point.x) && (y...maxY).contains(point.y)
+        return "\(text)  -> \(parts.joined(separator: ", "))"
     }
 }

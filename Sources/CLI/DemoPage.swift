@@ -1,7 +1,9 @@
 import Foundation
+import Media
+import Text
 import Vitrail
 
-/// The page that the demo leaves: one HTML file with its style inside, and pictures beside it.
+/// The page that the demo leaves: one HTML file with its style and its pictures inside.
 struct DemoPage {
     private var body = ""
     private(set) var requests = 0
@@ -9,35 +11,53 @@ struct DemoPage {
     private(set) var known = 0
     private(set) var right = 0
 
-    mutating func begin(_ title: String, picture: String) {
+    mutating func begin(_ title: String, picture: Image) throws {
         body += """
             <section>
-            <header><img src="\(picture)" alt=""><p>\(escaped(title))</p></header>
+            <header>\(try embedded(picture))<p>\(escaped(title))</p></header>
             <div class="answers">
 
             """
     }
 
-    /// - Parameter files: what the names of the pictures with the answer and with the heat end with; nil for words.
-    mutating func add(_ request: DemoRequest, _ answer: Answer, isRight: Bool?, files: String?) {
+    /// - Parameter drawn: the pictures with the answer and with the heat; nil for an answer in words.
+    mutating func add(
+        _ request: DemoRequest, _ answer: Answer, isRight: Bool?, drawn: (answer: Image, heat: Image)?
+    ) throws {
         requests += 1
         if let isRight {
             known += 1
             right += isRight ? 1 : 0
         }
-        body += "<article><h2>\(escaped(request.text))</h2><p>\(escaped(answer.text))</p>"
-        if let files {
-            let count = answer.detections.count
-            let peak = String(format: "%.2f", answer.heatmap?.values.max() ?? 0)
+        body += """
+            <article><p class="task">\(escaped(request.task))</p><h2>\(escaped(request.text))</h2>\
+            <p>\(escaped(answer.text))</p>
+            """
+        if let drawn {
+            let found = answer.findings.map {
+                $0.count == 0 ? "nothing found" : $0.route.response.counted($0.count)
+            }
+            let peak = String(format: "%.2f", answer.findings.map(\.heatmap.highest).max() ?? 0)
             body += """
-                <div class="pair"><figure><img src="answer-\(files)" alt=""><figcaption>\
-                \(count == 0 ? "nothing found" : "\(count) found")</figcaption></figure>\
-                <figure><img src="heat-\(files)" alt=""><figcaption>where it looked; at most \(peak)</figcaption>\
+                <div class="pair"><figure>\(try embedded(drawn.answer))<figcaption>\
+                \(escaped(found.joined(separator: ", ")))</figcaption></figure>\
+                <figure>\(try embedded(drawn.heat))<figcaption>where it looked; at most \(peak)</figcaption>\
                 </figure></div>
                 """
         }
         if let isRight { body += verdict(isRight, request.truth) }
         body += "</article>\n"
+    }
+
+    /// A request that the model cannot answer.
+    mutating func add(_ request: DemoRequest, refusal: String) {
+        requests += 1
+        known += request.truth == nil ? 0 : 1
+        body += """
+            <article><p class="task">\(escaped(request.task))</p><h2>\(escaped(request.text))</h2>\
+            <p class="wrong">\(escaped(refusal))</p></article>
+
+            """
     }
 
     mutating func end() { body += "</div>\n</section>\n" }
@@ -55,6 +75,12 @@ struct DemoPage {
     private func verdict(_ isRight: Bool, _ truth: DemoRequest.Truth?) -> String {
         guard !isRight, let truth else { return "<p class=\"right\">&#10003; right</p>" }
         return "<p class=\"wrong\">&#10007; \(escaped(truth.summary))</p>"
+    }
+
+    /// A picture as part of the page itself.
+    private func embedded(_ image: Image) throws -> String {
+        let data = Data(try image.jpegData(quality: 85)).base64EncodedString()
+        return "<img src=\"data:image/jpeg;base64,\(data)\" alt=\"\">"
     }
 
     private func escaped(_ text: String) -> String {
@@ -94,6 +120,7 @@ struct DemoPage {
           align-items: start; }
         article { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1rem; }
         article p { margin: .25rem 0 0; }
+        article p.task { margin: 0; color: var(--soft); font-size: .8rem; }
         h2 { margin: 0; font-size: 1.05rem; }
         .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; margin-top: .75rem; }
         figure { margin: 0; }

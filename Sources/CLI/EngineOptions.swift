@@ -31,7 +31,7 @@ struct EngineOptions: ParsableArguments {
             model: model ?? Engine.embeddedModel(), device: device, locator: Locator(threshold: threshold))
     }
 
-    private static func device(_ name: String) throws -> Device {
+    static func device(_ name: String) throws -> Device {
         guard let device = Device(name) else {
             throw ValidationError("'\(name)' is not a device; cpu, cuda, cuda:1 and mps are.")
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import Evaluation
 import Foundation
 import Vitrail
@@ -7,55 +8,182 @@ struct Evaluate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Score a model on unseen scenes of Mosaic.",
         discussion: """
-            Detection asks all eleven class names of every scene and is scored as pycocotools scores it. Requests and \
-            questions are answered freely. Seeds of 900000 and above are never trained on.
+            Every task of the model is asked and scored as pycocotools and its field score it; docs/evaluation.md says \
+            how. Seeds of 900000 and above are never trained on. With --predictions and --truth no model is needed: COCO \
+            results are scored against a COCO data set.
             """)
+
+    enum Benchmark: String, ExpressibleByArgument, CaseIterable { case mosaic }
+    enum Rings: String, ExpressibleByArgument, CaseIterable { case plain, rich, both }
+
+    enum Suite: String, ExpressibleByArgument, CaseIterable { case rings, compositional, wide, segmenter }
+
+    @Option(help: "What to score on.")
+    var benchmark = Benchmark.mosaic
+
+    @Option(help: "Which ring of Mosaic.")
+    var ring = Rings.both
+
+    @Option(
+        help:
+            "Usual scenes, colour-shape pairs that training leaves out, scenes twice as wide, or the segmenter alone."
+    )
+    var suite = Suite.rings
 
     @Option(help: "A model's folder; the embedded model when left out.")
     var model: String?
 
-    @Option(help: "The scenes' seed.")
-    var seed: UInt64 = 900_000
+    @Option(help: "The scenes' seed. (default: 900000, with --calibrate 800000)")
+    var seed: UInt64?
 
-    @Option(help: "How many scenes.")
-    var scenes = 500
+    @Option(help: "How many scenes of each ring.")
+    var scenes = 1000
+
+    @Option(
+        help: ArgumentHelp(
+            "Some of the tasks alone, with commas between: \(BenchmarkTask.allCases.map(\.rawValue).joined(separator: ", ")).",
+            valueName: "tasks"),
+        transform: Self.tasks)
+    var tasks = Set(BenchmarkTask.allCases)
+
+    @Flag(help: "Find the thresholds that suit the model, on scenes that are not for scoring.")
+    var calibrate = false
+
+    @Option(help: ArgumentHelp("COCO results to be scored against --truth.", valueName: "file"))
+    var predictions: String?
+
+    @Option(help: ArgumentHelp("A COCO data set.", valueName: "file"))
+    var truth: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What of the COCO results is compared: bbox, segm or keypoints. (default: bbox)",
+            valueName: "type"),
+        transform: Self.type)
+    var type = COCOScoringType.boxes
+
+    @Option(
+        help: ArgumentHelp(
+            "A folder for the page, the figures and the results in COCO's form.", valueName: "folder"))
+    var output: String?
 
     @Flag(help: "Print one JSON document.")
     var json = false
 
     func validate() throws {
-        guard scenes > 0 else { throw ValidationError("--scenes is \(scenes), at least 1 is needed") }
+        guard (1...1_000_000).contains(scenes) else {
+            throw ValidationError("--scenes is \(scenes), 1 to 1000000 is possible.")
+        }
+        guard (predictions == nil) == (truth == nil) else {
+            throw ValidationError("--predictions and --truth are given together.")
+        }
+        if calibrate, let seed, MosaicSeeds.isScoring(seed) {
+            throw ValidationError("--calibrate takes a seed below \(MosaicSeeds.scoringStart), not \(seed).")
+        }
     }
 
     func run() async throws {
+        if let predictions, let truth {
+            try scoreFiles(predictions, truth)
+        } else if suite == .segmenter {
+            try scoreSegmenter()
+        } else if calibrate {
+            try await findThresholds()
+        } else {
+            try await scoreModel()
+        }
+    }
+
+    private func scoreFiles(_ predictions: String, _ truth: String) throws {
+        let scored = try AveragePrecision(
+            COCOResult.read(contentsOf: predictions), truth: COCOTruth(contentsOf: truth), by: type)
+        if json {
+            let values = scored.figures.map { ($0.name, $0.value) }
+            print(try Documents.line(Dictionary(uniqueKeysWithValues: values)))
+        } else {
+            for figure in scored.figures { print(figure.line) }
+        }
+    }
+
+    private func scoreModel() async throws {
+        let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
+        var outcomes: [BenchmarkOutcome] = []
+        for suite in suites {
+            let benchmark = MosaicBenchmark(
+                suite: suite, seed: seed ?? MosaicSeeds.scoringStart, scenes: scenes, tasks: tasks)
+            outcomes.append(try await run(benchmark, model))
+            if !json { show(outcomes.last!.report) }
+        }
+        if let output {
+            try BenchmarkOutcome.write(outcomes, to: output, model: self.model ?? "the embedded model")
+        }
+        if json { print(try Documents.line(outcomes.map(\.report))) }
+    }
+
+    private func findThresholds() async throws {
+        let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
+        var found: [String: MosaicCalibration] = [:]
+        for suite in suites {
+            let benchmark = MosaicBenchmark(
+                suite: suite, seed: seed ?? MosaicCalibration.seed, scenes: scenes, tasks: [.counting])
+            guard let calibration = MosaicCalibration(try await run(benchmark, model)) else { continue }
+            found[suite.rawValue] = calibration
+            guard !json else { continue }
+            let (count, absent) = (calibration.counting, calibration.absence)
+            print("\(suite.rawValue), seed \(benchmark.seed), \(scenes) scenes")
+            print(String(format: "  counting  over  %.2f  mean error %.3f", count, calibration.countError))
+            print(String(format: "  absence   under %.2f  F1 %.3f", absent, calibration.absenceF1))
+        }
+        if json { print(try Documents.line(found)) }
+    }
+
+    private func run(_ benchmark: MosaicBenchmark, _ model: EngineModel) async throws -> BenchmarkOutcome {
         let line = ProgressLine()
         let start = ContinuousClock.now
-        let report = try await MosaicBenchmark(seed: seed, scenes: scenes).run(
-            model: model ?? Engine.embeddedModel()
-        ) { done in
+        return try await benchmark.run(model) { done in
             let elapsed = (ContinuousClock.now - start).seconds
             line.update(
-                Double(done) / Double(scenes), String(format: "%.1f scenes/s", Double(done) / elapsed),
+                Double(done) / Double(scenes),
+                String(format: "\(benchmark.suite.rawValue) %.1f scenes/s", Double(done) / elapsed),
                 secondsLeft: elapsed / Double(done) * Double(scenes - done))
         }
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
-            return
+    }
+
+    private func show(_ report: BenchmarkReport) {
+        print("\(report.suite), seed \(report.seed), \(report.scenes) scenes")
+        let width = (report.figures.map(\.title.count).max() ?? 0) + 2
+        for figure in report.figures {
+            let title = figure.title.padding(toLength: width, withPad: " ", startingAt: 0)
+            let text = figure.text.padding(toLength: 14, withPad: " ", startingAt: 0)
+            print("  \(title)\(text)\(figure.aimText)")
         }
-        func percent(_ value: Double) -> String { String(format: "%5.1f", 100 * value) }
-        print("Mosaic, plain ring, seed \(report.seed), \(report.scenes) scenes")
-        let (ap, ap50, ap75) = (percent(report.ap), percent(report.ap50), percent(report.ap75))
-        print("detection by class name   AP \(ap)  AP50 \(ap50)  AP75 \(ap75)")
-        let error = String(format: "%.3f", report.countError)
-        print("counting by class name    exact \(percent(report.countExact))  mean error \(error)")
-        print("right route               \(percent(report.route)) of \(report.requests) requests")
-        print("referring, IoU 0.5        \(percent(report.grounding)) of \(report.groundingRequests)")
-        print("well-formed answers       \(percent(report.wellFormed)) of \(report.answers)")
-        print("questions                 \(percent(report.questionAccuracy))")
-        for (kind, value) in report.questions.sorted(by: { $0.key < $1.key }) {
-            print("  \(kind.padding(toLength: 24, withPad: " ", startingAt: 0))\(percent(value))")
+    }
+
+    private var suites: [BenchmarkSuite] {
+        switch suite {
+        case .compositional: [.compositional]
+        case .wide: [.wide]
+        case .segmenter: []
+        case .rings: ring == .both ? [.plain, .rich] : ring == .plain ? [.plain] : [.rich]
         }
+    }
+
+    private static func type(_ name: String) throws -> COCOScoringType {
+        guard let type = COCOScoringType(rawValue: name) else {
+            throw ValidationError("'\(name)' is not a type; bbox, segm and keypoints are.")
+        }
+        return type
+    }
+
+    private static func tasks(_ list: String) throws -> Set<BenchmarkTask> {
+        let names = list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        guard !names.isEmpty else { throw ValidationError("--tasks names no task.") }
+        return Set(
+            try names.map { name in
+                guard let task = BenchmarkTask(rawValue: name) else {
+                    throw ValidationError("'\(name)' is not a task of --tasks.")
+                }
+                return task
+            })
     }
 }

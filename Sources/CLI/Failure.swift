@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Datasets
+import Evaluation
 import Foundation
 import Language
 import Media
@@ -64,6 +65,9 @@ extension Failure {
             FileManager.default.fileExists(atPath: path) ? .badInput : .noInput
         }
         switch error {
+        case is ReportError: return .cannotWrite
+        case COCOReadError.unreadable(let path, _): return input(path)
+        case is COCOReadError, is COCOScoringError, is BenchmarkError: return .badInput
         case MediaError.unwritable, COCOError.unwritable, TokenizerError.unwritable: return .cannotWrite
         case MosaicError.unwritable, MosaicError.folderInUse: return .cannotWrite
         case MosaicError.size, MosaicError.count, MosaicError.maximumObjects: return .usage

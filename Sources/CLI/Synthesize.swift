@@ -1,5 +1,5 @@
-import ArgumentParser
-import Datasets
+public import ArgumentParser
+public import Datasets
 import Foundation
 
 struct Synthesize: ParsableCommand {
@@ -23,11 +23,21 @@ struct Synthesize: ParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("A new or empty folder.", valueName: "folder"))
     var output: String
 
-    @Option(help: ArgumentHelp("The sides of the pictures, 96 to 512 pixels.", valueName: "pixels"))
-    var size = 128
+    @Option(
+        help: ArgumentHelp(
+            "plain, ten shapes and people; or rich, all 43 kinds of things.", valueName: "ring"))
+    var ring = MosaicConfiguration.Ring.plain
+
+    @Option(
+        help: ArgumentHelp(
+            "The sides of the pictures, 96 to 512 pixels; unless given, 128, or 256 in the rich ring.",
+            valueName: "pixels"))
+    var size: Int?
 
     func run() throws {
-        let configuration = try MosaicConfiguration(size: size)
+        let standard: MosaicConfiguration = ring == .rich ? .rich : .standard
+        let configuration = try MosaicConfiguration(
+            size: size ?? standard.size, ring: ring, maximumObjects: standard.maximumObjects)
         let interrupt = Interrupt()
         let line = ProgressLine()
         let start = ContinuousClock.now
@@ -47,3 +57,5 @@ extension Duration {
     /// The whole of it in seconds.
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
+
+extension MosaicConfiguration.Ring: ExpressibleByArgument {}

@@ -3,6 +3,7 @@ import Foundation
 import Synchronization
 import Torch
 import Training
+import Vitrail
 
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,20 +29,47 @@ struct Train: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Threads on the CPU; all cores when left out. The same number gives the same result.",
-            valueName: "count"))
+            "Begin with a stage after the first, counted from 0; wants --model.", valueName: "number"))
+    var stage: Int?
+
+    @Option(help: ArgumentHelp("The model that the stage before ended with.", valueName: "folder"))
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Shards that run at the same time; as many as there are cores when left out.", valueName: "count")
+    )
     var threads: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "A trained segmenter that the model gets when the run is complete.", valueName: "folder"))
+    var segmenter: String?
+
     func validate() throws {
+        guard (stage == nil) == (model == nil) else {
+            throw ValidationError("--stage and --model go together.")
+        }
+        guard !resume || stage == nil else {
+            throw ValidationError("--resume continues where the run stopped; --stage begins a new run.")
+        }
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads is \(threads), 1 to 1024 is possible.")
         }
     }
 
     func run() throws {
-        if let threads { try Threads.set(threads) }
-        let configuration = try TrainingConfiguration(contentsOf: file)
-        let trainer = try Trainer(configuration, folder: output, resume: resume)
+        // Each shard has one thread; operators are not divided further.
+        try Threads.set(1)
+        // What cannot be opened is said before hours of training.
+        if let segmenter { _ = try Segmenter(contentsOf: segmenter) }
+        let beginning = stage.flatMap { stage in model.map { (model: $0, stage: stage) } }
+        let trainer: any TrainingRun =
+            SegmenterTrainingConfiguration.isMeant(by: file)
+            ? try SegmenterTrainer(.init(contentsOf: file), folder: output, resume: resume)
+            : try Trainer(
+                .init(contentsOf: file), folder: output, resume: resume,
+                threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, beginning: beginning)
         let interrupt = Interrupt()
         let line = ProgressLine()
         let shouldStop = { interrupt.wasAsked }
@@ -55,6 +83,9 @@ struct Train: ParsableCommand {
         }
         guard isComplete else {
             throw Failure(.interrupted, "stopped at step \(trainer.step) of \(output); --resume continues")
+        }
+        if let segmenter {
+            try ModelFolder("\(output)/model").add(Segmenter(contentsOf: segmenter))
         }
         print("wrote \(output)/model")
     }

@@ -22,7 +22,8 @@ struct VitrailCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Ask.self, Locate.self, Demo.self, Inspect.self, Synthesize.self, Train.self, Evaluate.self,
+            Ask.self, Locate.self, Segment.self, Demo.self, Inspect.self, Synthesize.self, Train.self,
+            Evaluate.self,
         ])
 
     static func main() async {

@@ -263,20 +263,19 @@ int32_t vt_autocast_dtype(int32_t type) {
   return static_cast<int32_t>(at::autocast::get_autocast_dtype(deviceType(type)));
 }
 static void setAutocast(at::DeviceType type, bool enabled, at::ScalarType dtype) {
-  // The cache does not know which dtype its weights were cast to.
-  if (dtype != at::autocast::get_autocast_dtype(type)) at::autocast::clear_cache();
+  // libtorch's cache of cast weights is one for the whole process: another thread that empties it changes the order in
+  // which gradients are summed, and so the last bits of a training.
+  at::autocast::set_autocast_cache_enabled(false);
   at::autocast::set_autocast_enabled(type, enabled);
   at::autocast::set_autocast_dtype(type, dtype);
 }
 vt_status vt_autocast_enter(int32_t type, bool enabled, int32_t dtype) {
   return guarded([&] {
     setAutocast(deviceType(type), enabled, static_cast<at::ScalarType>(dtype));
-    at::autocast::increment_nesting();
   });
 }
 vt_status vt_autocast_leave(int32_t type, bool enabled, int32_t dtype) {
   return guarded([&] {
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
     setAutocast(deviceType(type), enabled, static_cast<at::ScalarType>(dtype));
   });
 }

@@ -74,7 +74,7 @@ struct CLIPBlock: Layer {
 /// The image encoder of LLaVA and its descendants.
 public final class CLIPVision: ImageEncoder {
     public let configuration: CLIPVisionConfiguration
-    public let imageSize: Int
+    public let sizes: ClosedRange<Int>
     let classEmbedding: Tensor
     let patchEmbedding: Conv2d
     let positions: Tensor
@@ -101,7 +101,7 @@ public final class CLIPVision: ImageEncoder {
         }
         postNorm = try LayerNorm(model["post_layernorm"], width, epsilon: configuration.layerNormEps)
         self.configuration = configuration
-        imageSize = configuration.imageSize
+        sizes = configuration.imageSize...configuration.imageSize
     }
 
     /// The mean and deviation of CLIP's training images.

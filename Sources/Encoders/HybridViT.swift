@@ -54,7 +54,7 @@ struct ViTBlock: Layer {
 /// stride 4 with a dense head that names what is at each cell.
 public final class HybridViT: ImageEncoder {
     public let configuration: HybridViTConfiguration
-    public let imageSize: Int
+    public let sizes: ClosedRange<Int>
     let stem: [ConvNorm]
     let stage4: [Residual]
     let stage8: [Residual]
@@ -91,9 +91,10 @@ public final class HybridViT: ImageEncoder {
         fuse = try ConvNorm(path["fuse"], fine, fine)
         head = try Conv2d(path["head"], fine, configuration.headChannels, kernel: 3, padding: 1)
         predict = try Conv2d(
-            path["predict"], configuration.headChannels, configuration.attributeCount + 2, kernel: 1)
+            path["predict"], configuration.headChannels,
+            configuration.attributeCount + configuration.boxChannels, kernel: 1)
         self.configuration = configuration
-        imageSize = configuration.imageSize
+        sizes = configuration.minImageSize...configuration.imageSize
     }
 
     /// Sets what a training from nothing starts with beyond the layers' own initialisation.
@@ -140,7 +141,9 @@ public final class HybridViT: ImageEncoder {
 }
 
 public struct HybridViTConfiguration: Codable, Sendable, Hashable {
+    /// The longer side of a picture in pixels at most, and at least: a picture in between keeps its own size.
     public var imageSize: Int
+    public var minImageSize: Int
     public var hiddenSize: Int
     public var numHiddenLayers: Int
     public var numAttentionHeads: Int
@@ -151,11 +154,18 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
     public var headChannels: Int
     /// Names that the dense head knows, by group: kinds first, then what is exclusive among itself.
     public var attributes: [[String]]
+    /// What the dense head says of boxes: 2 for log width and log height, 4 for the offset to the centre too.
+    public var boxChannels: Int
 
     public var attributeCount: Int { attributes.reduce(0) { $0 + $1.count } }
     func check() throws {
         let check = ConfigurationCheck("image_encoder")
         try check.multiple("image_size", imageSize, of: 16)
+        try check.multiple("min_image_size", minImageSize, of: 16)
+        try check.that(
+            minImageSize <= imageSize, "min_image_size is \(minImageSize), more than image_size, \(imageSize)"
+        )
+        try check.that([2, 4].contains(boxChannels), "box_channels is \(boxChannels), 2 or 4 is possible")
         try check.positive(["hidden_size": hiddenSize, "num_hidden_layers": numHiddenLayers])
         try check.heads(numAttentionHeads, width: hiddenSize)
         try check.that(
@@ -173,7 +183,8 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
 
     public init(
         imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int, stemChannels: [Int],
-        fineChannels: Int, headChannels: Int, attributes: [[String]]
+        fineChannels: Int, headChannels: Int, attributes: [[String]], minImageSize: Int? = nil,
+        boxChannels: Int = 2
     ) {
         self.imageSize = imageSize
         self.hiddenSize = hiddenSize
@@ -183,10 +194,13 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
         self.fineChannels = fineChannels
         self.headChannels = headChannels
         self.attributes = attributes
+        self.minImageSize = minImageSize ?? imageSize
+        self.boxChannels = boxChannels
     }
 
     enum CodingKeys: String, CodingKey {
         case imageSize = "image_size"
+        case minImageSize = "min_image_size"
         case hiddenSize = "hidden_size"
         case numHiddenLayers = "num_hidden_layers"
         case numAttentionHeads = "num_attention_heads"
@@ -194,5 +208,6 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
         case fineChannels = "fine_channels"
         case headChannels = "head_channels"
         case attributes
+        case boxChannels = "box_channels"
     }
 }

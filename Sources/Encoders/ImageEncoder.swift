@@ -10,7 +10,8 @@ public struct ImageFeatures {
     public let fine: Tensor?
     /// [b, attributes, h, w]: probabilities of the attributes that the dense head knows, on the finer grid, float32.
     public let attributes: Tensor?
-    /// [b, attributes + 2, h, w]: the dense head's logits, then log width and log height, float32.
+    /// [b, attributes + 2 or 4, h, w]: the dense head's logits, then log width and log height of the box, and where
+    /// its centre lies from the cell's, right and down, in cells; float32.
     public let dense: Tensor?
 
     public init(
@@ -27,8 +28,8 @@ public struct ImageFeatures {
 
 /// A network that turns pictures into features: the slot that the embedded encoder and CLIP both fit.
 public protocol ImageEncoder {
-    /// The side in pixels of the square that it was trained on.
-    var imageSize: Int { get }
+    /// The longer side of a picture in pixels, at least and at most.
+    var sizes: ClosedRange<Int> { get }
     /// Pixels [b, 3, h, w] of 0...255 to what the network's first layer wants.
     func normalized(_ pixels: Tensor) throws -> Tensor
     /// - Parameter images: [b, 3, h, w], normalized.

@@ -288,7 +288,16 @@ public final class Llama {
     ///   - past: what came between the prefix and these tokens; it is extended by them.
     /// - Returns: last hidden states [b, texts, length, hidden].
     public func text(_ ids: Tensor, after prefix: PrefixCache, past: TextCache? = nil) throws -> Tensor {
+        try text(ids, after: prefix, past: past, depths: [blocks.count])[0]
+    }
+
+    /// The same after fewer layers too: hidden states [b, texts, length, hidden], normalized as the last are, one for
+    /// each of `depths`, which ascend.
+    public func text(
+        _ ids: Tensor, after prefix: PrefixCache, past: TextCache? = nil, depths: [Int]
+    ) throws -> [Tensor] {
         let (b, texts, length) = ids.shape3
+        var states: [Tensor] = []
         let before = past?.length ?? 0
         try checkLength(prefix.length + before + length)
         var x = try embedTokens(ids.flattened(0, 1))
@@ -303,8 +312,11 @@ public final class Llama {
                     block.inputNorm(x), rotary, prefix: prefix.layers[index], past: past, layer: index,
                     mask: mask)
             x = try x + block.mlp(block.postAttentionNorm(x))
+            if depths.contains(index + 1) {
+                states.append(try norm(x).view([b, texts, length, configuration.hiddenSize]))
+            }
         }
-        return try norm(x).view([b, texts, length, configuration.hiddenSize])
+        return states
     }
 
     /// Scores [..., vocabulary] of the next token after hidden states.

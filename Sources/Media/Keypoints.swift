@@ -10,10 +10,13 @@ public struct Keypoints: Sendable, Hashable {
     public struct Joint: Sendable, Hashable {
         public var point: Point
         public var visibility: Visibility
+        /// How sure a model is of it, 0...1; nil for a joint that is known.
+        public var score: Double?
 
-        public init(point: Point, visibility: Visibility) {
+        public init(point: Point, visibility: Visibility, score: Double? = nil) {
             self.point = point
             self.visibility = visibility
+            self.score = score
         }
     }
 

@@ -71,6 +71,11 @@ public final class AdamW {
         }
     }
 
+    /// Forgets everything: the next step is a first one.
+    public func reset() throws {
+        try withoutGrad { for (_, tensor) in state { try tensor.zero_() } }
+    }
+
     // MARK: State
 
     /// The state by name, to be saved with a checkpoint: `NAME.exp_avg`, `NAME.exp_avg_sq`, `NAME.step`.

@@ -121,6 +121,9 @@ public struct AlignerMaps {
     public let heat: Tensor
     /// [b, queries, cells, 2]: log(width / 16), log(height / 16), in pixels of the encoder's input.
     public let logSize: Tensor
+    /// [b, queries, cells, 2]: from the cell's centre to the target's, right and down, in cells; nil for an aligner
+    /// without these maps.
+    public let offset: Tensor?
     /// [b, queries, attributes + groups + 2] logits: what the phrase names, "not said" of each group, centre x and y
     /// in 0...1; nil for an aligner without a match term.
     public let named: Tensor?
@@ -167,11 +170,16 @@ public final class Aligner {
             configuration.attributeGroups.isEmpty
                 || configuration.fineMapChannels + configuration.headChannels <= configuration.fineChannels,
             "fine_channels is less than fine_map_channels and head_channels together")
+        try check.that(
+            configuration.attributeGroups.isEmpty
+                || configuration.matchChannels >= configuration.attributeCount + 2,
+            "match_channels is \(configuration.matchChannels), fewer than the attributes and two more")
         let (width, hidden) = (configuration.languageSize, configuration.hiddenSize)
         let (channels, factor) = (configuration.mapChannels, configuration.upsample)
         let (fine, names) = (configuration.fineChannels, configuration.attributeCount)
         query = try Linear(path["query"], width, hidden)
-        outputTokens = try path.parameter("output_tokens", [3, hidden], .normal(std: 0.5))
+        let maps = configuration.mapCount
+        outputTokens = try path.parameter("output_tokens", [maps, hidden], .normal(std: 0.5))
         tokensProj = try Linear(path["tokens_proj"], configuration.imageSize, hidden)
         positions = try path.parameter(
             "position_embedding", [1, configuration.tokenCount, hidden], .normal(std: 0.02))
@@ -187,21 +195,24 @@ public final class Aligner {
         fineUp = fine > 0 ? try Linear(path["fine_up"], fine, channels, initializer: .zeros) : nil
         upNorm = try LayerNorm(path["up_norm"], channels)
         upProj = try Linear(path["up_proj"], channels, channels)
-        mapHeads = try (0..<3).map { try MLP(path["map_heads"][$0], hidden, hidden, channels) }
-        mapBias = try path.parameter("map_bias", [3], .zeros)
+        mapHeads = try (0..<maps).map { try MLP(path["map_heads"][$0], hidden, hidden, channels) }
+        mapBias = try path.parameter("map_bias", [maps], .zeros)
         let (matched, groups) = (names > 0, configuration.attributeGroups.count)
         attributes = matched ? try Linear(path["attributes"], width, names + groups + 2) : nil
         matchNorm = matched ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
-        matchQuery = matched ? try Linear(path["match_query"], width + names + groups, 64) : nil
-        matchKey = matched ? try Linear(path["match_key"], configuration.headChannels + names, 64) : nil
+        let match = configuration.matchChannels
+        matchQuery = matched ? try Linear(path["match_query"], width + names + groups, match) : nil
+        matchKey =
+            matched ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
         self.configuration = configuration
     }
 
     /// Sets what a training from nothing starts with beyond the layers' own initialisation.
     ///
     /// The match starts as gain x (groups that agree - (groups - 1)): a group agrees by the probability that phrase
-    /// and cell name the same, or wholly where the phrase does not name it. So the heat of a named thing starts as
-    /// the dense head's, before any word is bound to any place by the transformer.
+    /// and cell name the same, or wholly where the phrase does not name it; a kind that is not named agrees as far as
+    /// there is anything in the cell. So the heat of a named thing starts as the dense head's, before any word is bound
+    /// to any place by the transformer. The channels beyond those of the names and two more are free to learn.
     public func initialise() throws {
         try withoutGrad {
             try mapBias.assign(-4, at: 0)
@@ -212,14 +223,16 @@ public final class Aligner {
             for (layer, offset) in [(matchQuery, width), (matchKey, head)] {
                 try layer.weight.multiply_(0.3)
                 try layer.weight.assign(0, at: .all, offset...)
-                try layer.weight.assign(0, at: ..<(names + 1), ..<offset)
+                try layer.weight.assign(0, at: ..<(names + 2), ..<offset)
                 try layer.bias!.zero_()
                 for index in 0..<names {
                     try layer.weight.assign(gain.squareRoot(), at: index, offset + index)
                 }
             }
-            var start = 0
-            for (group, count) in groups.enumerated() {
+            try matchQuery.weight.assign(gain.squareRoot(), at: names + 1, width + names)
+            try matchKey.weight.assign(gain.squareRoot(), at: names + 1, head + names)
+            var start = groups[0]
+            for (group, count) in groups.enumerated().dropFirst() {
                 try matchQuery.weight.assign(
                     gain.squareRoot(), at: start..<(start + count), width + names + group)
                 start += count
@@ -238,7 +251,7 @@ public final class Aligner {
     ///   - grid: the patches' rows and columns.
     ///   - fine: the encoder's finer map, where the configuration uses it.
     ///   - fineAttributes: the dense head's probabilities on it.
-    ///   - dense: the dense head's logits and log sizes.
+    ///   - dense: the dense head's logits, log sizes, and offsets where the configuration has offset maps.
     public func callAsFunction(
         _ loc: Tensor, tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?,
         fineAttributes: Tensor?,
@@ -247,7 +260,10 @@ public final class Aligner {
         let (b, queries, _) = loc.shape3
         let (factor, hidden) = (configuration.upsample, configuration.hiddenSize)
         var t = try Tensor.cat(
-            [query(loc).unsqueezed(2), outputTokens.to(loc.dtype).expanded(b, queries, 3, hidden)], axis: 2)
+            [
+                query(loc).unsqueezed(2),
+                outputTokens.to(loc.dtype).expanded(b, queries, mapHeads.count, hidden),
+            ], axis: 2)
         var x = try tokensProj(tokens) + resizedPositions(positions, to: grid)
         if let fineTokens, let fine { x = try x + cellRows(fineTokens(fine)) }
         for block in blocks { (t, x) = try block(t, x) }
@@ -265,17 +281,22 @@ public final class Aligner {
         let maps = try matmul(u, kernels.transposed(2, 3)).to(.float32) / 8 + mapBias
 
         var heat = try maps[.ellipsis, 0]
-        var logSize = try maps[.ellipsis, 1...]
+        var logSize = try maps[.ellipsis, 1..<3]
+        var offset = configuration.offsetMaps ? try maps[.ellipsis, 3..<5] : nil
         let named = try attributes.map { try $0(loc).to(.float32) }
         if let named, let fine, let fineAttributes {
             heat = try heat + match(loc, named, fine, fineAttributes)
         }
         if configuration.attributeCount > 0, let dense {
-            let sizes = try cellRows(dense.narrowed(1, configuration.attributeCount, 2))
-            logSize = try logSize + sizes.unsqueezed(1)
+            func boxes(_ channel: Int) throws -> Tensor {
+                try cellRows(dense.narrowed(1, configuration.attributeCount + channel, 2)).unsqueezed(1)
+            }
+            logSize = try logSize + boxes(0)
+            offset = try offset.map { try $0 + boxes(2) }
         }
         return AlignerMaps(
-            heat: heat, logSize: logSize, named: named, grid: (height: rows * factor, width: columns * factor)
+            heat: heat, logSize: logSize, offset: offset, named: named,
+            grid: (height: rows * factor, width: columns * factor)
         )
     }
 
@@ -304,12 +325,10 @@ public final class Aligner {
             let asked = try matchQuery!(Tensor.cat([loc.to(.float32)] + said + unsaid, axis: 2))
             let head = try fine.narrowed(1, configuration.fineMapChannels, configuration.headChannels).to(
                 .float32)
+            let probabilities = try cellRows(seen.detached())
+            let anything = try probabilities.narrowed(2, 0, groups[0]).amax(2, keepDims: true)
             let offered = try matchKey!(
-                Tensor.cat(
-                    [
-                        matchNorm!(cellRows(head)),
-                        cellRows(seen.detached()),
-                    ], axis: 2))
+                Tensor.cat([matchNorm!(cellRows(head)), probabilities, anything], axis: 2))
             return try matmul(asked, offered.transposed(1, 2))
         }
     }
@@ -335,15 +354,21 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     public var headChannels: Int
     /// Sizes of the groups of attributes that the match term compares; empty for none.
     public var attributeGroups: [Int]
-    /// How strongly the match starts.
+    /// How strongly the match starts, and its channels.
     public var matchGain: Double
+    public var matchChannels: Int
+    /// Whether two more output tokens give the target's centre within its cell, which LUMEN leaves to the grid.
+    public var offsetMaps: Bool
 
+    /// Output tokens: [M], [W], [H], and two for offsets.
+    var mapCount: Int { offsetMaps ? 5 : 3 }
     public var attributeCount: Int { attributeGroups.reduce(0, +) }
 
     public init(
         languageSize: Int, imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,
         tokenCount: Int, upsample: Int, mapChannels: Int, fineChannels: Int = 0, fineMapChannels: Int = 0,
-        headChannels: Int = 0, attributeGroups: [Int] = [], matchGain: Double = 8
+        headChannels: Int = 0, attributeGroups: [Int] = [], matchGain: Double = 8,
+        matchChannels: Int = 128, offsetMaps: Bool = false
     ) {
         self.languageSize = languageSize
         self.imageSize = imageSize
@@ -358,6 +383,8 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         self.headChannels = headChannels
         self.attributeGroups = attributeGroups
         self.matchGain = matchGain
+        self.matchChannels = matchChannels
+        self.offsetMaps = offsetMaps
     }
 
     enum CodingKeys: String, CodingKey {
@@ -374,5 +401,7 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         case headChannels = "head_channels"
         case attributeGroups = "attribute_groups"
         case matchGain = "match_gain"
+        case matchChannels = "match_channels"
+        case offsetMaps = "offset_maps"
     }
 }

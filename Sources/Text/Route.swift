@@ -1,12 +1,22 @@
 /// What a located thing is answered with.
 public enum LocateResponse: String, CaseIterable, Sendable, Hashable, Codable {
-    case boxes, masks, points
+    /// `keypoints` are the 17 joints of people, and the point of anything else; `count` is a number.
+    case boxes, masks, points, keypoints, count
 
     /// What stands before the phrase in LUMEN's fixed form.
     public static let lead = "Please find the location of "
 
     /// What stands after it.
-    public var tail: String { ". Respond with \(rawValue)." }
+    public var tail: String {
+        switch self {
+        case .boxes, .masks, .points: ". Respond with \(rawValue)."
+        case .keypoints: Self.points.tail
+        case .count: ". Respond with the count."
+        }
+    }
+
+    /// The tails, each once.
+    static let tails = [Self.boxes, .masks, .points, .count].map(\.tail)
 
     /// LUMEN's fixed form of a request: "Please find the location of red circle. Respond with boxes."
     public func request(for phrase: String) -> String { "\(Self.lead)\(phrase)\(tail)" }
@@ -18,14 +28,16 @@ public enum Route: String, CaseIterable, Sendable, Hashable, Codable {
     case detection
     /// Masks of all instances.
     case segmentation
-    /// Points on one or all.
+    /// Points on one or all; the 17 joints of a person.
     case points
     /// The box of the one thing referred to.
     case grounding
     /// The mask of the one thing referred to.
     case referringSegmentation
+    /// How many there are, which the model is then told. LUMEN counts by the same peaks but has no token for it.
+    case count
 
-    /// The routing token: "[DET]", "[SEG]", "[POINT]", "[GROUND]" or "[REFSEG]".
+    /// The routing token: "[DET]", "[SEG]", "[POINT]", "[GROUND]", "[REFSEG]" or "[COUNT]".
     public var token: String {
         switch self {
         case .detection: "[DET]"
@@ -33,6 +45,7 @@ public enum Route: String, CaseIterable, Sendable, Hashable, Codable {
         case .points: "[POINT]"
         case .grounding: "[GROUND]"
         case .referringSegmentation: "[REFSEG]"
+        case .count: "[COUNT]"
         }
     }
 
@@ -53,7 +66,8 @@ public enum Route: String, CaseIterable, Sendable, Hashable, Codable {
             switch response {
             case .boxes: isReferring ? .grounding : .detection
             case .masks: isReferring ? .referringSegmentation : .segmentation
-            case .points: .points
+            case .points, .keypoints: .points
+            case .count: .count
             }
     }
 }

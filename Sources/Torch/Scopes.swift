@@ -24,7 +24,7 @@ public func withInference<Result>(_ body: () throws -> Result) rethrows -> Resul
     return try body()
 }
 
-/// Runs `body` with matrix products and convolutions in `dtype`; weights are cast once a scope.
+/// Runs `body` with matrix products and convolutions in `dtype`; weights are cast at each use.
 ///
 /// `nil` leaves everything as it is, so that a configuration's choice can be passed on.
 public func withAutocast<Result>(

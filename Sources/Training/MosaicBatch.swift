@@ -1,181 +1,253 @@
 import Datasets
-import Foundation
 import Media
 import Text
 package import Torch
 import Vitrail
 
-/// The scenes of one training step with everything that is asked about them; a pure function of the seed and the step.
+/// What one training step learns from; a pure function of the configuration and the step.
 ///
-/// Shapes: b scenes, o objects at most, q location queries, t texts a scene.
+/// Shapes: b pictures, q queries of the aligner a picture.
 package struct MosaicBatch {
+    /// What a step shows.
+    package enum Content: Sendable, Hashable {
+        /// Scenes of a ring, or people cut out of the scenes of both.
+        case plain, rich, people
+    }
+
     /// What the attribute head knows, by group.
     static let attributes = [MosaicKind.names, MosaicColour.names, MosaicSize.names, MosaicTexture.names]
-    static let maximumObjects = 12
     /// A target that does not count in a cross entropy.
     static let ignored = -100
+    /// Numbers of scenes that each step has for itself.
+    private static let indicesPerStep = 128
+    /// Pixels of a patch that a thing must cover for its words to be said of the patch.
+    private static let patchCover = 20
 
+    package let content: Content
     /// [b, 3, size, size], 0...255.
     package let pixels: Tensor
-    /// [b, o, 4]: centre and size in pixels; [b, o] true where there is an object.
-    package let boxes: Tensor
-    package let present: Tensor
-    /// [b, o, 4]: kind, colour, size, texture, -1 where it has none.
-    package let traits: Tensor
-    /// [b, patches, attributes]: 1 where an object with the attribute covers the patch of 16 x 16 pixels.
-    package let wordTargets: Tensor
-    package let location: Queries
-    package let texts: Texts
+    /// What the dense head is to see; nil for people.
+    package let dense: DenseTruth?
+    /// [b, patches, attributes]: 1 where a thing with the attribute covers the patch of 16 x 16 pixels.
+    package let wordTargets: Tensor?
+    /// What is said; nil while the encoder learns alone.
+    package let words: Words?
 
-    /// Sequences of tokens and which of them are learnt.
-    package struct Sequences {
-        /// [b, n, length].
-        package let ids: Tensor
-        /// Positions in the flattened hidden states [b * n * length] from which `targets` follow.
+    package struct DenseTruth {
+        /// [b, kinds, cells].
+        package let heat: Tensor
+        package let boxes: BoxTruth
+        /// [n, 4] for the cells of `boxes`: kind, colour, size, texture, ``ignored`` where there is none.
+        package let traits: Tensor
+    }
+
+    /// Conversations about the pictures. Positions are those of the flattened hidden states of all `ids`, in order.
+    package struct Words {
+        /// Sequences of similar length together: [b, n, length] each.
+        package let ids: [Tensor]
+        /// From which state which token follows: in answers with a place, and in words.
+        package let location: Following
+        package let text: Following
+        /// [LOC]s, the noun phrases of requests, and the states before an answer's varying word.
+        package let loc: Told
+        package let mentions: Told
+        package let subjects: Told
+        /// [b * q] positions of the [LOC]s that the aligner answers, and what it is to answer.
+        package let aligned: Tensor
+        /// [b, q, cells].
+        package let heat: Tensor
+        package let boxes: BoxTruth
+    }
+
+    package struct Following {
         package let sources: Tensor
         package let targets: Tensor
     }
 
-    package struct Queries {
-        package let sequences: Sequences
-        /// [b * q] positions of [LOC] in the flattened hidden states.
-        package let loc: Tensor
-        /// [b, q, o]: the objects that the query means.
-        package let members: Tensor
-        /// [b, q, 4]: what is named of each group; the group's length for "not said".
+    /// States that are told what they are about.
+    package struct Told {
+        package let positions: Tensor
+        /// [n, 4]: what is named of each group; the group's length for "not said", or ``ignored``.
         package let named: Tensor
-        /// [b, q]: 1 where exactly one object is meant.
+        /// [n, 2] centre of the one thing meant, 0...1, and [n]: 1 where there is just one.
+        package let place: Tensor
         package let single: Tensor
+        var count: Int { positions.size(0) }
     }
 
-    package struct Texts {
-        package let sequences: Sequences
-        /// Positions before the answers' varying words, of the questions that have a subject.
-        package let subject: Tensor
-        /// [subjects, 4] and [subjects, 2]: the subject's attributes and centre (0...1).
-        package let subjectTraits: Tensor
-        package let subjectPlace: Tensor
+    /// What a step of a stage shows.
+    static func content(of step: Int, in stage: TrainingConfiguration.Stage, seed: UInt64) -> Content {
+        var random = SceneRandom(seed: seed, index: step, stream: 5)
+        let number = random.unit()
+        if step >= stage.alignerFrom, number < stage.poseShare { return .people }
+        return random.chance(stage.richShare) ? .rich : .plain
     }
 
-    init(step: Int, scenes: Int, configuration: TrainingConfiguration, tokenizer: Tokenizer, texts: Bool)
-        throws
-    {
-        let size = configuration.imageSize
-        let maximum = Self.maximumObjects
-        let fade = configuration.easySteps > 0 ? 1 - Double(step) / Double(configuration.easySteps) : 0
-        let easyShare = configuration.easyShare * max(0, fade)
+    /// - Parameters:
+    ///   - step: counted over all stages; it chooses the scenes.
+    ///   - shard: which of the configuration's shards of the step's pictures; none is left without a picture.
+    ///   - configuration: what to show.
+    ///   - tokenizer: the model's.
+    init(step: Int, shard: Int, configuration: TrainingConfiguration, tokenizer: Tokenizer) throws {
+        let (number, stageStep) = configuration.stage(of: step)
+        let stage = configuration.stages[number]
+        let content = Self.content(of: stageStep, in: stage, seed: configuration.seed &+ UInt64(number))
+        func slots(_ count: Int) -> [Int] {
+            Array(Swift.stride(from: shard % count, to: count, by: configuration.shards))
+        }
+        let first = step * Self.indicesPerStep
+        switch content {
+        case .people:
+            try self.init(people: slots(stage.people).map { first + $0 }, stage, configuration, tokenizer)
+        case .plain, .rich:
+            let count = content == .rich ? stage.richScenes : stage.plainScenes
+            try self.init(
+                scenes: slots(count).map { first + $0 }, content, stage, stageStep, configuration, tokenizer)
+        }
+    }
+
+    private static func world(
+        _ isRich: Bool, _ configuration: TrainingConfiguration, isEasy: Bool = false
+    ) throws -> MosaicConfiguration {
+        try MosaicConfiguration(
+            size: isRich ? configuration.richSize : configuration.plainSize, ring: isRich ? .rich : .plain,
+            maximumObjects: isEasy ? 3 : isRich ? 30 : 12, pairs: .trained)
+    }
+
+    private init(
+        scenes indices: [Int], _ content: Content, _ stage: TrainingConfiguration.Stage, _ step: Int,
+        _ configuration: TrainingConfiguration, _ tokenizer: Tokenizer
+    ) throws {
+        let isRich = content == .rich
+        let count = indices.count
+        let size = isRich ? configuration.richSize : configuration.plainSize
+        let talks = step >= stage.visionSteps
+        let fade = stage.easySteps > 0 ? 1 - Double(step) / Double(stage.easySteps) : 0
+        let easyShare = stage.easyShare * max(0, fade)
         var pixels: [UInt8] = []
-        var boxes: [Float] = []
-        var present: [Bool] = []
-        var traits: [Int] = []
-        var words: [Float] = []
-        var queries = QueryBuilder(maximumObjects: maximum)
-        var answers = TextBuilder()
-
-        for slot in 0..<scenes {
-            let index = step * max(configuration.visionScenes, configuration.scenes) + slot
+        var wordTargets: [Float] = []
+        var dense = DenseBuilder(size: size)
+        var words = WordsBuilder(tokenizer, size: size, queries: stage.queries)
+        for index in indices {
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
-            let isEasy = random.chance(easyShare)
-            let world = try MosaicConfiguration(size: size, maximumObjects: isEasy ? 3 : maximum)
+            let world = try Self.world(isRich, configuration, isEasy: random.chance(easyShare))
             let scene = MosaicScene(seed: configuration.seed, index: index, configuration: world)
             pixels += scene.image.pixels
-            for o in 0..<maximum {
-                let object = o < scene.objects.count ? scene.objects[o] : nil
-                present.append(object != nil)
-                let box = object?.box
-                boxes += [box?.centre.x ?? 0, box?.centre.y ?? 0, box?.width ?? 0, box?.height ?? 0].map(
-                    Float.init)
-                traits += object?.traitIndices ?? [-1, -1, -1, -1]
+            dense.append(scene)
+            guard talks else { continue }
+            wordTargets += Self.wordTargets(scene)
+            words.begin(targets: scene.objects.map(WordsBuilder.Target.init))
+            func location(_ random: inout SceneRandom) -> ConversationTurn {
+                scene.locationTurn(
+                    referringShare: stage.referringShare, negativeRate: stage.negativeRate,
+                    freeWording: stage.freeWording, phrasing: .training, using: &random)
             }
-            guard texts else { continue }
-            words += Self.wordTargets(scene)
-            for _ in 0..<configuration.queries {
-                queries.append(Self.query(scene, configuration, &random), scene, tokenizer)
+            for _ in 0..<stage.locations { words.append(location(&random), .short) }
+            for _ in 0..<stage.compounds {
+                words.append(
+                    scene.compoundTurn(phrasing: .training, using: &random) ?? location(&random), .long)
             }
             let kinds = MosaicQuestion.Kind.allCases
-            for number in 0..<configuration.questions {
-                let kind = kinds[(step + number) % kinds.count]
-                let question = scene.question(kind: kind, using: &random) ?? scene.question(using: &random)!
-                answers.append(question, scene, tokenizer)
+            for number in 0..<stage.questions {
+                let kind = kinds[(index / Self.indicesPerStep + index + number) % kinds.count]
+                words.append(
+                    scene.questionTurn(kind: kind, phrasing: .training, using: &random) ?? location(&random),
+                    .middle)
             }
-            answers.append(caption: scene.caption(), request: Self.captionRequest(&random), tokenizer)
+            for _ in 0..<stage.captions {
+                words.append(scene.captionTurn(phrasing: .training, using: &random), .long)
+            }
+            words.end(using: &random)
         }
-        self.pixels = try Tensor(pixels, [scenes, size, size, 3]).permuted(0, 3, 1, 2).to(.float32)
-        self.boxes = try Tensor(boxes, [scenes, maximum, 4])
-        self.present = try Tensor(present, [scenes, maximum])
-        self.traits = try Tensor(traits, [scenes, maximum, 4])
+        self.content = content
+        self.pixels = try Self.tensor(pixels, count, size)
+        self.dense = try dense.finish()
         let patches = (size / 16) * (size / 16)
-        wordTargets = try Tensor(words, [texts ? scenes : 0, patches, Self.attributes.joined().count])
-        location = try queries.finish(scenes)
-        self.texts = try answers.finish(scenes)
+        self.wordTargets =
+            talks ? try Tensor(wordTargets, [count, patches, Self.attributes.joined().count]) : nil
+        self.words = talks ? try words.finish(count) : nil
     }
 
-    private struct Query {
-        let request: LocateRequest
-        let members: [Int]
-        let named: [Int]
-    }
-
-    private static func query(
-        _ scene: MosaicScene, _ configuration: TrainingConfiguration, _ random: inout SceneRandom
-    ) -> Query {
-        let number = random.unit()
-        let response: LocateResponse = number < 0.6 ? .boxes : number < 0.8 ? .masks : .points
-        let isFree = random.chance(configuration.freeWording)
-        let counts = attributes.map(\.count)
-        if random.chance(configuration.referringShare),
-            let reference = scene.referringExpression(kind: nil, using: &random)
-        {
-            let request =
-                isFree
-                ? LocateRequest(expression: reference.text, response, using: &random)
-                : LocateRequest(canonical: reference.text, response)
-            // The state is told all about the target, also what the words leave to be seen.
-            let named = scene.objects[reference.target].traitIndices.map { $0 < 0 ? ignored : $0 }
-            return Query(request: request, members: [reference.target], named: named)
+    /// People cut out as the pose pathway does it, each asked for some joints in the fixed form.
+    private init(
+        people indices: [Int], _ stage: TrainingConfiguration.Stage, _ configuration: TrainingConfiguration,
+        _ tokenizer: Tokenizer
+    ) throws {
+        let size = configuration.plainSize
+        var pixels: [UInt8] = []
+        var words = WordsBuilder(tokenizer, size: size, queries: stage.joints)
+        for index in indices {
+            var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
+            let (scene, person) = try Self.person(index, stage, configuration, &random)
+            let object = scene.objects[person]
+            // As unsteady as the boxes that a locator gives.
+            let (w, h) = (object.box.width, object.box.height)
+            let box = Box(
+                x: object.box.x + random.number(-0.08, 0.08) * w,
+                y: object.box.y + random.number(-0.08, 0.08) * h,
+                width: w * random.number(0.9, 1.15), height: h * random.number(0.9, 1.15))
+            let crop = SquareCrop(of: scene.image, around: box, side: size)
+            pixels += crop.image.pixels
+            words.begin(
+                targets: object.keypoints!.joints.map { joint in
+                    let place = crop.inside(joint.point)
+                    return .init(joint: joint.visibility == .absent ? nil : (place.x, place.y))
+                })
+            let names = random.permuted(Array(Keypoints.cocoNames.indices)).prefix(stage.joints)
+            for joint in names {
+                words.append(MosaicScene.keypointTurn(Keypoints.cocoNames[joint]), .short, joint: joint)
+            }
+            words.end(using: &random)
         }
-        let detection = scene.detectionPhrase(negativeRate: configuration.negativeRate, using: &random)
-        let description = detection.description
-        let request =
-            isFree
-            ? LocateRequest(
-                singular: description.phrase, plural: description.plural, response, using: &random)
-            : LocateRequest(canonical: description.phrase, response)
-        let said = [
-            description.kind?.rawValue, description.colour?.rawValue, description.size?.rawValue,
-            description.texture?.rawValue,
-        ]
-        return Query(
-            request: request, members: detection.matches, named: zip(said, counts).map { $0 ?? $1 })
+        content = .people
+        self.pixels = try Self.tensor(pixels, indices.count, size)
+        dense = nil
+        wordTargets = nil
+        self.words = try words.finish(indices.count)
     }
 
-    /// Ways to ask for a caption.
-    static let captionRequests = [
-        "Describe the image.", "describe the picture", "What is in the picture?", "What do you see?",
-        "Describe this image in one sentence.", "what can you see in this picture?",
-        "What does the image show?",
-    ]
-
-    private static func captionRequest(_ random: inout SceneRandom) -> String {
-        random.element(of: captionRequests)
+    /// A scene with a person in it, one of whose joints at least can be seen.
+    private static func person(
+        _ index: Int, _ stage: TrainingConfiguration.Stage, _ configuration: TrainingConfiguration,
+        _ random: inout SceneRandom
+    ) throws -> (MosaicScene, Int) {
+        let isRich = random.chance(stage.richShare)
+        let world = try world(isRich, configuration)
+        var attempt = 0
+        while true {
+            // Numbers that no step's own scenes have.
+            let scene = MosaicScene(
+                seed: configuration.seed, index: -1 - index * 1024 - attempt, configuration: world)
+            let people = scene.objects.indices.filter { number in
+                scene.objects[number].keypoints?.joints.contains { $0.visibility == .visible } ?? false
+            }
+            if !people.isEmpty { return (scene, random.element(of: people)) }
+            attempt += 1
+        }
     }
 
-    /// [patches * attributes]: 1 where an object with the attribute covers 8 % of a patch or more.
+    private static func tensor(_ pixels: [UInt8], _ count: Int, _ size: Int) throws -> Tensor {
+        try Tensor(pixels, [count, size, size, 3]).permuted(0, 3, 1, 2).to(.float32)
+    }
+
+    /// [patches * attributes] of a scene.
     private static func wordTargets(_ scene: MosaicScene) -> [Float] {
-        let side = scene.size / 16
-        var covered = [Int](repeating: 0, count: side * side * (scene.objects.count + 1))
-        for y in 0..<(side * 16) {
-            for x in 0..<(side * 16) {
-                let patch = (y / 16) * side + x / 16
-                covered[patch * (scene.objects.count + 1) + Int(scene.instances[y * scene.size + x])] += 1
+        let (size, side, labels) = (scene.size, scene.size / 16, scene.objects.count + 1)
+        var covered = [Int](repeating: 0, count: side * side * labels)
+        scene.instances.withUnsafeBufferPointer { instances in
+            covered.withUnsafeMutableBufferPointer { covered in
+                for y in 0..<(side * 16) {
+                    for x in 0..<(side * 16) {
+                        covered[((y / 16) * side + x / 16) * labels + Int(instances[y * size + x])] += 1
+                    }
+                }
             }
         }
         let counts = attributes.map(\.count)
         let total = counts.reduce(0, +)
         var targets = [Float](repeating: 0, count: side * side * total)
         for patch in 0..<(side * side) {
-            for (o, object) in scene.objects.enumerated()
-            where covered[patch * (scene.objects.count + 1) + o + 1] > 20 {
+            for (o, object) in scene.objects.enumerated() where covered[patch * labels + o + 1] > patchCover {
                 var start = 0
                 for (group, trait) in object.traitIndices.enumerated() {
                     if trait >= 0 { targets[patch * total + start + trait] = 1 }
@@ -185,108 +257,6 @@ package struct MosaicBatch {
         }
         return targets
     }
-
-    // MARK: Builders
-
-    private struct SequenceBuilder {
-        var rows: [[Int]] = []
-        var starts: [Int] = []
-
-        mutating func append(_ question: [Int], _ answer: [Int]) {
-            rows.append(question + answer)
-            starts.append(question.count)
-        }
-
-        /// A multiple of eight, so that libtorch meets few shapes: it prepares its kernels anew for each.
-        func length() -> Int { ((rows.map(\.count).max() ?? 1) + 7) / 8 * 8 }
-
-        func finish(_ scenes: Int) throws -> Sequences {
-            let length = length()
-            var ids: [Int] = []
-            var sources: [Int] = []
-            var targets: [Int] = []
-            for (number, row) in rows.enumerated() {
-                ids += row + Array(repeating: 0, count: length - row.count)
-                for position in starts[number]..<row.count {
-                    sources.append(number * length + position - 1)
-                    targets.append(row[position])
-                }
-            }
-            let perScene = scenes == 0 ? 0 : rows.count / scenes
-            return Sequences(
-                ids: try Tensor(ids, [scenes, perScene, perScene == 0 ? 0 : length]),
-                sources: try Tensor(sources),
-                targets: try Tensor(targets))
-        }
-    }
-
-    private struct QueryBuilder {
-        let maximumObjects: Int
-        var sequences = SequenceBuilder()
-        var loc: [Int] = []
-        var members: [Bool] = []
-        var named: [Int] = []
-        var single: [Float] = []
-
-        init(maximumObjects: Int) { self.maximumObjects = maximumObjects }
-
-        mutating func append(_ query: Query, _ scene: MosaicScene, _ tokenizer: Tokenizer) {
-            let question = tokenizer.encode(Prompt.question(query.request.text))
-            let answer = tokenizer.encode(Prompt.locationAnswer(query.request.route))
-            // "Sure, the location is " is one token, [LOC] the next.
-            loc.append(question.count + 1)
-            sequences.append(question, answer)
-            members += (0..<maximumObjects).map { query.members.contains($0) }
-            named += query.named
-            single.append(query.members.count == 1 ? 1 : 0)
-        }
-
-        func finish(_ scenes: Int) throws -> Queries {
-            let length = sequences.length()
-            let count = scenes == 0 ? 0 : loc.count / scenes
-            return Queries(
-                sequences: try sequences.finish(scenes),
-                loc: try Tensor(loc.enumerated().map { $0.offset * length + $0.element }),
-                members: try Tensor(members, [scenes, count, maximumObjects]),
-                named: try Tensor(named, [scenes, count, 4]), single: try Tensor(single, [scenes, count]))
-        }
-    }
-
-    private struct TextBuilder {
-        var sequences = SequenceBuilder()
-        var subjects: [(row: Int, position: Int)] = []
-        var traits: [Int] = []
-        var places: [Float] = []
-
-        mutating func append(_ question: MosaicQuestion, _ scene: MosaicScene, _ tokenizer: Tokenizer) {
-            let prompt = Prompt.question(question.text)
-            if let subject = question.subject {
-                // The token before the varying word: its state must know the subject.
-                let lead = question.answer.prefix(
-                    upTo: question.answer.range(of: question.answerWord)!.lowerBound)
-                let before = tokenizer.encode(prompt + lead.trimmingTrailingSpace())
-                let object = scene.objects[subject]
-                subjects.append((sequences.rows.count, before.count - 1))
-                traits += object.traitIndices.map { $0 < 0 ? MosaicBatch.ignored : $0 }
-                places += [object.centre.x, object.centre.y].map { Float($0 / Double(scene.size)) }
-            }
-            sequences.append(tokenizer.encode(prompt), tokenizer.encode(Prompt.textAnswer(question.answer)))
-        }
-
-        mutating func append(caption: String, request: String, _ tokenizer: Tokenizer) {
-            sequences.append(
-                tokenizer.encode(Prompt.question(request)), tokenizer.encode(Prompt.textAnswer(caption)))
-        }
-
-        func finish(_ scenes: Int) throws -> Texts {
-            let length = sequences.length()
-            return Texts(
-                sequences: try sequences.finish(scenes),
-                subject: try Tensor(subjects.map { $0.row * length + $0.position }),
-                subjectTraits: try Tensor(traits, [subjects.count, 4]),
-                subjectPlace: try Tensor(places, [subjects.count, 2]))
-        }
-    }
 }
 
 extension MosaicObject {
@@ -294,8 +264,250 @@ extension MosaicObject {
     var traitIndices: [Int] {
         [kind.rawValue, colour.rawValue, size?.rawValue ?? -1, texture?.rawValue ?? -1]
     }
+
+    /// The same as targets of a cross entropy.
+    fileprivate var traitTargets: [Int] { traitIndices.map { $0 < 0 ? MosaicBatch.ignored : $0 } }
+
+    /// Centre and size in pixels.
+    fileprivate var boxNumbers: [Double] { [centre.x, centre.y, box.width, box.height] }
+
+    /// The Gaussian's deviation grows with the object, as CenterNet's does.
+    fileprivate var deviation: (x: Double, y: Double) { (2 + 0.045 * box.width, 2 + 0.045 * box.height) }
 }
 
-extension Substring {
-    fileprivate func trimmingTrailingSpace() -> Substring { hasSuffix(" ") ? dropLast() : self }
+extension MosaicDescription {
+    /// What is said of each group; the group's length for what is not.
+    fileprivate var namedTargets: [Int] {
+        zip([kind?.rawValue, colour?.rawValue, size?.rawValue, texture?.rawValue], MosaicBatch.attributes).map
+        {
+            $0 ?? $1.count
+        }
+    }
+}
+
+// MARK: Builders
+
+private struct DenseBuilder {
+    let side: Int
+    var heat: [Float] = []
+    var boxes = BoxTruth.Builder()
+    var traits: [[Int]] = []
+    var images = 0
+
+    init(size: Int) { side = size / Int(HeatGrid.stride) }
+
+    mutating func append(_ scene: MosaicScene) {
+        let kinds = MosaicKind.names.count
+        var all = HeatGrid(rows: side, columns: side)
+        for (number, object) in scene.objects.enumerated() {
+            all.add(centre: (object.centre.x, object.centre.y), deviation: object.deviation, target: number)
+        }
+        boxes.append(all, boxes: scene.objects.map(\.boxNumbers), first: traits.count)
+        var maps = [Float](repeating: 0, count: kinds * side * side)
+        for kind in Set(scene.objects.map(\.kind)) {
+            var grid = HeatGrid(rows: side, columns: side)
+            for (number, object) in scene.objects.enumerated() where object.kind == kind {
+                grid.add(
+                    centre: (object.centre.x, object.centre.y), deviation: object.deviation, target: number)
+            }
+            maps.replaceSubrange(
+                kind.rawValue * side * side..<(kind.rawValue + 1) * side * side, with: grid.heat)
+        }
+        heat += maps
+        traits += scene.objects.map(\.traitTargets)
+        images += 1
+    }
+
+    func finish() throws -> MosaicBatch.DenseTruth {
+        let boxes = try boxes.finish()
+        return .init(
+            heat: try Tensor(heat, [images, MosaicKind.names.count, side * side]), boxes: boxes,
+            traits: try Tensor(boxes.target.flatMap { traits[$0] }, [boxes.target.count, 4]))
+    }
+}
+
+private struct WordsBuilder {
+    /// Sequences of similar length are padded together.
+    enum Length: Int, CaseIterable { case short, middle, long }
+
+    /// What a query can mean: an object, or a joint, which has no box; nil for a joint that is not in the picture.
+    struct Target {
+        var centre: (x: Double, y: Double)?
+        var deviation: (x: Double, y: Double)
+        var box: [Double]?
+        var traits: [Int]
+
+        init(_ object: MosaicObject) {
+            centre = (object.centre.x, object.centre.y)
+            deviation = object.deviation
+            box = object.boxNumbers
+            traits = object.traitTargets
+        }
+
+        /// A joint's deviation is LUMEN's 2 pixels, and one more because cells are 4 wide.
+        init(joint: (x: Double, y: Double)?) {
+            centre = joint
+            deviation = (3, 3)
+            traits = [Int](repeating: MosaicBatch.ignored, count: 4)
+        }
+    }
+
+    struct Row {
+        var ids: [Int]
+        var learnt: [(source: Int, isLocation: Bool)] = []
+    }
+
+    /// A place in the sequences, before their lengths are known.
+    struct Place {
+        let length: Length
+        let row: Int
+        let token: Int
+    }
+
+    struct Told {
+        var places: [Place] = []
+        var named: [Int] = []
+        var place: [Float] = []
+        var single: [Float] = []
+    }
+
+    let tokenizer: Tokenizer
+    let loc: Int
+    let size: Int
+    let queries: Int
+    var rows = [[Row]](repeating: [], count: Length.allCases.count)
+    var locs = Told()
+    var mentions = Told()
+    var subjects = Told()
+    var aligned: [Place] = []
+    var heat: [Float] = []
+    var boxes = BoxTruth.Builder()
+    // Of the picture at hand.
+    var targets: [Target] = []
+    var candidates: [(place: Place, targets: [Int])] = []
+
+    init(_ tokenizer: Tokenizer, size: Int, queries: Int) {
+        self.tokenizer = tokenizer
+        self.size = size
+        self.queries = queries
+        loc = tokenizer.id(of: Prompt.loc)!
+    }
+
+    mutating func begin(targets: [Target]) {
+        self.targets = targets
+        candidates = []
+    }
+
+    /// - Parameter joint: the target of a turn that asks for a joint.
+    mutating func append(_ turn: ConversationTurn, _ length: Length, joint: Int? = nil) {
+        let number = rows[length.rawValue].count
+        var row = Row(ids: tokenizer.encode(Prompt.question(turn.request)))
+        for mention in turn.mentions {
+            guard let description = mention.description else { continue }
+            let lead = String(
+                decoding: Array(turn.request.utf8.prefix(mention.range.upperBound)), as: UTF8.self)
+            let token = tokenizer.encode(Prompt.user + lead).count - 1
+            tell(
+                &mentions, .init(length: length, row: number, token: token), description.namedTargets,
+                mention.objects)
+        }
+        var query = 0
+        for (position, piece) in turn.answer.enumerated() {
+            if let subject = piece.subject {
+                tell(
+                    &subjects, .init(length: length, row: number, token: row.ids.count - 1),
+                    targets[subject].traits, [subject])
+            }
+            let isLast = position == turn.answer.count - 1
+            let ids = tokenizer.encode(piece.text + (isLast ? Prompt.end : ""))
+            let isLocation = piece.text.contains(Prompt.loc) || length == .short
+            for id in ids {
+                if !piece.isInserted { row.learnt.append((row.ids.count - 1, isLocation)) }
+                row.ids.append(id)
+                guard id == loc else { continue }
+                let place = Place(length: length, row: number, token: row.ids.count - 1)
+                let meant = joint.map { [$0] } ?? turn.queries[query].objects
+                tell(&locs, place, named(turn.queries[query]), meant)
+                candidates.append((place, meant))
+                query += 1
+            }
+        }
+        rows[length.rawValue].append(row)
+    }
+
+    private func named(_ query: LocationQuery) -> [Int] {
+        // The state is told all about a referred thing, also what the words leave to be seen.
+        if query.isReferring, let object = query.objects.first { return targets[object].traits }
+        // A joint is no thing of any kind: nothing is named.
+        return (query.description ?? MosaicDescription()).namedTargets
+    }
+
+    private func tell(_ told: inout Told, _ place: Place, _ named: [Int], _ objects: [Int]) {
+        told.places.append(place)
+        told.named += named
+        let centre = objects.count == 1 ? targets[objects[0]].centre : nil
+        told.place += [Float((centre?.x ?? 0) / Double(size)), Float((centre?.y ?? 0) / Double(size))]
+        told.single.append(centre == nil ? 0 : 1)
+    }
+
+    /// Chooses the queries of the picture that the aligner answers.
+    mutating func end(using random: inout SceneRandom) {
+        let chosen = random.permuted(candidates)
+        let side = size / Int(HeatGrid.stride)
+        for number in 0..<queries {
+            let query = chosen[number % chosen.count]
+            aligned.append(query.place)
+            var grid = HeatGrid(rows: side, columns: side)
+            for target in query.targets {
+                guard let centre = targets[target].centre else { continue }
+                grid.add(centre: centre, deviation: targets[target].deviation, target: target)
+            }
+            heat += grid.heat
+            if targets.contains(where: { $0.box != nil }) {
+                boxes.append(grid, boxes: targets.map { $0.box ?? [0, 0, 1, 1] })
+            }
+        }
+    }
+
+    func finish(_ count: Int) throws -> MosaicBatch.Words {
+        var ids: [Tensor] = []
+        var starts = [Int](repeating: 0, count: rows.count)
+        var lengths = starts
+        var position = 0
+        var following: [(source: Int, target: Int, isLocation: Bool)] = []
+        for (number, rows) in rows.enumerated() where !rows.isEmpty {
+            // A multiple of eight, so that libtorch meets few shapes: it prepares its kernels anew for each.
+            let length = (rows.map(\.ids.count).max()! + 7) / 8 * 8
+            (starts[number], lengths[number]) = (position, length)
+            ids.append(
+                try Tensor(
+                    rows.flatMap { $0.ids + Array(repeating: 0, count: length - $0.ids.count) },
+                    [count, rows.count / count, length]))
+            for (index, row) in rows.enumerated() {
+                let start = position + index * length
+                following += row.learnt.map { (start + $0.source, row.ids[$0.source + 1], $0.isLocation) }
+            }
+            position += rows.count * length
+        }
+        func positions(_ places: [Place]) throws -> Tensor {
+            try Tensor(
+                places.map { starts[$0.length.rawValue] + $0.row * lengths[$0.length.rawValue] + $0.token })
+        }
+        func told(_ told: Told) throws -> MosaicBatch.Told {
+            let count = told.places.count
+            return .init(
+                positions: try positions(told.places), named: try Tensor(told.named, [count, 4]),
+                place: try Tensor(told.place, [count, 2]), single: try Tensor(told.single))
+        }
+        func follow(_ isLocation: Bool) throws -> MosaicBatch.Following {
+            let chosen = following.filter { $0.isLocation == isLocation }
+            return .init(
+                sources: try Tensor(chosen.map(\.source)), targets: try Tensor(chosen.map(\.target)))
+        }
+        let cells = heat.count / (count * queries)
+        return .init(
+            ids: ids, location: try follow(true), text: try follow(false), loc: try told(locs),
+            mentions: try told(mentions), subjects: try told(subjects), aligned: try positions(aligned),
+            heat: try Tensor(heat, [count, queries, cells]), boxes: try boxes.finish())
+    }
 }

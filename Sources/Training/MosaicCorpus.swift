@@ -1,47 +1,56 @@
 import Datasets
+import Media
 public import Text
-import Vitrail
 
 /// The sentences of Mosaic's world, from which the embedded model's tokenizer is trained.
 public enum MosaicCorpus {
-    /// Scenes whose sentences are read.
-    static let scenes = 1_500
+    /// A word is made one token when it is this common.
+    private static let repetitions = 60
 
-    /// Trains the tokenizer; the same seed gives the same one.
-    public static func tokenizer(seed: UInt64, vocabularySize: Int) throws -> Tokenizer {
+    /// Trains the tokenizer; the same arguments give the same one.
+    ///
+    /// - Parameters:
+    ///   - seed: the seed of the scenes.
+    ///   - vocabularySize: the number of tokens.
+    ///   - scenes: how many scenes of each ring are read; more give hardly another token.
+    public static func tokenizer(seed: UInt64, vocabularySize: Int, scenes: Int = 300) throws -> Tokenizer {
         try BPETrainer(vocabularySize: vocabularySize, addedTokens: Prompt.addedTokens).train(
-            on: sentences(seed: seed))
+            on: sentences(seed: seed, scenes: scenes))
     }
 
-    static func sentences(seed: UInt64) -> [String] {
-        var sentences = MosaicBatch.captionRequests
-        // Every name often enough to become one token, also those that a small sample holds seldom.
-        for name in MosaicBatch.attributes.joined() + MosaicKind.allCases.map(\.plural) + Keypoint.names {
-            sentences += Array(repeating: "find the \(name) please", count: 50)
+    static func sentences(seed: UInt64, scenes: Int) -> [String] {
+        var sentences: [String] = []
+        // Every word often enough to become one token, also those that a small sample holds seldom; the attributes first of
+        // all, so that a small vocabulary has them too.
+        for word in MosaicVocabulary.words + Keypoints.cocoNames {
+            sentences += Array(repeating: "find the \(word) please", count: repetitions)
         }
-        for index in 0..<scenes {
-            let scene = MosaicScene(seed: seed, index: index)
-            var random = SceneRandom(seed: seed, index: index, stream: 3)
-            for kind in MosaicQuestion.Kind.allCases {
-                guard let question = scene.question(kind: kind, using: &random) else { continue }
-                sentences += [question.text, question.answer]
-            }
-            sentences.append(scene.caption())
-            for response in LocateResponse.allCases {
-                let description = scene.detectionPhrase(using: &random).description
-                let (one, many) = (description.phrase, description.plural)
-                sentences.append(LocateRequest(singular: one, plural: many, response, using: &random).text)
-                if let reference = scene.referringExpression(kind: nil, using: &random) {
-                    sentences.append(LocateRequest(expression: reference.text, response, using: &random).text)
+        for name in MosaicBatch.attributes.joined() {
+            sentences += Array(repeating: "the \(name)", count: 10 * repetitions)
+        }
+        // A caption begins with a noun.
+        for name in MosaicKind.names { sentences += Array(repeating: name, count: repetitions) }
+        for count in 0...MosaicConfiguration.objectCounts.upperBound {
+            sentences += Array(repeating: "There are\(Prompt.counted(count))", count: repetitions)
+        }
+        for name in Keypoints.cocoNames { sentences.append(MosaicScene.keypointTurn(name).request) }
+        for configuration in [MosaicConfiguration.standard, .rich] {
+            for index in 0..<scenes {
+                let scene = MosaicScene(seed: seed, index: index, configuration: configuration)
+                var random = SceneRandom(seed: seed, index: index, stream: 3)
+                var turns = (0..<6).map { _ in
+                    scene.locationTurn(
+                        referringShare: 0.4, negativeRate: 0.3, freeWording: 0.9, phrasing: .training,
+                        using: &random)
                 }
+                turns += MosaicQuestion.Kind.allCases.compactMap {
+                    scene.questionTurn(kind: $0, phrasing: .training, using: &random)
+                }
+                turns += [scene.compoundTurn(phrasing: .training, using: &random)].compactMap { $0 }
+                turns.append(scene.captionTurn(phrasing: .training, using: &random))
+                for turn in turns { sentences += [turn.request, turn.visibleAnswer] }
             }
         }
         return sentences
     }
-}
-
-private enum Keypoint {
-    static let names = [
-        "nose", "eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "left", "right",
-    ]
 }

@@ -17,8 +17,10 @@ public final class Trainer {
     public let model: Lumen
     /// Steps done.
     public private(set) var step: Int
+    private let files: RunFolder
     private let optimizer: AdamW
-    private let losses: LumenLosses
+    private let shards: [Shard]
+    private let threads: ShardThreads
 
     /// Progress of a run, given after every step.
     public struct Progress: Sendable {
@@ -29,21 +31,22 @@ public final class Trainer {
         public let loss: Double
     }
 
-    private var checkpointPath: String { "\(folder)/checkpoint.safetensors" }
-    private var metricsPath: String { "\(folder)/metrics.jsonl" }
-
     /// Prepares a run in `folder`.
     ///
     /// - Parameters:
     ///   - configuration: what to train and how.
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
-    ///   - shape: the network for the attributes' names, the tokenizer's size and the pictures' side; the embedded
+    ///   - threads: how many shards run at the same time.
+    ///   - beginning: a model folder and the number of the stage, from 0, that begins with it; from nothing when left out.
+    ///   - shape: the network for the attributes' names, the tokenizer's size and the pictures' sizes; the embedded
     ///     model's when left out.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
     public init(
         _ configuration: TrainingConfiguration, folder: String, resume: Bool,
-        shape: (_ attributes: [[String]], _ vocabulary: Int, _ imageSize: Int) -> LumenConfiguration =
+        threads: Int = 1, beginning: (model: String, stage: Int)? = nil,
+        shape: (_ attributes: [[String]], _ vocabulary: Int, _ sizes: ClosedRange<Int>) ->
+            LumenConfiguration =
             LumenConfiguration.mosaic
     ) throws {
         guard !MosaicSeeds.isScoring(configuration.seed) else {
@@ -53,35 +56,27 @@ public final class Trainer {
         }
         self.configuration = configuration
         self.folder = folder
-        let files = FileManager.default
+        files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
         let tokenizerURL = URL(fileURLWithPath: "\(folder)/tokenizer.json")
-        let hasCheckpoint = files.fileExists(atPath: "\(folder)/checkpoint.safetensors")
         let tokenizer: Tokenizer
         if resume {
-            guard hasCheckpoint else {
-                throw TrainingError.badRun(folder, "there is no checkpoint to resume from")
-            }
-            guard let saved = files.contents(atPath: "\(folder)/configuration.json"),
-                String(decoding: saved, as: UTF8.self) == (try configuration.json())
-            else { throw TrainingError.badRun(folder, "the run was made with another configuration") }
             tokenizer = try Tokenizer(contentsOf: tokenizerURL)
         } else {
-            guard !hasCheckpoint else {
-                throw TrainingError.badRun(folder, "there is a run already; resume it or name another folder")
-            }
-            try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            tokenizer = try MosaicCorpus.tokenizer(
-                seed: configuration.seed, vocabularySize: configuration.vocabularySize)
+            tokenizer =
+                try beginning.map { try Lumen.tokenizer(of: ModelFolder($0.model)) }
+                ?? MosaicCorpus.tokenizer(
+                    seed: configuration.seed, vocabularySize: configuration.vocabularySize)
             try tokenizer.write(to: tokenizerURL)
-            try configuration.json().write(
-                toFile: "\(folder)/configuration.json", atomically: true, encoding: .utf8)
-            try Data().write(to: URL(fileURLWithPath: "\(folder)/metrics.jsonl"))
         }
         model = try Lumen(
-            shape(MosaicBatch.attributes, tokenizer.vocabularySize, configuration.imageSize),
+            shape(
+                MosaicBatch.attributes, tokenizer.vocabularySize,
+                configuration.plainSize...configuration.richSize),
             tokenizer: tokenizer,
             seed: configuration.seed)
-        losses = try LumenLosses(model: model, configuration: configuration)
+        let (master, count) = (model, configuration.shards)
+        shards = try (0..<count).map { try Shard($0, of: master, configuration) }
+        self.threads = ShardThreads(min(threads, count))
         // Weight decay on matrices alone, as the study found best.
         func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
             parameter.tensor.rank >= 2
@@ -95,7 +90,18 @@ public final class Trainer {
                 .init(model.parameters.filter { !decays($0) }, weightDecay: 0),
             ], betas: (0.9, 0.98))
         step = 0
-        if resume { try restore() }
+        if resume {
+            step = try files.restore(model.parameters, optimizer)
+        } else if let (path, stage) = beginning {
+            guard (1..<max(configuration.stages.count, 1)).contains(stage) else {
+                throw TrainingError.badConfiguration(
+                    "stage \(stage)",
+                    "the configuration has stages 0 to \(configuration.stages.count - 1), and a model begins one after the first"
+                )
+            }
+            try load(Lumen(contentsOf: ModelFolder(path)), from: path)
+            step = configuration.start(of: stage)
+        }
     }
 
     /// Trains until the configuration's last step, or until `shouldStop` says so; either way a checkpoint is written.
@@ -106,26 +112,22 @@ public final class Trainer {
     ) throws -> Bool {
         let start = ContinuousClock.now
         let first = step
-        var sums: [(name: String, value: Double)] = []
-        var counted = 0
+        var sums: [String: (total: Double, count: Int)] = [:]
         var samples = 0
-        var lastLog = start
+        var lastLog = (time: start, step: step)
         while step < configuration.steps {
             if shouldStop() {
                 try saveCheckpoint()
                 return false
             }
-            let values = try advance()
+            let (values, pictures) = try advance()
             let loss = values.first { $0.name == "loss" }!.value
             guard loss.isFinite else { throw TrainingError.diverged(step: step) }
-            if sums.map(\.name) != values.map(\.name) {
-                sums = values
-                counted = 1
-            } else {
-                for index in sums.indices { sums[index].value += values[index].value }
-                counted += 1
+            for (name, value) in values {
+                let sum = sums[name] ?? (0, 0)
+                sums[name] = (sum.total + value, sum.count + 1)
             }
-            samples += step <= configuration.visionSteps ? configuration.visionScenes : configuration.scenes
+            samples += pictures
             let now = ContinuousClock.now
             let elapsed = (now - start).seconds
             let rate = Double(samples) / elapsed
@@ -135,110 +137,102 @@ public final class Trainer {
                     step: step, steps: configuration.steps, samplesPerSecond: rate, secondsLeft: left,
                     loss: loss))
             if step % configuration.logEvery == 0 || step == configuration.steps {
-                let perStep = (now - lastLog).seconds / Double(counted)
-                lastLog = now
+                let perStep = (now - lastLog.time).seconds / Double(step - lastLog.step)
+                lastLog = (now, step)
                 try log(
-                    sums.map { ($0.name, $0.value / Double(counted)) }, secondsPerStep: perStep,
-                    elapsed: elapsed)
-                sums = []
-                counted = 0
+                    sums.mapValues { $0.total / Double($0.count) }, secondsPerStep: perStep, elapsed: elapsed)
+                sums = [:]
+            }
+            if step == configuration.start(of: configuration.stage(of: step).stage) {
+                try saveCheckpoint()
+                try model.save(to: "\(folder)/model")
             }
             if step % configuration.checkpointEvery == 0 { try saveCheckpoint() }
         }
-        try saveCheckpoint()
-        try model.save(to: "\(folder)/model")
         return true
     }
 
-    /// One step; the losses of it.
-    private func advance() throws -> [(name: String, value: Double)] { try learn(from: batch(step: step)) }
-
-    /// What a step learns from.
-    package func batch(step: Int) throws -> MosaicBatch {
-        let visionOnly = step < configuration.visionSteps
-        return try MosaicBatch(
-            step: step, scenes: visionOnly ? configuration.visionScenes : configuration.scenes,
-            configuration: configuration, tokenizer: model.tokenizer, texts: !visionOnly)
-    }
-
-    /// Moves the parameters once; the losses before it.
-    package func learn(from batch: MosaicBatch) throws -> [(name: String, value: Double)] {
-        let parts = try withAutocast(configuration.mixedPrecision ? .bfloat16 : nil) {
-            try losses(batch, step: step)
+    /// One step; the losses of it, and how many pictures it saw.
+    private func advance() throws -> (losses: [(name: String, value: Double)], pictures: Int) {
+        if step > 0, configuration.stage(of: step).step == 0 { try beginStage() }
+        let (step, count) = (step, configuration.shards)
+        let learnt = try threads.map(count) { [self] number in
+            let batch = try batch(step: step, shard: number)
+            return (
+                losses: try shards[number].learn(from: batch, step: step, share: 1 / Double(count)),
+                pictures: batch.pixels.size(0)
+            )
         }
-        let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
-        try optimizer.zeroGrad()
-        try total.backward()
-        let norm = try optimizer.clipGradients(to: configuration.gradientLimit)
-        try optimizer.step(learningRate: configuration.schedule.rate(step: step, of: configuration.steps))
-        step += 1
-        return [("loss", try total.item()), ("gradient", norm)]
-            + (try parts.map { ($0.name, try $0.value.item()) })
+        return (try move(learnt.map(\.losses)), learnt.reduce(0) { $0 + $1.pictures })
     }
 
-    private func log(_ values: [(name: String, value: Double)], secondsPerStep: Double, elapsed: Double)
-        throws
-    {
-        var line: [String: Double] = Dictionary(uniqueKeysWithValues: values.map { ($0.name, $0.value) })
+    /// What a shard of a step learns from.
+    package func batch(step: Int, shard: Int) throws -> MosaicBatch {
+        try MosaicBatch(step: step, shard: shard, configuration: configuration, tokenizer: model.tokenizer)
+    }
+
+    /// Leaves nothing of the stage before but what its model's folder holds.
+    private func beginStage() throws {
+        for (_, tensor) in model.parameters {
+            try withoutGrad { try tensor.copy(from: tensor.detached().to(.bfloat16).to(.float32)) }
+        }
+        try optimizer.reset()
+    }
+
+    /// Moves the parameters once, from one batch for each shard; the losses before it.
+    package func learn(from batches: [MosaicBatch]) throws -> [(name: String, value: Double)] {
+        let step = step
+        return try move(
+            threads.map(batches.count) { [self] number in
+                try shards[number].learn(from: batches[number], step: step, share: 1 / Double(batches.count))
+            })
+    }
+
+    /// Sums the shards' gradients, moves the parameters, and gives the mean losses.
+    private func move(_ losses: [[(name: String, value: Double)]]) throws -> [(name: String, value: Double)] {
+        try withoutGrad {
+            for (index, parameter) in model.parameters.map(\.tensor).enumerated() {
+                let gradients = shards.compactMap { $0.parameters[index].grad }
+                for other in gradients.dropFirst() { try gradients[0].add_(other) }
+                try parameter.setGrad(gradients.first)
+            }
+        }
+        let norm = try optimizer.clipGradients(to: configuration.gradientLimit)
+        try optimizer.step(learningRate: learningRate(of: step))
+        step += 1
+        var sums: [String: Double] = [:]
+        for (name, value) in losses.joined() { sums[name, default: 0] += value / Double(losses.count) }
+        return [("gradient", norm)] + sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private func learningRate(of step: Int) -> Double {
+        let (number, stageStep) = configuration.stage(of: step)
+        let stage = configuration.stages[number]
+        return stage.schedule.rate(step: stageStep, of: stage.steps)
+    }
+
+    private func log(_ values: [String: Double], secondsPerStep: Double, elapsed: Double) throws {
+        var line = values
         line["step"] = Double(step)
         line["seconds_per_step"] = secondsPerStep
         line["seconds"] = elapsed
-        line["learning_rate"] = configuration.schedule.rate(step: step - 1, of: configuration.steps)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let data = try encoder.encode(line.mapValues { ($0 * 1e6).rounded() / 1e6 })
-        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: metricsPath))
-        defer { try? file.close() }
-        try file.seekToEnd()
-        try file.write(contentsOf: data + [UInt8(ascii: "\n")])
+        line["learning_rate"] = learningRate(of: step - 1)
+        try files.log(line)
     }
 
     // MARK: Checkpoints
 
-    private func saveCheckpoint() throws {
-        let weights = model.parameters.map { (name: "model.\($0.name)", tensor: $0.tensor) }
-        let state = optimizer.state.map { (name: "optimizer.\($0.name)", tensor: $0.tensor) }
-        try SafetensorsFile.write(weights + state, metadata: ["step": "\(step)"], to: checkpointPath)
-    }
+    private func saveCheckpoint() throws { try files.save(model.parameters, optimizer, step: step) }
 
-    private func restore() throws {
-        let file = try SafetensorsFile(checkpointPath)
-        guard let saved = file.metadata["step"].flatMap({ Int($0) }) else {
-            throw TrainingError.badRun(checkpointPath, "the checkpoint does not say which step it is of")
-        }
+    private func load(_ other: Lumen, from path: String) throws {
+        let values = Dictionary(uniqueKeysWithValues: other.parameters.map { ($0.name, $0.tensor) })
         for (name, tensor) in model.parameters {
-            guard let value = try file.tensor(named: "model.\(name)"), value.shape == tensor.shape else {
-                throw TrainingError.badRun(
-                    checkpointPath, "the parameter \(name) is missing or of another shape")
+            guard let value = values[name], value.shape == tensor.shape else {
+                throw TrainingError.badRun(path, "the parameter \(name) is missing or of another shape")
             }
             try tensor.copy(from: value)
         }
-        try optimizer.load(PrefixedSource(file: file, prefix: "optimizer."))
-        step = saved
-        try dropMetrics(after: saved)
     }
-
-    /// Removes the lines of steps that were done after the checkpoint and will be done again.
-    private func dropMetrics(after step: Int) throws {
-        struct Line: Decodable { let step: Double }
-        let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: metricsPath)), as: UTF8.self)
-        let kept = text.split(separator: "\n").filter {
-            (try? JSONDecoder().decode(Line.self, from: Data($0.utf8))).map { Int($0.step) <= step } ?? false
-        }
-        try Data(kept.map { $0 + "\n" }.joined().utf8).write(
-            to: URL(fileURLWithPath: metricsPath), options: .atomic)
-    }
-}
-
-/// The tensors of a file whose names begin with a prefix, without it.
-private struct PrefixedSource: TensorSource {
-    let file: SafetensorsFile
-    let prefix: String
-    var label: String { file.label }
-    var names: [String] {
-        file.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
-    }
-    func tensor(named name: String) throws -> Tensor? { try file.tensor(named: prefix + name) }
 }
 
 extension Duration {

@@ -5,61 +5,91 @@ public import NN
 public struct TrainingConfiguration: Codable, Sendable, Hashable {
     /// Seeds the weights and the data. Mosaic's scoring seeds are refused.
     public var seed: UInt64
-    /// Side of the pictures.
-    public var imageSize: Int
+    /// Sides of the pictures of the plain and of the rich ring.
+    public var plainSize: Int
+    public var richSize: Int
     /// Tokens of the language model's vocabulary at most.
     public var vocabularySize: Int
-    /// Steps in which the encoder learns alone, from its dense head.
-    public var visionSteps: Int
-    /// The step from which the aligner learns too. Before it the language model binds words without the heatmap's
-    /// gradients, which drown what a phrase names.
-    public var alignerFrom: Int
-    /// Steps in all.
-    public var steps: Int
-    /// Scenes a step while the encoder learns alone, and after.
-    public var visionScenes: Int
-    public var scenes: Int
-    /// Location queries and questions a scene; a caption comes with the questions.
-    public var queries: Int
-    public var questions: Int
-    /// The share of location queries that refer to one thing.
-    public var referringShare: Double
-    /// How often a phrase names something else than what is there.
-    public var negativeRate: Double
-    /// The share of location queries in free words; the others are in the fixed form.
-    public var freeWording: Double
-    /// The share of scenes with three objects or fewer, and the steps over which it fades out.
-    public var easyShare: Double
-    public var easySteps: Int
-    public var schedule: Schedule
     public var weightDecay: Double
     public var gradientLimit: Double
     /// Whether matrix products and convolutions run in bfloat16.
     public var mixedPrecision: Bool
-    /// What each loss counts before ``alignerFrom``, and after; the weights pass from one to the other over
-    /// ``rampSteps``.
-    public var bindingLosses: LossWeights
-    public var losses: LossWeights
-    public var rampSteps: Int
+    /// Into how many parts a step's pictures are divided; they can run at the same time, and the result is the same
+    /// whether they do.
+    public var shards: Int
     /// Steps between two lines of metrics, and between two checkpoints.
     public var logEvery: Int
     public var checkpointEvery: Int
+    /// One after the other. A stage begins with the model as a folder holds it, in bfloat16, and with an optimizer that
+    /// remembers nothing, so that a training can go on from any stage's model.
+    public var stages: [Stage]
+
+    /// A part of a training with a learning rate schedule of its own.
+    public struct Stage: Codable, Sendable, Hashable {
+        public var steps: Int
+        /// Steps in which the encoder learns alone, from its dense head.
+        public var visionSteps: Int
+        /// The step from which the aligner learns too. Before it the language model binds words without the heatmap's
+        /// gradients, which drown what a phrase names.
+        public var alignerFrom: Int
+        public var schedule: Schedule
+        /// A step shows scenes of one ring, or people cut out of either. These are the shares of steps of the latter
+        /// two, once the aligner learns; before, there are no people.
+        public var richShare: Double
+        public var poseShare: Double
+        /// Scenes a step, of each ring, and people.
+        public var plainScenes: Int
+        public var richScenes: Int
+        public var people: Int
+        /// What is said about a scene: requests for a place, several requests in one, questions, captions.
+        public var locations: Int
+        public var compounds: Int
+        public var questions: Int
+        public var captions: Int
+        /// [LOC] states of a scene, and joints of a person, that the aligner answers.
+        public var queries: Int
+        public var joints: Int
+        /// The share of location requests that refer to one thing.
+        public var referringShare: Double
+        /// How often a phrase names something else than what is there.
+        public var negativeRate: Double
+        /// The share of location requests in free words; the others are in the fixed form.
+        public var freeWording: Double
+        /// The share of scenes with three objects or fewer, and the steps over which it fades out.
+        public var easyShare: Double
+        public var easySteps: Int
+        /// What each loss counts before ``alignerFrom``, and after; the weights pass from one to the other over
+        /// ``rampSteps``.
+        public var bindingLosses: LossWeights
+        public var losses: LossWeights
+        public var rampSteps: Int
+
+        /// The weights of one of the stage's steps.
+        func weights(at step: Int) -> LossWeights {
+            let share =
+                step < alignerFrom ? 0 : min(1, Double(step - alignerFrom + 1) / Double(max(rampSteps, 1)))
+            return bindingLosses.mixed(with: losses, share)
+        }
+    }
 
     /// What each loss counts.
     public struct LossWeights: Codable, Sendable, Hashable {
-        /// The dense head: centres, attributes and sizes at each cell.
+        /// The dense head: centres, attributes and boxes at each cell.
         public var dense: Double
         /// Words on patches.
         public var words: Double
         /// The next token of answers with a place, and of answers in words.
         public var location: Double
         public var text: Double
-        /// LUMEN's heatmap and size losses.
+        /// LUMEN's heatmap loss, and what is learnt of boxes.
         public var heat: Double
-        public var size: Double
+        public var box: Double
         /// What the phrase names, read from [LOC], and where its one target is.
         public var named: Double
         public var place: Double
+        /// The same of every noun phrase, read half way up the language model.
+        public var mention: Double
+        public var mentionPlace: Double
         /// The same of a question's subject, read before the answer.
         public var subject: Double
         public var subjectPlace: Double
@@ -70,16 +100,26 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             }
             return LossWeights(
                 dense: mix(\.dense), words: mix(\.words), location: mix(\.location), text: mix(\.text),
-                heat: mix(\.heat), size: mix(\.size), named: mix(\.named), place: mix(\.place),
-                subject: mix(\.subject), subjectPlace: mix(\.subjectPlace))
+                heat: mix(\.heat), box: mix(\.box), named: mix(\.named), place: mix(\.place),
+                mention: mix(\.mention), mentionPlace: mix(\.mentionPlace), subject: mix(\.subject),
+                subjectPlace: mix(\.subjectPlace))
         }
     }
 
-    /// The weights of a step.
-    func weights(at step: Int) -> LossWeights {
-        let share =
-            step < alignerFrom ? 0 : min(1, Double(step - alignerFrom + 1) / Double(max(rampSteps, 1)))
-        return bindingLosses.mixed(with: losses, share)
+    /// Steps in all.
+    public var steps: Int { stages.reduce(0) { $0 + $1.steps } }
+
+    /// The first step of a stage.
+    func start(of stage: Int) -> Int { stages.prefix(stage).reduce(0) { $0 + $1.steps } }
+
+    /// The stage that a step belongs to, and the step's number in it.
+    func stage(of step: Int) -> (stage: Int, step: Int) {
+        var rest = step
+        for (number, stage) in stages.enumerated() {
+            if rest < stage.steps { return (number, rest) }
+            rest -= stage.steps
+        }
+        return (stages.count, rest)
     }
 
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
@@ -100,7 +140,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     /// What is wrong with a file, naming the field as it stands there.
     private static func describe(_ error: DecodingError) -> String {
         func field(_ path: [any CodingKey]) -> String {
-            let name = path.map(\.stringValue).joined(separator: ".")
+            let name = path.map { $0.intValue.map { "\($0)" } ?? $0.stringValue }.joined(separator: ".")
             return name.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
         }
         switch error {
@@ -114,35 +154,62 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     }
 
     private func validate(_ path: String) throws {
-        let positive = [
-            ("steps", steps), ("vision_scenes", visionScenes), ("scenes", scenes), ("queries", queries),
-            ("questions", questions), ("log_every", logEvery), ("checkpoint_every", checkpointEvery),
-        ]
-        for (name, value) in positive where value < 1 {
-            throw TrainingError.badConfiguration(path, "\(name) is \(value), at least 1 is needed")
-        }
-        let bounded: [(String, Double, ClosedRange<Double>)] = [
-            ("vision_scenes", Double(visionScenes), 1...4096), ("scenes", Double(scenes), 1...4096),
-            ("queries", Double(queries), 1...256), ("questions", Double(questions), 1...256),
-            ("vocabulary_size", Double(vocabularySize), 512...1_000_000),
-            ("vision_steps", Double(visionSteps), 0...1e12), ("aligner_from", Double(alignerFrom), 0...1e12),
-            ("easy_steps", Double(easySteps), 0...1e12), ("ramp_steps", Double(rampSteps), 0...1e12),
-            ("referring_share", referringShare, 0...1), ("negative_rate", negativeRate, 0...1),
-            ("free_wording", freeWording, 0...1), ("easy_share", easyShare, 0...1),
-            ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
-            ("schedule.peak", schedule.peak, 0...1), ("schedule.floor", schedule.floor, 0...1),
-            ("schedule.decay_share", schedule.decayShare, 0...1),
-            ("schedule.warmup_steps", Double(schedule.warmupSteps), 0...1e12),
-        ]
         func text(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
-        for (name, value, range) in bounded where !range.contains(value) {
-            let (low, high) = (text(range.lowerBound), text(range.upperBound))
-            throw TrainingError.badConfiguration(
-                path, "\(name) is \(text(value)), \(low) to \(high) is possible")
+        func check(_ fields: [(name: String, value: Double, range: ClosedRange<Double>)]) throws {
+            for (name, value, range) in fields where !range.contains(value) {
+                let (low, high) = (text(range.lowerBound), text(range.upperBound))
+                throw TrainingError.badConfiguration(
+                    path, "\(name) is \(text(value)), \(low) to \(high) is possible")
+            }
         }
-        guard imageSize % 16 == 0, (96...512).contains(imageSize) else {
+        try check([
+            ("vocabulary_size", Double(vocabularySize), 512...1_000_000),
+            ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
+            ("shards", Double(shards), 1...256), ("log_every", Double(logEvery), 1...1e12),
+            ("checkpoint_every", Double(checkpointEvery), 1...1e12),
+        ])
+        for (name, size) in [("plain_size", plainSize), ("rich_size", richSize)] {
+            guard size % 16 == 0, (96...512).contains(size) else {
+                throw TrainingError.badConfiguration(
+                    path, "\(name) is \(size), a multiple of 16 from 96 to 512 is needed")
+            }
+        }
+        guard plainSize <= richSize else {
             throw TrainingError.badConfiguration(
-                path, "image_size is \(imageSize), a multiple of 16 from 96 to 512 is needed")
+                path, "plain_size is \(plainSize), more than rich_size, \(richSize)")
+        }
+        guard !stages.isEmpty else { throw TrainingError.badConfiguration(path, "stages is empty") }
+        for (number, stage) in stages.enumerated() {
+            func count(_ name: String, _ value: Int, _ range: ClosedRange<Int>) -> (
+                String, Double, ClosedRange<Double>
+            ) {
+                (
+                    "stages.\(number).\(name)", Double(value),
+                    Double(range.lowerBound)...Double(range.upperBound)
+                )
+            }
+            func share(_ name: String, _ value: Double) -> (String, Double, ClosedRange<Double>) {
+                ("stages.\(number).\(name)", value, 0...1)
+            }
+            try check([
+                count("steps", stage.steps, 1...1_000_000_000),
+                count("vision_steps", stage.visionSteps, 0...1_000_000_000),
+                count("aligner_from", stage.alignerFrom, 0...1_000_000_000),
+                count("easy_steps", stage.easySteps, 0...1_000_000_000),
+                count("ramp_steps", stage.rampSteps, 0...1_000_000_000),
+                count("plain_scenes", stage.plainScenes, 1...4096),
+                count("rich_scenes", stage.richScenes, 1...4096),
+                count("people", stage.people, 1...4096), count("locations", stage.locations, 1...256),
+                count("compounds", stage.compounds, 0...256), count("questions", stage.questions, 0...256),
+                count("captions", stage.captions, 0...256), count("queries", stage.queries, 1...256),
+                count("joints", stage.joints, 1...17), share("rich_share", stage.richShare),
+                share("pose_share", stage.poseShare), share("referring_share", stage.referringShare),
+                share("negative_rate", stage.negativeRate), share("free_wording", stage.freeWording),
+                share("easy_share", stage.easyShare), share("schedule.peak", stage.schedule.peak),
+                share("schedule.floor", stage.schedule.floor),
+                share("schedule.decay_share", stage.schedule.decayShare),
+                count("schedule.warmup_steps", stage.schedule.warmupSteps, 0...1_000_000_000),
+            ])
         }
     }
 

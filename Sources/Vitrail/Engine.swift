@@ -1,8 +1,6 @@
-import Encoders
 import Foundation
 import Language
 public import Media
-import NN
 import Perception
 public import Text
 public import Torch
@@ -17,26 +15,27 @@ public struct Picture: Sendable {
 ///
 /// A picture is encoded once, and the language model reads it once; every request after that costs its own few tokens.
 public actor Engine {
-    /// What the model knows of a picture.
-    private struct Reading {
-        let frame: PictureFrame
-        let features: ImageFeatures
-        let prefix: PrefixCache
-    }
-
     /// Pictures whose readings are kept; the one not used for longest goes first, and is read again when needed.
     public static let rememberedPictures = 8
     /// Tokens of an answer at most.
-    public static let answerLimit = 96
+    public static let answerLimit = 256
+    /// [LOC] of an answer at most.
+    public static let locationLimit = 16
     /// Phrases of one ``locate(_:in:as:)`` at most.
-    public static let phraseLimit = 256
+    public static let phraseLimit = 10_000
+    /// Different phrases that run as one batch; more than these run in parts of ``partSize``.
+    public static let batchLimit = 256
+    /// Phrases a part.
+    public static let partSize = 64
+    /// What a request must leave of the language model's context for an answer, in tokens.
+    private static let answerRoom = 24
 
     private let executor: EngineExecutor
     /// A thread of the engine's own.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private let model: Lumen
-    private let locator: Locator
+    private let specialists: Specialists
     private var readings: [(id: Int, reading: Reading)] = []
     private var opened = 0
     /// Pictures that were encoded so far; asking again about a remembered one adds none.
@@ -57,9 +56,17 @@ public actor Engine {
             throw ModelError.unsupported("the device \(device) is not available here")
         }
         let executor = EngineExecutor()
-        model = try executor.sync { try Lumen(contentsOf: ModelFolder(path), device: device, dtype: dtype) }
+        let specialists = try executor.sync {
+            let folder = try ModelFolder(path)
+            return Specialists(
+                model: try Lumen(contentsOf: folder, device: device, dtype: dtype), locator: locator,
+                segmenter: folder.parts["segmenter"] == nil
+                    ? nil
+                    : try Segmenter(contentsOf: folder.folder(of: "segmenter"), device: device, dtype: dtype))
+        }
         self.executor = executor
-        self.locator = locator
+        self.specialists = specialists
+        model = specialists.model
     }
 
     /// The model that comes with the package.
@@ -76,25 +83,30 @@ public actor Engine {
     /// - Throws: ``Media/MediaError`` that names the file.
     public func open(contentsOf path: String) throws -> Picture { open(try Image(contentsOf: path)) }
 
-    /// Answers a request in free words.
+    /// Answers a request in free words; one sentence may hold several.
     ///
-    /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty or too long.
+    /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty or too long,
+    ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func ask(_ request: String, about picture: Picture) throws -> Answer {
         try Prompt.check(request)
+        let prompt = model.tokenizer.encode(Prompt.question(request))
         return try withInference {
             let reading = try reading(of: picture)
-            let (ids, loc) = try generate(Prompt.question(request), after: reading.prefix)
-            let text = model.tokenizer.decode(ids.filter { $0 != model.tokens.end })
-            let route = ids.lazy.compactMap { [routes = model.tokens.routes] in routes[$0] }.first
-            guard let loc else {
-                return Answer(request: request, text: text, route: nil, detections: [], heatmap: nil)
+            let context = model.configuration.language.maxPositionEmbeddings
+            let room = context - reading.prefix.length - prompt.count
+            guard room >= Self.answerRoom else {
+                throw ModelError.badRequest(
+                    "the request has \(prompt.count) tokens, which with the picture's \(reading.prefix.length) and \(Self.answerRoom) for an answer is over the model's limit of \(context)"
+                )
             }
-            let maps = try model.align(loc.view([1, 1, -1]), reading.features)
-            var found = try locator.detections(maps, in: reading.frame)[0]
-            if route?.isSingle == true { found = Array(found.prefix(1)) }
+            // What is put in after the last token that is let through must fit as well.
+            let writer = AnswerWriter(
+                model.tokenizer, model.tokens, tokenLimit: min(Self.answerLimit, room - Self.answerRoom / 2),
+                locationLimit: Self.locationLimit)
+            let speaker = Speaker(specialists, reading)
+            let (transcript, findings) = try writer.write(after: prompt, with: speaker)
             return Answer(
-                request: request, text: text, route: route, detections: found,
-                heatmap: try reading.frame.heatmaps(maps)[0])
+                request: request, text: transcript.visible, transcript: transcript.whole, findings: findings)
         }
     }
 
@@ -103,13 +115,17 @@ public actor Engine {
         try ask(request, about: open(image))
     }
 
-    /// Finds what each phrase names; all phrases run as one batch.
+    /// Finds what each phrase names. All phrases run as one batch; more than ``batchLimit`` run in parts, which changes
+    /// the memory that is needed and nothing else.
     ///
     /// - Parameters:
     ///   - phrases: such as `red circle` for all of them, or `the largest star` for one.
     ///   - picture: where to look.
-    ///   - response: what the model is told to answer with; the places found are the same.
+    ///   - response: what to answer with. Boxes, points and scores come with each; `.masks` adds masks, `.keypoints`
+    ///     the joints of people; `.count` takes the places that count, ``Locator/countThreshold``.
     /// - Returns: one location a phrase, in their order.
+    /// - Throws: ``ModelError/badRequest(_:)`` for phrases that are empty, too long, or more than ``phraseLimit``,
+    ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func locate(
         _ phrases: [String], in picture: Picture, as response: LocateResponse = .boxes
     ) throws -> [Location] {
@@ -118,34 +134,23 @@ public actor Engine {
                 "\(phrases.count) phrases were given, 1 to \(Self.phraseLimit) are taken at once")
         }
         for phrase in phrases { try Prompt.check(phrase) }
+        try specialists.check(response)
+        // A phrase that stands there twice is asked once.
+        var places: [String: Int] = [:]
+        let distinct = phrases.filter { phrase in
+            guard places[phrase] == nil else { return false }
+            places[phrase] = places.count
+            return true
+        }
+        let parts = distinct.count <= Self.batchLimit ? [distinct] : distinct.parts(of: Self.partSize)
         return try withInference {
             let reading = try reading(of: picture)
-            let rows = phrases.map {
-                model.tokenizer.encode(Prompt.question(response.request(for: $0)) + Prompt.located) + [
-                    model.tokens.loc
-                ]
-            }
-            // Padding stands after [LOC], where it changes nothing: no token sees those behind it.
-            let length = rows.map(\.count).max()!
-            let ids = rows.flatMap { $0 + Array(repeating: model.tokens.padding, count: length - $0.count) }
-            let hidden = try model.language.text(
-                Tensor(ids, [1, rows.count, length]).to(model.device), after: reading.prefix)
-            let last = try Tensor(rows.enumerated().map { $0.offset * length + $0.element.count - 1 }).to(
-                model.device)
-            let loc = try hidden.view([rows.count * length, -1]).indexSelected(0, last).unsqueezed(0)
-            let maps = try model.align(loc, reading.features)
-            let found = try locator.detections(maps, in: reading.frame)
-            let heatmaps = try reading.frame.heatmaps(maps)
-            return phrases.indices.map { index in
-                let isOne = Route.isSingle(phrases[index])
-                return Location(
-                    phrase: phrases[index], detections: isOne ? Array(found[index].prefix(1)) : found[index],
-                    heatmap: heatmaps[index])
-            }
+            let found = try parts.flatMap { try locations($0, in: reading, as: response) }
+            return phrases.map { found[places[$0]!] }
         }
     }
 
-    // MARK: Reading and answering
+    // MARK: Reading and looking
 
     private func reading(of picture: Picture) throws -> Reading {
         if let index = readings.firstIndex(where: { $0.id == picture.id }) {
@@ -153,48 +158,52 @@ public actor Engine {
             readings.append(entry)
             return entry.reading
         }
-        let frame = PictureFrame(
-            width: picture.image.width, height: picture.image.height, inputSize: model.encoder.imageSize)
-        let features = try model.encode(frame.pixels(of: picture.image).to(model.device))
+        let reading = try Reading(picture.image, with: model)
         encodedPictures += 1
-        let reading = Reading(frame: frame, features: features, prefix: try model.prefix(features))
         if readings.count >= Self.rememberedPictures { readings.removeFirst() }
         readings.append((picture.id, reading))
         return reading
     }
 
-    /// Greedy decoding until the end token; also the hidden state of the first [LOC] that the model writes.
-    private func generate(_ prompt: String, after prefix: PrefixCache) throws -> (ids: [Int], loc: Tensor?) {
-        let past = TextCache(layers: model.configuration.language.numHiddenLayers)
-        var next = model.tokenizer.encode(prompt)
-        var answer: [Int] = []
-        var loc: Tensor?
-        while answer.count < Self.answerLimit {
-            let ids = try Tensor(next, [1, 1, next.count]).to(model.device)
-            let hidden = try model.language.text(ids, after: prefix, past: past)[0, 0, -1]
-            if answer.last == model.tokens.loc, loc == nil { loc = hidden }
-            let token = try model.language.logits(hidden).argmax(0).intItem()
-            answer.append(token)
-            if token == model.tokens.end { break }
-            next = [token]
+    private func locations(
+        _ phrases: [String], in reading: Reading, as response: LocateResponse
+    ) throws -> [Location] {
+        let requests = phrases.map { response.request(for: $0) }
+        let maps = try model.align(
+            model.queries(requests, after: reading.prefix, pictures: 1), reading.features)
+        let found = try specialists.decode(
+            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading)
+        let heatmaps = try Heatmap.all(maps, in: reading.frame)
+        return phrases.indices.map {
+            Location(phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0])
         }
-        return (answer, loc)
     }
 }
 
-extension Lumen {
-    var device: Device { stores[0].store.device }
-}
+/// The language model in one conversation about one picture.
+private struct Speaker: AnswerModel {
+    private let specialists: Specialists
+    private let reading: Reading
+    private let past: TextCache
 
-extension PictureFrame {
-    /// The part of each query's heat that lies over the picture, at the input's resolution; one a query.
-    func heatmaps(_ maps: AlignerMaps) throws -> [Heatmap] {
-        let queries = maps.heat.size(1)
-        let grid = try maps.heat.to(.float32).sigmoid().view([1, queries, maps.grid.height, maps.grid.width])
-        let full = try interpolate(grid, to: (height: inputSize, width: inputSize), mode: .bilinear)
-        let (w, h) = (fitted.width, fitted.height)
-        return try (0..<queries).map {
-            Heatmap(width: w, height: h, values: try full[0, $0, ..<h, ..<w].array(Float.self))
-        }
+    init(_ specialists: Specialists, _ reading: Reading) {
+        self.specialists = specialists
+        self.reading = reading
+        past = TextCache(layers: specialists.model.configuration.language.numHiddenLayers)
+    }
+
+    func read(_ tokens: [Int]) throws -> (next: Int, state: Tensor) {
+        let model = specialists.model
+        let ids = try Tensor(tokens, [1, 1, tokens.count]).to(model.device)
+        let hidden = try model.language.text(ids, after: reading.prefix, past: past)[0, 0, -1]
+        return (try model.language.logits(hidden).argmax(0).intItem(), hidden)
+    }
+
+    func find(_ states: [Tensor], _ route: Route) throws -> [Finding] {
+        let maps = try specialists.model.align(Tensor.stack(states).unsqueezed(0), reading.features)
+        let found = try specialists.decode(
+            maps, as: route.response, areSingle: states.map { _ in route.isSingle }, in: reading)
+        let heatmaps = try Heatmap.all(maps, in: reading.frame)
+        return zip(found, heatmaps).map { Finding(route: route, detections: $0, heatmap: $1) }
     }
 }

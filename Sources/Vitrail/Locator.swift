@@ -1,31 +1,39 @@
 import Foundation
-public import Media
+import Media
 public import Perception
 public import Torch
-
-/// One thing found.
-public struct Detection: Sendable, Hashable {
-    /// In pixels of the original picture.
-    public var box: Box
-    /// Where the heat is highest, in pixels of the original picture.
-    public var point: Point
-    /// The heat there, 0...1.
-    public var score: Double
-}
 
 /// The light decoders that turn a heatmap into boxes and points (LUMEN, section 3.3).
 public struct Locator: Sendable, Hashable {
     /// Peaks taken from a heatmap at most; LUMEN's K.
-    public var maximumPeaks = 100
+    public var maximumPeaks: Int
     /// Boxes that overlap a better one by more than this are dropped.
-    public var overlapLimit = 0.6
-    /// Peaks below this are not answered.
-    public var threshold = 0.4
+    public var overlapLimit: Double
+    /// Peaks below this are not answered; where none is left, what was asked for is not there.
+    public var threshold: Double
+    /// Peaks below this are not counted.
+    public var countThreshold: Double
 
-    public init(maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4) {
+    /// - Parameters:
+    ///   - maximumPeaks: peaks taken from a heatmap at most.
+    ///   - overlapLimit: the IoU with a better box above which a box is dropped.
+    ///   - threshold: the least heat of a place that is answered.
+    ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
+    public init(
+        maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
+        countThreshold: Double? = nil
+    ) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
         self.threshold = threshold
+        self.countThreshold = countThreshold ?? threshold
+    }
+
+    /// The one that counts.
+    var counting: Locator {
+        var locator = self
+        locator.threshold = countThreshold
+        return locator
     }
 
     /// What was found for every query of one picture, best first.
@@ -34,56 +42,91 @@ public struct Locator: Sendable, Hashable {
     ///   - maps: of one picture, [1, queries, cells].
     ///   - frame: how the picture was fitted into the encoder's input.
     public func detections(_ maps: AlignerMaps, in frame: PictureFrame) throws -> [[Detection]] {
-        try detections(heat: maps.heat, logSize: maps.logSize, grid: maps.grid, in: frame)
+        try detections(
+            heat: maps.heat, logSize: maps.logSize, offset: maps.offset, grid: maps.grid, in: frame)
     }
 
-    /// The same from the two maps alone.
+    /// The same from the maps alone.
     ///
     /// - Parameters:
     ///   - heatLogits: [1, queries, cells].
     ///   - logSize: [1, queries, cells, 2], the logarithms of width and height in units of 16 input pixels.
+    ///   - offset: [1, queries, cells, 2], how many cells right of and below a cell's centre the thing's centre is;
+    ///     without it a parabola through the heat around a peak tells.
     ///   - grid: the rows and columns of cells.
     ///   - frame: how the picture was fitted into the encoder's input.
     public func detections(
-        heat heatLogits: Tensor, logSize: Tensor, grid: (height: Int, width: Int), in frame: PictureFrame
+        heat heatLogits: Tensor, logSize: Tensor, offset: Tensor? = nil, grid: (height: Int, width: Int),
+        in frame: PictureFrame
     ) throws -> [[Detection]] {
         let (rows, columns) = (grid.height, grid.width)
         let queries = heatLogits.size(1)
         let logHeat = try heatLogits.to(.float32).logSigmoid().view([queries, 1, rows, columns])
         // A peak is no lower than its eight neighbours.
         let highest = try maxPool2d(logHeat, kernel: 3, stride: 1, padding: 1)
-        let peaks = try Tensor.where(logHeat .== highest, logHeat, Tensor.full([1], -1e4)).view([queries, -1])
-        let top = try peaks.topK(min(maximumPeaks, rows * columns))
+        let peaks = try Tensor.where(
+            logHeat .== highest, logHeat, Tensor.full([1], -1e4, device: logHeat.device)
+        )
+        .view([queries, -1])
+        let count = min(maximumPeaks, rows * columns)
+        let top = try peaks.topK(count)
         let (scores, cells) = (try top.values.exp().array(Float.self), try top.indices.array(Int.self))
-        let heat = try logHeat.array(Float.self)
-        let sizes = try logSize.to(.float32).array(Float.self)
-        let count = cells.count / max(queries, 1)
-        let cellWidth = Double(frame.inputSize) / Double(columns)
-        let cellHeight = Double(frame.inputSize) / Double(rows)
+        // Of the other maps the peaks' cells alone are of use.
+        func atPeaks(_ map: Tensor) throws -> [Float] {
+            try map.to(.float32).reshaped(queries, rows * columns, 2)
+                .gathered(1, top.indices.unsqueezed(2).expanded(queries, count, 2)).array(Float.self)
+        }
+        let sizes = try atPeaks(logSize)
+        let offsets = try offset.map(atPeaks)
+        let heat = offsets == nil ? LogHeat(try logHeat.array(Float.self), rows, columns) : nil
+        let cellWidth = Double(frame.inputWidth) / Double(columns)
+        let cellHeight = Double(frame.inputHeight) / Double(rows)
 
         return (0..<queries).map { query in
             var found: [Detection] = []
-            for rank in 0..<count {
-                let score = Double(scores[query * count + rank])
+            for rank in (query * count)..<((query + 1) * count) {
+                let score = Double(scores[rank])
                 guard score >= threshold else { break }
-                let cell = cells[query * count + rank]
-                let (row, column) = (cell / columns, cell % columns)
-                func value(_ r: Int, _ c: Int) -> Double {
-                    let (r, c) = (min(max(r, 0), rows - 1), min(max(c, 0), columns - 1))
-                    return Double(heat[query * rows * columns + r * columns + c])
-                }
-                let dx = parabolaPeak(value(row, column - 1), value(row, column), value(row, column + 1))
-                let dy = parabolaPeak(value(row - 1, column), value(row, column), value(row + 1, column))
-                let x = (Double(column) + 0.5 + dx) * cellWidth
-                let y = (Double(row) + 0.5 + dy) * cellHeight
-                let size = (query * rows * columns + cell) * 2
-                let width = boxSide(sizes[size])
-                let height = boxSide(sizes[size + 1])
+                let cell = cells[rank]
+                let (dx, dy) =
+                    offsets.map { (Double($0[2 * rank]), Double($0[2 * rank + 1])) }
+                    ?? heat!.refinement(query, cell)
+                let x = (Double(cell % columns) + 0.5 + dx) * cellWidth
+                let y = (Double(cell / columns) + 0.5 + dy) * cellHeight
+                let (width, height) = (boxSide(sizes[2 * rank]), boxSide(sizes[2 * rank + 1]))
                 let box = Box(x: x - width / 2, y: y - height / 2, width: width, height: height)
                 guard let visible = frame.original(box) else { continue }
                 found.append(Detection(box: visible, point: frame.original(Point(x: x, y: y)), score: score))
             }
             return suppressed(found)
+        }
+    }
+
+    /// The highest place of every heatmap in input pixels, refined by a parabola, and its heat: LUMEN's K = 1 for a
+    /// joint, which is always somewhere.
+    ///
+    /// - Parameters:
+    ///   - maps: [b, queries, cells].
+    ///   - input: the size of the encoder's input.
+    /// - Returns: for each of the b pictures a place a query.
+    static func summits(_ maps: AlignerMaps, input: (width: Int, height: Int)) throws -> [[(
+        point: Point, score: Double
+    )]] {
+        let (rows, columns) = (maps.grid.height, maps.grid.width)
+        let (pictures, queries, _) = maps.heat.shape3
+        let logHeat = try maps.heat.to(.float32).logSigmoid()
+        let cells = try logHeat.argmax(2).array(Int.self)
+        let heat = LogHeat(try logHeat.array(Float.self), rows, columns)
+        return (0..<pictures).map { picture in
+            (0..<queries).map { query in
+                let map = picture * queries + query
+                let cell = cells[map]
+                let (dx, dy) = heat.refinement(map, cell)
+                let point = Point(
+                    x: (Double(cell % columns) + 0.5 + dx) * Double(input.width) / Double(columns),
+                    y: (Double(cell / columns) + 0.5 + dy) * Double(input.height) / Double(rows))
+                return (point, exp(heat.value(map, cell / columns, cell % columns)))
+            }
         }
     }
 
@@ -96,15 +139,45 @@ public struct Locator: Sendable, Hashable {
         return kept
     }
 
+    /// The side in pixels of a predicted log size, which the network gives relative to 16 pixels.
+    private func boxSide(_ logSize: Float) -> Double {
+        16 * exp(Double(min(max(logSize, -3), 4)))
+    }
+}
+
+/// The logarithms of heats, maps one after the other.
+private struct LogHeat {
+    let values: [Float]
+    let rows: Int
+    let columns: Int
+
+    init(_ values: [Float], _ rows: Int, _ columns: Int) {
+        self.values = values
+        self.rows = rows
+        self.columns = columns
+    }
+
+    func value(_ map: Int, _ row: Int, _ column: Int) -> Double {
+        Double(values[(map * rows + row) * columns + column])
+    }
+
+    /// How far from a cell's centre, in cells, parabolas through it and its neighbours have their peak; along an axis on
+    /// which it has but one neighbour nothing is known.
+    func refinement(_ map: Int, _ cell: Int) -> (dx: Double, dy: Double) {
+        let (row, column) = (cell / columns, cell % columns)
+        let here = value(map, row, column)
+        let isInside = (x: column > 0 && column < columns - 1, y: row > 0 && row < rows - 1)
+        return (
+            isInside.x
+                ? parabolaPeak(value(map, row, column - 1), here, value(map, row, column + 1)) : 0,
+            isInside.y ? parabolaPeak(value(map, row - 1, column), here, value(map, row + 1, column)) : 0
+        )
+    }
+
     /// Where between -0.5 and 0.5 a parabola through three neighbours has its peak.
     private func parabolaPeak(_ before: Double, _ at: Double, _ after: Double) -> Double {
         let curvature = before - 2 * at + after
         guard curvature < -1e-4 else { return 0 }
         return min(max(0.5 * (before - after) / curvature, -0.5), 0.5)
-    }
-
-    /// The side in pixels of a predicted log size, which the network gives relative to 16 pixels.
-    private func boxSide(_ logSize: Float) -> Double {
-        16 * exp(Double(min(max(logSize, -3), 4)))
     }
 }

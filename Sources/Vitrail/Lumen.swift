@@ -43,12 +43,17 @@ public final class Lumen {
             projector: try folder.configuration(of: "projector"),
             language: try folder.configuration(of: "language_model"),
             aligner: try folder.configuration(of: "aligner"))
-        let tokenizer = try Tokenizer(
-            contentsOf: URL(fileURLWithPath: "\(folder.folder(of: "tokenizer"))/tokenizer.json"))
-        try self.init(configuration, tokenizer: tokenizer) { part in
+        try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in
             ParameterStore(.loaded(try folder.weights(of: part)), device: device, dtype: dtype)
         }
         for (_, store) in stores { try store.finish() }
+    }
+
+    /// The tokenizer of a model folder.
+    ///
+    /// - Throws: ``ModelError`` or ``Text/TokenizerError`` that names the file.
+    public static func tokenizer(of folder: ModelFolder) throws -> Tokenizer {
+        try Tokenizer(contentsOf: URL(fileURLWithPath: "\(folder.folder(of: "tokenizer"))/tokenizer.json"))
     }
 
     /// A model of random weights, to be trained.
@@ -59,6 +64,20 @@ public final class Lumen {
         try projector.initialise(generator)
         try language.initialise(generator)
         try aligner.initialise()
+    }
+
+    /// The same network with the same parameters in storage, but with gradients of its own.
+    public convenience init(sharing other: Lumen) throws {
+        struct Shared: TensorSource {
+            let store: ParameterStore
+            var names: [String] { store.names }
+            var label: String { "the other network" }
+            func tensor(named name: String) throws -> Tensor? { try store[name]?.detached() }
+        }
+        let stores = Dictionary(uniqueKeysWithValues: other.stores.map { ($0.part, $0.store) })
+        try self.init(other.configuration, tokenizer: other.tokenizer) { part in
+            ParameterStore(.loaded(Shared(store: stores[part]!)), device: other.device, dtype: nil)
+        }
     }
 
     private init(
@@ -147,34 +166,33 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
         self.aligner = aligner
     }
 
-    /// The embedded model's shape: about 11 million parameters for pictures of 128 pixels.
+    /// The embedded model's shape: about 12 million parameters.
     ///
     /// - Parameters:
     ///   - attributes: names that the dense head knows, by group, kinds first.
     ///   - vocabulary: tokens of the tokenizer.
-    ///   - imageSize: side in pixels of the encoder's input, a multiple of 16.
+    ///   - sizes: the longer sides of pictures in pixels, at least and at most; multiples of 16.
     public static func mosaic(
-        attributes: [[String]], vocabulary: Int, imageSize: Int = 128
+        attributes: [[String]], vocabulary: Int, sizes: ClosedRange<Int> = 128...256
     ) -> LumenConfiguration {
-        let patches = (imageSize / 8) * (imageSize / 8)
+        let patches = (sizes.upperBound / 8) * (sizes.upperBound / 8)
         let encoder = HybridViTConfiguration(
-            imageSize: imageSize, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4,
-            stemChannels: [32, 64, 128],
-            fineChannels: 96, headChannels: 128, attributes: attributes)
+            imageSize: sizes.upperBound, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4,
+            stemChannels: [32, 64, 128], fineChannels: 96, headChannels: 128, attributes: attributes,
+            minImageSize: sizes.lowerBound, boxChannels: 4)
         return LumenConfiguration(
             encoder: encoder,
             projector: ProjectorConfiguration(
                 imageSize: 256, hiddenSize: 256, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
-                scale: 0.3,
-                tokenCount: patches / 4, wordClasses: encoder.attributeCount),
+                scale: 0.3, tokenCount: patches / 4, wordClasses: encoder.attributeCount),
             language: LlamaConfiguration(
                 vocabSize: vocabulary, hiddenSize: 256, intermediateSize: 704, numHiddenLayers: 4,
-                numAttentionHeads: 4, maxPositionEmbeddings: 512, tieWordEmbeddings: true,
+                numAttentionHeads: 4, maxPositionEmbeddings: 2048, tieWordEmbeddings: true,
                 initializerRange: 0.1, imageHeads: 2, prefixAttention: .full),
             aligner: AlignerConfiguration(
                 languageSize: 256, imageSize: 256, hiddenSize: 128, numHiddenLayers: 2, numAttentionHeads: 4,
                 tokenCount: patches, upsample: 2, mapChannels: 64, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
-                attributeGroups: attributes.map(\.count)))
+                attributeGroups: attributes.map(\.count), offsetMaps: true))
     }
 }

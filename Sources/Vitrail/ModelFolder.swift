@@ -50,6 +50,14 @@ public struct ModelFolder: Sendable {
         return entry.path.hasPrefix("/") ? entry.path : "\(path)/\(entry.path)"
     }
 
+    /// Puts a segmenter into the model, in bfloat16, as the part that masks need.
+    public func add(_ segmenter: Segmenter) throws {
+        var index = Index(parts: parts)
+        index.parts["segmenter"] = Part(type: "SAM", path: "segmenter")
+        try segmenter.save(to: "\(path)/segmenter")
+        try Self.write(index, to: "\(path)/model_index.json")
+    }
+
     func type(of part: String) throws -> String {
         guard let entry = parts[part] else {
             throw ModelError.notAModel(path, "model_index.json has no part \(part)")

@@ -1,33 +1,52 @@
 public import Media
 public import Torch
 
-/// How a picture lies in the square input of an encoder: scaled so that its longer side fits, at the top left, grey
-/// elsewhere. It carries places back to the picture's own pixels.
+/// How a picture lies in the input of an encoder: at its own size where the encoder takes that, otherwise scaled until
+/// its longer side fits, at the top left, with grey where the input goes on. It carries places back to the picture's
+/// own pixels.
 public struct PictureFrame: Sendable, Hashable {
+    /// What the sides of an input are a multiple of: two patches of the embedded encoder, four cells of its maps.
+    public static let step = 16
+
     public let width: Int
     public let height: Int
-    public let inputSize: Int
+    /// The longer sides in pixels that a picture may have in the input.
+    public let sizes: ClosedRange<Int>
 
-    public init(width: Int, height: Int, inputSize: Int) {
+    /// - Parameters:
+    ///   - width: the picture's, in pixels.
+    ///   - height: the picture's, in pixels.
+    ///   - sizes: what the encoder takes, see ``Encoders/ImageEncoder``. One size alone means a square input.
+    public init(width: Int, height: Int, sizes: ClosedRange<Int>) {
         self.width = width
         self.height = height
-        self.inputSize = inputSize
+        self.sizes = sizes
     }
-
-    /// Input pixels a picture pixel, before the sides are rounded to whole ones.
-    var scale: Double { Double(inputSize) / Double(max(width, height)) }
 
     /// The picture's size in input pixels.
     public var fitted: (width: Int, height: Int) {
-        func side(_ length: Int) -> Int { max(1, min(inputSize, Int((Double(length) * scale).rounded()))) }
-        return (side(width), side(height))
+        let longest = max(width, height)
+        let side = min(max(longest, sizes.lowerBound), sizes.upperBound)
+        func scaled(_ length: Int) -> Int {
+            max(1, Int((Double(length) * Double(side) / Double(longest)).rounded()))
+        }
+        return (scaled(width), scaled(height))
     }
 
+    /// The input's size: the picture's, up to the next multiple of ``step``.
+    public var inputWidth: Int { padded(fitted.width) }
+    public var inputHeight: Int { padded(fitted.height) }
+
+    private func padded(_ side: Int) -> Int {
+        if sizes.lowerBound == sizes.upperBound { return sizes.upperBound }
+        return (side + Self.step - 1) / Self.step * Self.step
+    }
+
+    /// A place of the input in the picture's own pixels, inside the picture.
     public func original(_ point: Point) -> Point {
         // Each side on its own: the scaled picture has whole pixels, so its sides are not quite in proportion.
-        let (x, y) = (
-            point.x * Double(width) / Double(fitted.width), point.y * Double(height) / Double(fitted.height)
-        )
+        let (w, h) = fitted
+        let (x, y) = (point.x * Double(width) / Double(w), point.y * Double(height) / Double(h))
         return Point(x: min(max(x, 0), Double(width)), y: min(max(y, 0), Double(height)))
     }
 
@@ -40,11 +59,17 @@ public struct PictureFrame: Sendable, Hashable {
         return Box(x: low.x, y: low.y, width: high.x - low.x, height: high.y - low.y)
     }
 
-    /// Pixels [1, 3, inputSize, inputSize] of 0...255.
+    /// A place of the picture in the input's pixels.
+    func input(_ point: Point) -> Point {
+        let (w, h) = fitted
+        return Point(x: point.x * Double(w) / Double(width), y: point.y * Double(h) / Double(height))
+    }
+
+    /// Pixels [1, 3, inputHeight, inputWidth] of 0...255.
     public func pixels(of image: Image) throws -> Tensor {
-        let (w, h) = (fitted.width, fitted.height)
+        let (w, h) = fitted
         let scaled = image.width == w && image.height == h ? image : image.resized(width: w, height: h)
         let tensor = try Tensor(scaled.pixels, [h, w, 3]).permuted(2, 0, 1).unsqueezed(0).to(.float32)
-        return try pad(tensor, [0, inputSize - w, 0, inputSize - h], value: 128)
+        return try pad(tensor, [0, inputWidth - w, 0, inputHeight - h], value: 128)
     }
 }

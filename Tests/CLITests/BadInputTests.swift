@@ -51,9 +51,14 @@ import Vitrail
         try await expect(
             ["locate", pictures.good, "--find", "star", long], code: 65, names: ["10000", "2000"])
         try await expect(["ask", pictures.good, ""], code: 65, names: ["empty"])
-        try await expect(["ask", pictures.good, "find [LOC]"], code: 65, names: ["[LOC]"])
-        let manyTokens = String(repeating: "xq ", count: 600)
-        try await expect(["ask", pictures.good, manyTokens], code: 65, names: ["limit of 512"])
+        for token in ["[LOC]", "[DET]", "[COUNT]"] {
+            try await expect(["ask", pictures.good, "find \(token)"], code: 65, names: [token, "reserved"])
+        }
+        try await expect(
+            ["locate", pictures.good, "--find"] + (0...10_000).map { "s\($0)" }, code: 65,
+            names: ["10001 phrases", "10000"])
+        let manyTokens = String(repeating: "\u{1F98A}", count: 1_900)
+        try await expect(["ask", pictures.good, manyTokens], code: 65, names: ["limit of 2048"])
     }
 
     @Test func models() async throws {
@@ -90,13 +95,19 @@ import Vitrail
             (["ask", image, "hi", "--tone", "kind"], "--tone"),
             (["locate", image], "--find"), (["locate", image, "--find"], "--find"),
             (["locate", "--find", "star"], "<image>"),
-            (["locate", image, "--find", "star", "--as", "circles"], "'boxes', 'points' or 'count'"),
+            (
+                ["locate", image, "--find", "star", "--as", "circles"],
+                "'boxes', 'masks', 'points', 'keypoints' or 'count'"
+            ),
             (["ask", image, "hi", "--threshold", "3"], "0 to 1"),
             (["ask", image, "hi", "--threshold", "nan"], "0 to 1"),
             (["ask", image, "hi", "--threads", "0"], "--threads"),
             (["ask", image, "hi", "--device", "tpu"], "tpu"),
             (["ask", image, "hi", "--output", "answer.gif"], "answer.gif"),
             (["ask", image, "hi", "--output", image], "not overwritten"),
+            (["ask", image, "hi", "--heatmap", "heat.gif"], "--heatmap heat.gif"),
+            (["ask", image, "hi", "--heatmap", image], "not overwritten"),
+            (["ask", image, "hi", "--output", "a.png", "--heatmap", "a.png"], "both a.png"),
             (["synthesize", "--seed", "x", "--count", "1", "--output", "z"], "--seed"),
             (["synthesize", "--seed", "1", "--count", "0", "--output", "z"], "not 0"),
             (["synthesize", "--seed", "1", "--count", "1", "--output", "z", "--size", "50"], "96 to 512"),
@@ -108,7 +119,8 @@ import Vitrail
     @Test func outputsThatCannotBeWritten() async throws {
         let blocked = pictures.good + "/inside"
         try await expect(
-            ["ask", pictures.good, "hi", "--output", blocked + "/a.png"], code: 73, names: ["scene.png"])
+            ["ask", pictures.good, "Find all stars.", "--output", blocked + "/a.png"], code: 73,
+            names: ["scene.png"])
         try await expect(["demo", "--output", blocked], code: 73, names: ["scene.png"])
         try await expect(
             ["synthesize", "--seed", "1", "--count", "1", "--output", pictures.folder.path], code: 73,

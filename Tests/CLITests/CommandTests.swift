@@ -37,27 +37,49 @@ import Vitrail
 
     @Test func askAsJSON() async throws {
         let folder = try TemporaryFolder()
-        let result = try await Program.run(["ask", pictures.good, "Find all stars.", "--json"], in: folder)
+        let result = try await Program.run(
+            ["ask", pictures.good, "Find all stars.", "--json", "--threshold", "0.02"], in: folder)
         #expect(result.code == 0 && result.output.filter(\.isNewline).count == 1)
         let answer = try document(result.output)
         #expect(
-            Set(answer.keys).subtracting(["note"]) == [
-                "image", "width", "height", "request", "answer", "route", "detections", "output",
+            Set(answer.keys) == [
+                "image", "width", "height", "request", "answer", "transcript", "findings", "output",
+                "heatmap",
             ])
         #expect(answer["width"] as? Int == 160 && answer["height"] as? Int == 120)
         #expect(answer["request"] as? String == "Find all stars.")
-        for place in try #require(answer["detections"] as? [[String: Any]]) {
-            #expect((place["bbox"] as? [Double])?.count == 4 && (place["point"] as? [Double])?.count == 2)
+        let findings = try #require(answer["findings"] as? [[String: Any]])
+        #expect(!findings.isEmpty)
+        for finding in findings {
+            let places = try #require(finding["detections"] as? [[String: Any]])
+            #expect(finding["count"] as? Int == places.count && finding["route"] is String)
+            for place in places {
+                #expect((place["bbox"] as? [Double])?.count == 4)
+                #expect((place["point"] as? [Double])?.count == 2)
+            }
         }
         #expect(folder.contents.isEmpty)
     }
 
+    @Test func askShowsWhereItLooked() async throws {
+        let folder = try TemporaryFolder()
+        let request = ["ask", pictures.good, "Find all stars.", "--output", "a.png", "--heatmap", "heat/"]
+        let result = try await Program.run(request, in: folder)
+        #expect(result.code == 0 && result.output.hasSuffix("wrote a.png\nwrote heat/scene-heatmap.png\n"))
+        let heat = try Image(contentsOf: folder.file("heat/scene-heatmap.png"))
+        #expect(heat.width == 480 && heat.height == 360)
+        // An answer in words was looked up nowhere.
+        let words = try await Program.run(
+            ["ask", pictures.good, "What color is the star?", "--heatmap", "none.png", "--json"], in: folder)
+        #expect(try document(words.output)["heatmap"] is NSNull)
+        #expect(Set(folder.contents) == ["a.png", "heat"])
+    }
+
     @Test func locateAsJSON() async throws {
-        for form in ["boxes", "points", "count"] {
+        for form in ["boxes", "points", "keypoints", "count"] {
             let result = try await Program.run([
-                "locate", pictures.good, pictures.good, "--find", "small star", "object", "--as", form,
-                "--json",
-                "--threshold", "0.02",
+                "locate", pictures.good, pictures.good, "--find", "small star", "person", "--as", form,
+                "--json", "--threshold", "0.02",
             ])
             #expect(result.code == 0, "\(result.error)")
             let lines = result.output.split(separator: "\n")
@@ -65,14 +87,21 @@ import Vitrail
             let answer = try document(lines[0])
             #expect(answer["image"] as? String == pictures.good)
             let results = try #require(answer["results"] as? [[String: Any]])
-            #expect(results.compactMap { $0["phrase"] as? String } == ["small star", "object"])
+            #expect(results.compactMap { $0["phrase"] as? String } == ["small star", "person"])
             for result in results {
                 let count = try #require(result["count"] as? Int)
-                #expect((result["boxes"] as? [[String: Any]])?.count == (form == "boxes" ? count : nil))
-                #expect((result["points"] as? [[String: Any]])?.count == (form == "points" ? count : nil))
-                for place in (result["boxes"] as? [[String: Any]]) ?? [] {
-                    let box = try #require(place["bbox"] as? [Double])
-                    #expect(box[0] + box[2] <= 160.01 && box[1] + box[3] <= 120.01)
+                // The places stand under the form's name alone; a count has none.
+                #expect(Set(result.keys) == Set(["phrase", "count", form]))
+                guard form != "count" else { continue }
+                let places = try #require(result[form] as? [[String: Any]])
+                #expect(places.count == count)
+                for place in places {
+                    #expect((place["bbox"] as? [Double])?.count == (form == "points" ? nil : 4))
+                    #expect((place["point"] as? [Double])?.count == (form == "boxes" ? nil : 2))
+                    if let joints = place["keypoints"] as? [Double] {
+                        #expect(form == "keypoints" && joints.count == 51)
+                        #expect((place["keypoint_scores"] as? [Double])?.count == 17)
+                    }
                 }
             }
         }
@@ -105,7 +134,7 @@ import Vitrail
         let part = try await Program.run(["inspect", "\(model)/projector/model.safetensors"])
         #expect(part.code == 0 && part.output.contains("linear_1.weight") && part.output.contains("bfloat16"))
         let whole = try document(try await Program.run(["inspect", model, "--json"]).output)
-        #expect(Set(try #require(whole["parts"] as? [String: Any]).keys).count == 5)
+        #expect(Set(try #require(whole["parts"] as? [String: Any]).keys).count == 6)
         let picture = try await Program.run(["inspect", pictures.good])
         #expect(picture.output.contains("160 x 120"))
     }
@@ -135,11 +164,16 @@ import Vitrail
         let questions = result.output.split(separator: "\n").filter { $0.hasPrefix("  Q  ") }
         #expect(questions.count >= 8 && Set(questions).count >= 8)
         let page = try String(contentsOfFile: folder.file("page/index.html"), encoding: .utf8)
-        // Every picture that the page shows lies beside it.
-        let sources = page.split(separator: "src=\"").dropFirst().map { String($0.prefix { $0 != "\"" }) }
-        #expect(sources.filter { $0.hasPrefix("picture-") }.count >= 5)
-        for source in sources {
-            #expect(FileManager.default.fileExists(atPath: folder.file("page/\(source)")))
+        // Everything that the page shows is inside it.
+        let sources = page.split(separator: "src=\"").dropFirst()
+        #expect(sources.count >= 7 && sources.allSatisfy { $0.hasPrefix("data:image/jpeg;base64,") })
+        // Both rings, and each of the tasks.
+        for words in [
+            "plain ring", "rich ring", "detection", "instance segmentation", "pose", "grounding",
+            "referring segmentation", "counting", "question", "caption", "something absent",
+            "two requests in one",
+        ] {
+            #expect(page.contains(words) && result.output.contains(words), "\(words)")
         }
         #expect(!page.contains("http"))
     }

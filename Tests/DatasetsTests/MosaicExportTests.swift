@@ -50,7 +50,7 @@ import Testing
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         let read = try decoder.decode(Annotations.self, from: data)
         #expect(read.categories.map(\.name) == MosaicScene.classNames)
-        #expect(read.categories.map(\.id) == Array(1...11))
+        #expect(read.categories.map(\.id) == Array(1...MosaicKind.allCases.count))
         #expect(read.categories[10].keypoints?.count == 17 && read.categories[10].skeleton?.count == 19)
         #expect(read.categories[10].skeleton?.joined().min() == 1)
         #expect(read.images.map(\.id) == Array(0..<12))

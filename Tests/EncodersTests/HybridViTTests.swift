@@ -9,7 +9,7 @@ enum TinyEncoder {
     static let configuration = HybridViTConfiguration(
         imageSize: 32, hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2, stemChannels: [8, 8, 16],
         fineChannels: 8, headChannels: 8,
-        attributes: [11, 10, 3, 3].map { group in (0..<group).map { "name \($0)" } })
+        attributes: [43, 10, 3, 3].map { group in (0..<group).map { "name \($0)" } }, boxChannels: 4)
 
     static func make(_ fixture: Fixture) throws -> HybridViT {
         let store = ParameterStore(.loaded(fixture.source("encoder/")))
@@ -43,7 +43,7 @@ struct HybridViTTests {
         let encoder = try HybridViT(store.root, TinyEncoder.configuration)
         try encoder.initialise()
         let bias = try store["predict.bias"]!.array(Float.self)
-        #expect(bias == Array(repeating: -4, count: 11) + Array(repeating: 0, count: 18))
+        #expect(bias == Array(repeating: -4, count: 43) + Array(repeating: 0, count: 20))
         // A residual block starts as the identity.
         #expect(try store["stage4.0.b.norm.weight"]!.abs().max().item() == 0)
         #expect(TinyEncoder.configuration.fineFeatureCount == 24)

@@ -7,7 +7,7 @@ internal import Torch
 struct ProjectorTests {
     private static let configuration = ProjectorConfiguration(
         imageSize: 16, hiddenSize: 16, unshuffle: 2, fineChannels: 24, scale: 0.3, tokenCount: 4,
-        wordClasses: 27)
+        wordClasses: 59)
 
     @Test(arguments: TinyEncoder.inputs) func givesWhatTheReferenceGives(input: String) throws {
         let fixture = try Fixture("lumen")

@@ -1,33 +1,53 @@
+import Datasets
 import Evaluation
 import Foundation
 import Media
 import Testing
 
 @Suite struct AveragePrecisionTests {
-    private struct Case: Decodable {
-        struct Entry: Decodable {
-            let image: Int
-            let category: Int
-            let box: [Double]
-            let score: Double?
-
-            var place: Box { Box(x: box[0], y: box[1], width: box[2], height: box[3]) }
-        }
-        let truth: [Entry]
-        let predictions: [Entry]
+    private struct Case {
+        let type: COCOScoringType
+        let truth: COCOTruth
+        let results: [COCOResult]
+        let sigmas: [Double]
         let stats: [Double]
+        let lines: [String]
+    }
+
+    private static func cases() throws -> [Case] {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/coco_evaluation.json")
+        let entries = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [[String: Any]]
+        return try #require(entries).map { entry in
+            try Folder.temporary { folder in
+                let truth = try JSONSerialization.data(withJSONObject: #require(entry["truth"]))
+                let results = try JSONSerialization.data(withJSONObject: #require(entry["results"]))
+                return Case(
+                    type: try #require((entry["type"] as? String).flatMap(COCOScoringType.init)),
+                    truth: try COCOTruth(contentsOf: folder.write(truth, "truth.json")),
+                    results: try COCOResult.read(contentsOf: folder.write(results, "results.json")),
+                    sigmas: entry["sigmas"] as? [Double] ?? ObjectKeypointSimilarity.cocoSigmas,
+                    stats: try #require(entry["stats"] as? [Double]),
+                    lines: try #require(entry["lines"] as? [String]))
+            }
+        }
     }
 
     @Test func equalsPycocotools() throws {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("Fixtures/average_precision.json")
-        for entry in try JSONDecoder().decode([Case].self, from: Data(contentsOf: file)) {
-            let precision = AveragePrecision(
-                entry.predictions.map {
-                    .init(image: $0.image, category: $0.category, box: $0.place, score: $0.score!)
-                }, truth: entry.truth.map { .init(image: $0.image, category: $0.category, box: $0.place) })
-            for (value, expected) in zip([precision.ap, precision.ap50, precision.ap75], entry.stats) {
-                #expect(abs(try #require(value) - expected) < 1e-9)
+        let cases = try Self.cases()
+        #expect(Set(cases.map(\.type)).count == 3)
+        for entry in cases {
+            let scored = try AveragePrecision(
+                entry.results, truth: entry.truth, by: entry.type, sigmas: entry.sigmas)
+            let figures = scored.figures
+            #expect(figures.count == entry.stats.count)
+            for (figure, expected) in zip(figures, entry.stats) {
+                #expect(abs(figure.value - expected) < 1e-9, "\(entry.type) \(figure.name)")
+            }
+            for (figure, line) in zip(figures, entry.lines) {
+                // Noise in the last bit of a figure may round its last digit the other way.
+                #expect(figure.line.dropLast(6) == line.dropLast(6))
+                #expect(figure.line.hasSuffix(String(format: "%0.3f", figure.value)))
             }
         }
     }
@@ -35,9 +55,69 @@ import Testing
     @Test func perfectBoxesScoreOneAndNoTruthHasNoFigure() {
         let box = Box(x: 1, y: 2, width: 3, height: 4)
         let one = AveragePrecision(
-            [.init(image: 0, category: 0, box: box, score: 0.5)],
-            truth: [.init(image: 0, category: 0, box: box)])
-        #expect(abs(one.ap! - 1) < 1e-9)
-        #expect(AveragePrecision([], truth: []).ap == nil)
+            boxes: [.init(image: 0, category: 0, score: 0.5, area: 12, shape: box)],
+            truth: [.init(image: 0, category: 0, area: 12, shape: box)])
+        #expect(abs(one.ap() - 1) < 1e-9)
+        #expect(one.ap(area: 3) == -1)
+        #expect(one.curve().count == 101)
+        let none = AveragePrecision(boxes: [], truth: [])
+        #expect(none.ap() == -1 && none.curve().isEmpty)
+    }
+
+    @Test(arguments: [
+        ("{}", "images is missing"), ("[", "not JSON"),
+        (#"{"images":[{"id":1,"width":0,"height":4}],"categories":[],"annotations":[]}"#, "image 1 is 0 x 4"),
+        (
+            #"{"images":[],"categories":[],"annotations":[{"id":1,"image_id":2,"category_id":1,"bbox":[0,0,1]}]}"#,
+            "annotations[0].bbox: a box has 4 numbers, not 3"
+        ),
+        (
+            #"{"images":[],"categories":[],"annotations":[{"id":1,"image_id":2,"category_id":1,"bbox":[0,0,1,1]}]}"#,
+            "annotation 1 is of image 2, which is not there"
+        ),
+    ])
+    func badTruthIsNamedInOneLine(content: String, reason: String) throws {
+        try Folder.temporary { folder in
+            let path = try folder.write(Data(content.utf8), "truth.json")
+            let error = #expect(throws: COCOReadError.self) { try COCOTruth(contentsOf: path) }
+            #expect("\(try #require(error))" == "\(path): \(reason)")
+        }
+    }
+
+    @Test(arguments: [
+        (
+            #"{"image_id":7,"category_id":1,"score":1,"bbox":[0,0,1,1]}"#, COCOScoringType.boxes,
+            "result 0 is of image 7, which the truth does not have"
+        ),
+        (
+            #"{"image_id":1,"category_id":1,"score":1,"bbox":[0,0,1,1]}"#, .masks,
+            "result 0 has no segmentation"
+        ),
+        (
+            #"{"image_id":1,"category_id":1,"score":1,"keypoints":[0,0,1]}"#, .keypoints,
+            "result 0 has 1 joints, not 17"
+        ),
+        (
+            #"{"image_id":1,"category_id":1,"score":1,"segmentation":{"size":[3,3],"counts":[9]}}"#, .masks,
+            "result 0: mask of 3 x 3 in a picture of 9 x 9"
+        ),
+    ])
+    func badPredictionsAreNamedInOneLine(result: String, type: COCOScoringType, reason: String) throws {
+        let empty =
+            #"{"images":[{"id":1,"width":9,"height":9}],"categories":[{"id":1,"name":"star"}],"annotations":[]}"#
+        try Folder.temporary { folder in
+            let truth = try COCOTruth(contentsOf: folder.write(Data(empty.utf8), "truth.json"))
+            let results = try COCOResult.read(
+                contentsOf: folder.write(Data("[\(result)]".utf8), "results.json"))
+            let error = #expect(throws: COCOScoringError.self) {
+                try AveragePrecision(results, truth: truth, by: type)
+            }
+            #expect(try #require(error).description == reason)
+        }
+    }
+
+    @Test func aMissingFileIsNamed() {
+        let error = #expect(throws: COCOReadError.self) { try COCOTruth(contentsOf: "/nowhere/truth.json") }
+        #expect(error?.description == "cannot read /nowhere/truth.json: there is no such file")
     }
 }

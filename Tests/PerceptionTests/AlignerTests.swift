@@ -12,7 +12,7 @@ struct AlignerTests {
             languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: layers, numAttentionHeads: 2,
             tokenCount: 16, upsample: 2, mapChannels: 8, fineChannels: 24, fineMapChannels: 8,
             headChannels: 8,
-            attributeGroups: [11, 10, 3, 3])
+            attributeGroups: [43, 10, 3, 3], offsetMaps: true)
     }
 
     private func maps(_ fixture: Fixture, _ input: String, queries: Range<Int>? = nil) throws -> AlignerMaps {
@@ -33,7 +33,9 @@ struct AlignerTests {
         let maps = try maps(fixture, input)
         let tokens = try fixture["inputs/\(input)/grid"].array(Int.self)
         #expect(maps.grid == (height: 2 * tokens[0], width: 2 * tokens[1]))
-        for (name, value) in [("heat", maps.heat), ("log_size", maps.logSize), ("named", maps.named!)] {
+        for (name, value) in [
+            ("heat", maps.heat), ("log_size", maps.logSize), ("offset", maps.offset!), ("named", maps.named!),
+        ] {
             let error = try relativeError(value, fixture["outputs/\(input)/\(name)"])
             #expect(error < 1e-5, "\(name): \(error)")
         }
@@ -55,7 +57,7 @@ struct AlignerTests {
             ("match_query.weight", try store["match_query.weight"]![.all, 16...]),
             ("match_key.weight", try store["match_key.weight"]![.all, 8...]),
             ("match_query.bias", store["match_query.bias"]!), ("match_key.bias", store["match_key.bias"]!),
-            ("attributes.bias", try store["attributes.bias"]![27..<31]), ("map_bias", store["map_bias"]!),
+            ("attributes.bias", try store["attributes.bias"]![59..<63]), ("map_bias", store["map_bias"]!),
         ]
         for (name, value) in starts {
             let line = try difference(value, fixture["outputs/start/\(name)"])
@@ -63,7 +65,7 @@ struct AlignerTests {
         }
         // The names alone decide: what is learnt about other features has no part in these rows.
         for (name, width) in [("match_query.weight", 16), ("match_key.weight", 8)] {
-            #expect(try store[name]![..<28, ..<width].abs().max().item() == 0)
+            #expect(try store[name]![..<61, ..<width].abs().max().item() == 0)
         }
     }
 }

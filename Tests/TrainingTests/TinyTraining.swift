@@ -8,8 +8,8 @@ internal import Torch
 internal import Training
 internal import Vitrail
 
-/// A training of eight steps on a network of some ten thousand parameters: two in which the encoder learns alone, two
-/// that bind words, four with everything.
+/// A training of two stages of four steps on a network of some ten thousand parameters: in the first the encoder learns
+/// alone for a step and words are bound for another.
 enum TinyTraining {
     static func configuration(
         _ change: (inout TrainingConfiguration) -> Void = { _ in }
@@ -24,21 +24,23 @@ enum TinyTraining {
     /// The fields of a valid configuration file.
     static var fields: [String: Any] {
         let losses: [String: Any] = [
-            "dense": 1, "words": 1, "location": 1, "text": 0.5, "heat": 1, "size": 1, "named": 1, "place": 1,
-            "subject": 0.3, "subject_place": 1,
+            "dense": 1, "words": 1, "location": 1, "text": 0.5, "heat": 1, "box": 1, "named": 1, "place": 1,
+            "mention": 1, "mention_place": 1, "subject": 0.3, "subject_place": 1,
         ]
         let schedule: [String: Any] = ["peak": 0.003, "warmup_steps": 2, "decay_share": 0.5, "floor": 0.1]
+        func stage(_ changes: [String: Any]) -> [String: Any] {
+            [
+                "steps": 4, "vision_steps": 0, "aligner_from": 0, "ramp_steps": 2, "schedule": schedule,
+                "rich_share": 0.3, "pose_share": 0.3, "plain_scenes": 2, "rich_scenes": 2, "people": 2,
+                "locations": 2, "compounds": 1, "questions": 2, "captions": 1, "queries": 3, "joints": 2,
+                "referring_share": 0.3, "negative_rate": 0.3, "free_wording": 0.4, "easy_share": 0.5,
+                "easy_steps": 8, "binding_losses": losses, "losses": losses,
+            ].merging(changes) { $1 }
+        }
         return [
-            "seed": 5, "image_size": 96, "vocabulary_size": 512, "vision_steps": 2, "aligner_from": 4,
-            "steps": 8,
-            "vision_scenes": 2, "scenes": 2, "queries": 3, "questions": 2, "referring_share": 0.3,
-            "negative_rate": 0.3, "free_wording": 0.4, "easy_share": 0.5, "easy_steps": 8,
-            "schedule": schedule,
-            "weight_decay": 0.05, "gradient_limit": 5,
-            // libtorch's cache of cast weights is one for the process: a test of autocast on another thread empties it,
-            // and the last bits of a mixed-precision run with it.
-            "mixed_precision": false, "binding_losses": losses,
-            "losses": losses, "ramp_steps": 2, "log_every": 2, "checkpoint_every": 3,
+            "seed": 5, "plain_size": 96, "rich_size": 112, "vocabulary_size": 768, "weight_decay": 0.05,
+            "gradient_limit": 5, "mixed_precision": true, "shards": 2, "log_every": 2, "checkpoint_every": 3,
+            "stages": [stage(["vision_steps": 1, "aligner_from": 2]), stage([:])],
         ]
     }
 
@@ -47,22 +49,29 @@ enum TinyTraining {
     }
 
     static func trainer(
-        _ folder: String, resume: Bool = false, _ change: (inout TrainingConfiguration) -> Void = { _ in }
+        _ folder: String, resume: Bool = false, threads: Int = 2,
+        beginning: (model: String, stage: Int)? = nil,
+        _ change: (inout TrainingConfiguration) -> Void = { _ in }
     ) throws -> Trainer {
-        try Trainer(configuration(change), folder: folder, resume: resume, shape: shape)
+        try Trainer(
+            configuration(change), folder: folder, resume: resume, threads: threads, beginning: beginning,
+            shape: shape)
     }
 
-    static func shape(_ attributes: [[String]], _ vocabulary: Int, _ imageSize: Int) -> LumenConfiguration {
+    static func shape(_ attributes: [[String]], _ vocabulary: Int, _ sizes: ClosedRange<Int>)
+        -> LumenConfiguration
+    {
         let encoder = HybridViTConfiguration(
-            imageSize: imageSize, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
+            imageSize: sizes.upperBound, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
             stemChannels: [8, 8, 8],
-            fineChannels: 8, headChannels: 8, attributes: attributes)
+            fineChannels: 8, headChannels: 8, attributes: attributes, minImageSize: sizes.lowerBound,
+            boxChannels: 4)
         return LumenConfiguration(
             encoder: encoder,
             projector: ProjectorConfiguration(
                 imageSize: 16, hiddenSize: 16, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
                 scale: 0.3,
-                tokenCount: 36, wordClasses: encoder.attributeCount),
+                tokenCount: 49, wordClasses: encoder.attributeCount),
             language: LlamaConfiguration(
                 vocabSize: vocabulary, hiddenSize: 16, intermediateSize: 24, numHiddenLayers: 2,
                 numAttentionHeads: 4,
@@ -70,9 +79,9 @@ enum TinyTraining {
                 prefixAttention: .full),
             aligner: AlignerConfiguration(
                 languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
-                tokenCount: 144, upsample: 2, mapChannels: 8, fineChannels: encoder.fineFeatureCount,
+                tokenCount: 196, upsample: 2, mapChannels: 8, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
-                attributeGroups: attributes.map(\.count)))
+                attributeGroups: attributes.map(\.count), offsetMaps: true))
     }
 
     /// The lines of `metrics.jsonl` without what a clock says.

@@ -51,6 +51,34 @@ internal import Vitrail
         #expect(differences == [])
     }
 
+    /// Stage 2 begins with what stage 1's model folder holds, in one run or in two.
+    @Test func aStageGoesOnFromTheModelOfTheOneBefore() throws {
+        let folder = try TemporaryFolder()
+        let (whole, first, second) = (folder.file("whole"), folder.file("first"), folder.file("second"))
+        #expect(try TinyTraining.trainer(whole).run())
+        #expect(try TinyTraining.trainer(first) { $0.stages.removeLast() }.run())
+        let trainer = try TinyTraining.trainer(second, beginning: (model: "\(first)/model", stage: 1))
+        #expect(trainer.step == 4)
+        #expect(try trainer.run())
+        let name = "checkpoint.safetensors"
+        #expect(try TinyTraining.differences("\(whole)/\(name)", "\(second)/\(name)") == [])
+        let said = refusal {
+            try TinyTraining.trainer(folder.file("third"), beginning: (model: "\(first)/model", stage: 2))
+        }
+        #expect(
+            said?.hasPrefix("stage 2: the configuration has stages 0 to 1") == true, "\(said ?? "nothing")")
+    }
+
+    /// Shards are learnt from one after the other or at the same time.
+    @Test func theResultDoesNotDependOnTheThreads() throws {
+        let folder = try TemporaryFolder()
+        let (one, two) = (folder.file("one"), folder.file("two"))
+        #expect(try TinyTraining.trainer(one, threads: 1).run())
+        #expect(try TinyTraining.trainer(two, threads: 2).run())
+        let name = "checkpoint.safetensors"
+        #expect(try TinyTraining.differences("\(one)/\(name)", "\(two)/\(name)") == [])
+    }
+
     @Test func interruptingWritesAWholeCheckpoint() throws {
         let folder = try TemporaryFolder()
         let run = folder.file("run")
@@ -66,21 +94,22 @@ internal import Vitrail
     @Test func theSameBatchIsLearnt() throws {
         let folder = try TemporaryFolder()
         let trainer = try TinyTraining.trainer(folder.file("run")) {
-            $0.visionSteps = 0
-            $0.alignerFrom = 0
-            $0.rampSteps = 1
-            $0.steps = 100
-            $0.schedule.decayShare = 0
+            $0.stages[0].visionSteps = 0
+            $0.stages[0].alignerFrom = 0
+            $0.stages[0].rampSteps = 1
+            $0.stages[0].poseShare = 0
+            $0.stages[0].steps = 100
+            $0.stages[0].schedule.decayShare = 0
         }
-        let batch = try trainer.batch(step: 0)
+        let batches = try (0..<2).map { try trainer.batch(step: 0, shard: $0) }
         let losses = try (0..<25).map { _ in
-            try trainer.learn(from: batch).reduce(into: [:]) { $0[$1.name] = $1.value }
+            try trainer.learn(from: batches).reduce(into: [:]) { $0[$1.name] = $1.value }
         }
         let (first, last) = (losses[0], losses[24])
         let names = [
-            "loss", "dense_heat", "dense_attributes", "dense_size", "words", "location", "text", "named",
+            "loss", "dense_heat", "dense_attributes", "dense_box", "words", "location", "text", "named",
             "place",
-            "heat", "size", "subject", "subject_place",
+            "mention", "mention_place", "heat", "box", "subject", "subject_place",
         ]
         #expect(Set(first.keys).isSuperset(of: names))
         #expect(last["loss"]! < 0.8 * first["loss"]!, "\(first["loss"]!) to \(last["loss"]!)")
@@ -91,22 +120,17 @@ internal import Vitrail
         let folder = try TemporaryFolder()
         let one = try TinyTraining.trainer(folder.file("one"))
         let other = try TinyTraining.trainer(folder.file("other"))
-        _ = try one.batch(step: 7)
-        func tensors(_ trainer: Trainer, _ step: Int) throws -> [Tensor] {
-            let batch = try trainer.batch(step: step)
-            return [
-                batch.pixels, batch.boxes, batch.present, batch.traits, batch.wordTargets,
-                batch.location.sequences.ids, batch.location.sequences.sources,
-                batch.location.sequences.targets,
-                batch.location.loc, batch.location.members, batch.location.named, batch.location.single,
-                batch.texts.sequences.ids, batch.texts.sequences.sources, batch.texts.sequences.targets,
-                batch.texts.subject, batch.texts.subjectTraits, batch.texts.subjectPlace,
-            ]
+        _ = try one.batch(step: 7, shard: 1)
+        func tensors(_ trainer: Trainer, _ step: Int, shard: Int = 0) throws -> [Tensor] {
+            let batch = try trainer.batch(step: step, shard: shard)
+            let words = try #require(batch.words)
+            return [batch.pixels] + words.ids + [words.aligned, words.heat]
         }
         for (a, b) in zip(try tensors(one, 5), try tensors(other, 5)) {
             #expect(try difference(a, b, relative: 0, absolute: 0) == nil)
         }
         #expect(try difference(tensors(one, 5)[0], tensors(other, 6)[0]) != nil)
+        #expect(try difference(tensors(one, 5)[0], tensors(one, 5, shard: 1)[0]) != nil)
         let seeded = try TinyTraining.trainer(folder.file("seeded")) { $0.seed = 6 }
         #expect(try difference(tensors(one, 5)[0], tensors(seeded, 5)[0]) != nil)
     }
@@ -114,8 +138,8 @@ internal import Vitrail
     @Test func aLossThatIsNotANumberEndsTheRun() throws {
         let folder = try TemporaryFolder()
         let trainer = try TinyTraining.trainer(folder.file("run")) {
-            $0.schedule.peak = 1e30
-            $0.schedule.warmupSteps = 0
+            $0.stages[0].schedule.peak = 1e30
+            $0.stages[0].schedule.warmupSteps = 0
         }
         let said = refusal { try trainer.run() }
         #expect(said?.contains("is not a number") == true, "\(said ?? "nothing")")
@@ -141,7 +165,7 @@ internal import Vitrail
         let folder = try TemporaryFolder()
         let run = folder.file("run")
         #expect(try !TinyTraining.trainer(run).run(shouldStop: { true }))
-        let said = refusal { try TinyTraining.trainer(run, resume: true) { $0.queries = 4 } }
+        let said = refusal { try TinyTraining.trainer(run, resume: true) { $0.stages[1].queries = 4 } }
         #expect(said == "\(run): the run was made with another configuration")
     }
 

@@ -25,6 +25,15 @@ struct TrainingConfigurationTests {
         #expect(try TrainingConfiguration(contentsOf: folder.file("copy.json")) == configuration)
     }
 
+    /// The fields with one of the first stage's exchanged, or left out.
+    private func stage(_ name: String, _ value: Any?) -> [String: Any] {
+        var fields = TinyTraining.fields
+        var stages = fields["stages"] as! [[String: Any]]
+        stages[0][name] = value
+        fields["stages"] = stages
+        return fields
+    }
+
     @Test func everyFieldIsNeeded() throws {
         for name in TinyTraining.fields.keys.sorted() {
             var fields = TinyTraining.fields
@@ -32,16 +41,20 @@ struct TrainingConfigurationTests {
             let message = try said(of: fields)
             #expect(message == "the field \(name) is missing")
         }
+        for name in (TinyTraining.fields["stages"] as! [[String: Any]])[0].keys.sorted() {
+            let message = try said(of: stage(name, nil))
+            #expect(message == "the field stages.0.\(name) is missing")
+        }
     }
 
     @Test func aFieldOfTheWrongKindIsNamed() throws {
+        #expect(
+            try said(of: stage("steps", "many")) == "the field stages.0.steps has the wrong kind of value")
+        let schedule: [String: Any] = ["peak": "high", "warmup_steps": 2, "decay_share": 0.5, "floor": 0.1]
+        #expect(
+            try said(of: stage("schedule", schedule))
+                == "the field stages.0.schedule.peak has the wrong kind of value")
         var fields = TinyTraining.fields
-        fields["steps"] = "many"
-        #expect(try said(of: fields) == "the field steps has the wrong kind of value")
-        fields = TinyTraining.fields
-        fields["schedule"] = ["peak": "high", "warmup_steps": 2, "decay_share": 0.5, "floor": 0.1]
-        #expect(try said(of: fields) == "the field schedule.peak has the wrong kind of value")
-        fields = TinyTraining.fields
         fields["log_every"] = NSNull()
         #expect(try said(of: fields)?.contains("log_every") == true)
         fields = TinyTraining.fields
@@ -50,23 +63,23 @@ struct TrainingConfigurationTests {
     }
 
     @Test func numbersOutOfBoundsAreRefused() throws {
-        var fields = TinyTraining.fields
-        fields["steps"] = 0
-        #expect(try said(of: fields) == "steps is 0, at least 1 is needed")
+        #expect(try said(of: stage("steps", 0)) == "stages.0.steps is 0, 1 to 1000000000 is possible")
         for size in [100, 64, 528] {
-            fields = TinyTraining.fields
-            fields["image_size"] = size
+            var fields = TinyTraining.fields
+            fields["plain_size"] = size
             #expect(
-                try said(of: fields) == "image_size is \(size), a multiple of 16 from 96 to 512 is needed")
+                try said(of: fields) == "plain_size is \(size), a multiple of 16 from 96 to 512 is needed")
         }
         for (name, value, limit) in [
-            ("referring_share", 7, "0 to 1"), ("scenes", 100_000_000_000, "1 to 4096"),
+            ("referring_share", 7, "0 to 1"), ("plain_scenes", 100_000_000_000, "1 to 4096"),
             ("ramp_steps", -5, "0 to"),
         ] {
-            fields = TinyTraining.fields
-            fields[name] = value
-            #expect((try said(of: fields) ?? "").hasPrefix("\(name) is \(value), \(limit)"))
+            #expect(
+                (try said(of: stage(name, value)) ?? "").hasPrefix("stages.0.\(name) is \(value), \(limit)"))
         }
+        var fields = TinyTraining.fields
+        fields["stages"] = [Any]()
+        #expect(try said(of: fields) == "stages is empty")
     }
 
     @Test(arguments: ["", "{", "seed = 1", "[]", "\u{0}\u{1}"]) func whatIsNotJSONIsRefused(text: String)

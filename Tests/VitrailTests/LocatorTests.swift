@@ -13,6 +13,8 @@ private struct HandMade {
     var cells: [(row: Int, column: Int, logit: Float)]
     /// Log sizes by cell; others are 0, which is 16 pixels.
     var sizes: [(row: Int, column: Int, width: Float, height: Float)] = []
+    /// How far the centre is from the cell's, of every cell; nil for maps without offsets.
+    var offset: (dx: Float, dy: Float)?
 
     func detections(_ locator: Locator = Locator(), in frame: PictureFrame? = nil) throws -> [Detection] {
         var heat = [Float](repeating: low, count: rows * columns)
@@ -22,10 +24,15 @@ private struct HandMade {
             size[(cell.row * columns + cell.column) * 2] = cell.width
             size[(cell.row * columns + cell.column) * 2 + 1] = cell.height
         }
+        let offsets = try offset.map { offset in
+            try Tensor(
+                (0..<(rows * columns)).flatMap { _ in [offset.dx, offset.dy] }, [1, 1, rows * columns, 2])
+        }
         return try locator.detections(
             heat: Tensor(heat, [1, 1, rows * columns]), logSize: Tensor(size, [1, 1, rows * columns, 2]),
+            offset: offsets,
             grid: (height: rows, width: columns),
-            in: frame ?? PictureFrame(width: 128, height: 128, inputSize: 128))[0]
+            in: frame ?? PictureFrame(width: 128, height: 128, sizes: 128...128))[0]
     }
 }
 
@@ -72,13 +79,36 @@ private struct HandMade {
         for detection in found { #expect(abs(detection.point.x - 64) <= 8 + 1e-6) }
     }
 
+    @Test func theOffsetMapTakesTheParabolasPlace() throws {
+        // The parabola would go to the right; the map says left and down.
+        var map = HandMade(cells: [(3, 3, 1), (3, 4, 0.9)])
+        #expect(try map.detections()[0].point.x > 56)
+        map.offset = (-0.25, 0.5)
+        let found = try map.detections()
+        #expect(abs(found[0].point.x - 52) < 1e-4 && abs(found[0].point.y - 64) < 1e-4)
+        #expect(abs(found[0].box.centre.x - 52) < 1e-4)
+    }
+
+    @Test func aRectangularInputHasCellsOfItsOwn() throws {
+        // 200 x 100 pixels lie in an input of 208 x 112, which has 13 x 7 cells of 16 pixels.
+        let frame = PictureFrame(width: 200, height: 100, sizes: 128...256)
+        let found = try HandMade(rows: 7, columns: 13, cells: [(6, 12, 3), (2, 5, 4)]).detections(in: frame)
+        #expect(abs(found[0].point.x - 88) < 1e-4 && abs(found[0].point.y - 40) < 1e-4)
+        #expect(found[1].point == Point(x: 200, y: 100) && found[1].box.maxX == 200)
+    }
+
+    @Test func countingHasAThresholdOfItsOwn() {
+        #expect(Locator(threshold: 0.3).countThreshold == 0.3)
+        #expect(Locator(threshold: 0.3, countThreshold: 0.5).countThreshold == 0.5)
+    }
+
     @Test func overlappingBoxesAreSuppressed() throws {
         // Two cells apart, boxes of 128 pixels: they overlap by more than 0.6.
         let sizes: [(row: Int, column: Int, width: Float, height: Float)] = [
             (4, 3, 1.6, 1.6), (4, 5, 1.6, 1.6),
         ]
         let map = HandMade(cells: [(4, 3, 4), (4, 5, 3)], sizes: sizes)
-        let frame = PictureFrame(width: 128, height: 128, inputSize: 128)
+        let frame = PictureFrame(width: 128, height: 128, sizes: 128...128)
         #expect(try map.detections(Locator(overlapLimit: 0.3), in: frame).count == 1)
         #expect(try map.detections(Locator(overlapLimit: 0.95), in: frame).count == 2)
     }
@@ -111,7 +141,7 @@ private struct HandMade {
 
     @Test func placesInTheGreyBorderAreNoPlaces() throws {
         // The picture fills the upper half of the input alone.
-        let frame = PictureFrame(width: 128, height: 64, inputSize: 128)
+        let frame = PictureFrame(width: 128, height: 64, sizes: 128...128)
         let found = try HandMade(cells: [(7, 3, 4), (1, 3, 3)]).detections(in: frame)
         #expect(found.count == 1)
         #expect(found[0].box.maxY <= 64)

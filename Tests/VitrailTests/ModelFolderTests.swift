@@ -60,13 +60,13 @@ import Vitrail
     @Test(arguments: [
         ("image_encoder", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 0"),
         ("image_encoder", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 3"),
-        ("image_encoder", "\"image_size\" : 128", "\"image_size\" : 130"),
+        ("image_encoder", "\"image_size\" : 256", "\"image_size\" : 250"),
         ("image_encoder", "\"fine_channels\" : 96", "\"fine_channels\" : -96"),
         ("aligner", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 0"),
         ("aligner", "\"upsample\" : 2", "\"upsample\" : 0"),
         ("projector", "\"unshuffle\" : 2", "\"unshuffle\" : 0"),
         ("language_model", "\"num_hidden_layers\" : 4", "\"num_hidden_layers\" : -1"),
-        ("language_model", "\"max_position_embeddings\" : 512", "\"max_position_embeddings\" : -5"),
+        ("language_model", "\"max_position_embeddings\" : 2048", "\"max_position_embeddings\" : -5"),
     ])
     func aConfigurationThatMakesNoNetwork(part: String, field: String, value: String) throws {
         let model = try copy()

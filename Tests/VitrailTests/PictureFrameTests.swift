@@ -7,7 +7,7 @@ import Vitrail
     @Test(arguments: [(640, 480), (480, 640), (128, 128), (1000, 10), (37, 211)])
     func boxesComeBackExactly(width: Int, height: Int) throws {
         // A white picture on grey: where the white ends in the input must be the picture's own border.
-        let frame = PictureFrame(width: width, height: height, inputSize: 128)
+        let frame = PictureFrame(width: width, height: height, sizes: 128...128)
         let image = Image(
             width: width, height: height, pixels: [UInt8](repeating: 255, count: width * height * 3))
         let pixels = try frame.pixels(of: image)
@@ -23,7 +23,7 @@ import Vitrail
     }
 
     @Test func theWholePictureIsTheWholePicture() throws {
-        let frame = PictureFrame(width: 640, height: 480, inputSize: 128)
+        let frame = PictureFrame(width: 640, height: 480, sizes: 128...128)
         #expect(frame.fitted == (128, 96))
         let whole = Box(x: -5, y: -5, width: 500, height: 500)
         #expect(frame.original(whole) == Box(x: 0, y: 0, width: 640, height: 480))
@@ -31,11 +31,31 @@ import Vitrail
         #expect(frame.original(Point(x: 500, y: -1)) == Point(x: 640, y: 0))
     }
 
+    @Test(arguments: [
+        ((200, 120), (200, 120), (208, 128)), ((640, 480), (256, 192), (256, 192)),
+        ((16, 16), (128, 128), (128, 128)), ((128, 128), (128, 128), (128, 128)),
+        ((8000, 200), (256, 6), (256, 16)), ((1, 5000), (1, 256), (16, 256)),
+        ((100, 64), (128, 82), (128, 96)),
+    ])
+    func picturesKeepTheirSizeWithinBounds(picture: (Int, Int), fitted: (Int, Int), input: (Int, Int)) throws
+    {
+        let frame = PictureFrame(width: picture.0, height: picture.1, sizes: 128...256)
+        #expect(frame.fitted == fitted)
+        #expect((frame.inputWidth, frame.inputHeight) == input)
+        let image = Image(
+            width: picture.0, height: picture.1,
+            pixels: [UInt8](repeating: 9, count: picture.0 * picture.1 * 3))
+        #expect(try frame.pixels(of: image).shape == [1, 3, input.1, input.0])
+        // The input's corner of the picture is the picture's own corner.
+        let corner = frame.original(Point(x: Double(fitted.0), y: Double(fitted.1)))
+        #expect(abs(corner.x - Double(picture.0)) < 1e-9 && abs(corner.y - Double(picture.1)) < 1e-9)
+    }
+
     @Test func pixelsLieAtTheTopLeftAndGreyElsewhere() throws {
         // Left half black, right half white, 200 x 100.
         let row = [UInt8](repeating: 0, count: 300) + [UInt8](repeating: 255, count: 300)
         let image = Image(width: 200, height: 100, pixels: Array(repeatElement(row, count: 100).joined()))
-        let pixels = try PictureFrame(width: 200, height: 100, inputSize: 64).pixels(of: image)
+        let pixels = try PictureFrame(width: 200, height: 100, sizes: 64...64).pixels(of: image)
         #expect(pixels.shape == [1, 3, 64, 64])
         func value(_ row: Int, _ column: Int) throws -> Float {
             try pixels[0, 0, row, column].array(Float.self)[0]
@@ -49,7 +69,7 @@ import Vitrail
 
     @Test func aPictureOfTheInputsSizeIsNotResampled() throws {
         let bytes = (0..<(16 * 16 * 3)).map { UInt8(truncatingIfNeeded: $0 * 37) }
-        let pixels = try PictureFrame(width: 16, height: 16, inputSize: 16)
+        let pixels = try PictureFrame(width: 16, height: 16, sizes: 16...16)
             .pixels(of: Image(width: 16, height: 16, pixels: bytes))
         let back = try pixels.squeezed(0).permuted(1, 2, 0).contiguous().array(Float.self)
         #expect(back.map { UInt8($0) } == bytes)
@@ -59,7 +79,7 @@ import Vitrail
     func extremeShapesWork(width: Int, height: Int) throws {
         let image = Image(
             width: width, height: height, pixels: [UInt8](repeating: 9, count: width * height * 3))
-        let frame = PictureFrame(width: width, height: height, inputSize: 64)
+        let frame = PictureFrame(width: width, height: height, sizes: 64...64)
         #expect(try frame.pixels(of: image).shape == [1, 3, 64, 64])
     }
 }

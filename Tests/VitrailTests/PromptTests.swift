@@ -5,9 +5,8 @@ import Vitrail
 @Suite struct PromptTests {
     @Test func theFormIsLumens() {
         #expect(Prompt.question("Find all stars.") == "USER: Find all stars. ASSISTANT: ")
-        #expect(
-            Prompt.locationAnswer(.detection) == "Sure, the location is [LOC]. The task output is [DET].</s>")
-        #expect(Prompt.textAnswer("It is red.") == "It is red.</s>")
+        #expect(Prompt.location(.detection) == "Sure, the location is [LOC]. The task output is [DET]")
+        #expect(Prompt.counted(3) == " three.")
     }
 
     @Test func everySteeringTokenIsAdded() {

@@ -5,13 +5,16 @@
     python bench_lumen.py first-answer MODEL THREADS PICTURE TOKEN,TOKEN,…
         starts, answers once, prints the boxes
 
-Needs torch 2.11 and Pillow. Token ids come ready-made; everything else is done here, in the way one would write it for
-speed in eager PyTorch: inference mode, channels-last convolutions, fused AdamW, foreach clipping, bfloat16 autocast.
+Needs torch 2.11 and Pillow, and transformers for masks. Token ids come ready-made; everything else is done here, in the
+way one would write it for speed in eager PyTorch: inference mode, channels-last convolutions, a step's pictures as one
+batch, fused AdamW, foreach clipping, bfloat16 autocast that casts a weight once a step.
 """
 
 import json
+import os
 import sys
 import time
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +22,9 @@ from PIL import Image
 
 import lumen
 
-SIZE, PARTS = 128, ("image_encoder", "projector", "language_model", "aligner")
+PARTS = ("image_encoder", "projector", "language_model", "aligner")
+# ImageNet's colours, which SAM was trained with.
+MEAN, DEVIATION = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "I64": torch.int64, "BOOL": torch.bool}
 
 
@@ -44,75 +49,120 @@ def build(state):
     with torch.device("meta"):
         model = lumen.Lumen(state["language_model.model.embed_tokens.weight"].shape[0])
     model.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
-    model.image_encoder.to(memory_format=torch.channels_last)
-    return model
+    return model.to(memory_format=torch.channels_last)
+
+
+def folder_of(model, part):
+    """Where a part of a model folder lies, None for a part that the model has not."""
+    with open(f"{model}/model_index.json") as file:
+        entry = json.load(file)["parts"].get(part)
+    return entry and os.path.join(model, entry["path"])
 
 
 def open_model(folder):
     state = {}
     for part in PARTS:
-        tensors = read_safetensors(f"{folder}/{part}/model.safetensors")
+        tensors = read_safetensors(f"{folder_of(folder, part)}/model.safetensors")
         state |= {f"{part}.{name}": value for name, value in tensors.items()}
-    return build(state).eval()
+    with open(f"{folder_of(folder, 'image_encoder')}/config.json") as file:
+        configuration = json.load(file)
+    model = build(state).eval()
+    model.sizes = configuration["min_image_size"], configuration["image_size"]
+    return model
+
+
+def open_segmenter(folder):
+    """transformers' SamModel of the same sizes; what only Vitrail's decoder has is left out."""
+    from transformers import SamConfig, SamModel
+
+    folder = folder_of(folder, "segmenter")
+    with open(f"{folder}/config.json") as file:
+        configuration = json.load(file)
+    parts = ("vision_config", "prompt_encoder_config", "mask_decoder_config")
+    sam = SamModel(SamConfig(**{part: configuration[part] for part in parts}))
+    state = {name: value.float() for name, value in read_safetensors(f"{folder}/model.safetensors").items()}
+    positions = "shared_image_embedding.positional_embedding"
+    state["prompt_encoder.shared_embedding.positional_embedding"] = state[positions]
+    own = ("vision_encoder.skip.", "mask_decoder.skip.", "mask_decoder.boxes.", "mask_decoder.refine.")
+    sam.load_state_dict({name: value for name, value in state.items() if not name.startswith(own)})
+    return sam.eval().to(memory_format=torch.channels_last)
 
 
 # ---------------------------------------------------------------- answers
 
 
-def pixels_of(path):
-    """[1, 3, 128, 128], the picture at the top left, and input pixels a picture pixel."""
-    image = Image.open(path).convert("RGB")
-    scale = SIZE / max(image.size)
-    small = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
-    values = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8).view(small.height, small.width, 3)
-    values = values.permute(2, 0, 1)[None].float()
-    return F.pad(values, (0, SIZE - small.width, 0, SIZE - small.height), value=128), scale, image.size
+def tensor_of(image):
+    """[1, 3, height, width] of 0...255."""
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width, 3)
+    return values.permute(2, 0, 1)[None].float()
 
 
-def parabola(before, at, after):
-    curvature = before - 2 * at + after
-    shift = (0.5 * (before - after) / curvature).clamp(-0.5, 0.5)
-    return torch.where(curvature < -1e-4, shift, 0.0)
+def pixels_of(image, sizes):
+    """[1, 3, h, w], the picture at the top left of sides that are multiples of 16, and its size there in pixels."""
+    longest = max(image.size)
+    side = min(max(longest, sizes[0]), sizes[1])
+    fitted = tuple(max(1, int(length * side / longest + 0.5)) for length in image.size)
+    if fitted != image.size:
+        image = image.resize(fitted, Image.Resampling.BICUBIC)
+    width, height = (-length % 16 for length in fitted)
+    return F.pad(tensor_of(image), (0, width, 0, height), value=128), fitted
 
 
 def overlap(a, b):
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
     shared = max(width, 0) * max(height, 0)
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
+    area = lambda box: (box[2] - box[0]) * (box[3] - box[1])
+    return shared / (area(a) + area(b) - shared)
 
 
-def boxes_of(maps, scale, size, threshold=0.4, peaks=100, limit=0.6):
-    queries, side = maps.heat.shape[1], SIZE // 4
-    heat = F.logsigmoid(maps.heat.float()).view(queries, 1, side, side)
-    top = torch.where(heat == F.max_pool2d(heat, 3, 1, 1), heat, -1e4).view(queries, -1).topk(peaks)
+def places_of(maps, grid, fitted, size, threshold=0.4, peaks=100, limit=0.6):
+    """For each query its boxes as corners with their centres, [x1, y1, x2, y2, x, y] in the picture's pixels."""
+    (height, width), queries = grid, maps.heat.shape[1]
+    heat = F.logsigmoid(maps.heat.float()).view(queries, 1, height, width)
+    top = torch.where(heat == F.max_pool2d(heat, 3, 1, 1), heat, -1e4).view(queries, -1).topk(min(peaks, height * width))
     scores, cells = top.values.exp(), top.indices
-    padded = F.pad(heat, (1, 1, 1, 1), mode="replicate").view(queries, -1)
-    middle = (cells // side + 1) * (side + 2) + cells % side + 1
-    at = lambda offset: padded.gather(1, middle + offset)
-    x = (cells % side + 0.5 + parabola(at(-1), at(0), at(1))) * 4
-    y = (cells // side + 0.5 + parabola(at(-side - 2), at(0), at(side + 2))) * 4
-    sides = 16 * maps.log_size[0].float().clamp(-3, 4).exp().gather(1, cells[..., None].expand(-1, -1, 2))
-    low = torch.stack([x, y], 2) - sides / 2
-    corners = torch.cat([low, low + sides], 2) / scale
-    ends = torch.tensor([*size, *size])
-    corners = torch.minimum(corners.clamp(min=0), ends)
-    boxes = torch.cat([corners[..., :2], corners[..., 2:] - corners[..., :2]], 2).tolist()
+    at_peaks = lambda values: values[0].float().gather(1, cells[..., None].expand(-1, -1, 2))
+    centres = torch.stack([cells % width, cells // width], 2) + 0.5 + at_peaks(maps.offset)
+    sides = 16 * at_peaks(maps.log_size).clamp(-3, 4).exp()
+    corners = torch.cat([centres * 4 - sides / 2, centres * 4 + sides / 2, centres * 4], 2)
+    ends = torch.tensor([*size] * 3)
+    places = (corners * (ends / torch.tensor([*fitted] * 3))).clamp(min=0).minimum(ends).tolist()
     found = []
-    for candidates, row in zip(boxes, scores.tolist()):
+    for candidates, row in zip(places, scores.tolist()):
         kept = []
-        for box, score in zip(candidates, row):
+        for place, score in zip(candidates, row):
             if score < threshold:
                 break
-            if all(overlap(box, other) <= limit for other in kept):
-                kept.append(box)
+            inside = place[2] > place[0] and place[3] > place[1]
+            if inside and all(overlap(place, other) <= limit for other in kept):
+                kept.append(place)
         found.append(kept)
     return found
 
 
+def masks_of(sam, image, places):
+    """[places, height, width] of the picture's size; a place shows its thing by its centre and its box."""
+    if not places:
+        return None
+    size = sam.config.vision_config.image_size
+    scale = size / max(image.size)
+    width, height = (max(1, min(size, int(length * scale + 0.5))) for length in image.size)
+    small = image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = (tensor_of(small) / 255 - MEAN) / DEVIATION
+    embedding = sam.get_image_embeddings(F.pad(pixels, (0, size - width, 0, size - height)))
+    shown = torch.tensor(places) * torch.tensor([width / image.width, height / image.height] * 3)
+    out = sam(
+        image_embeddings=embedding, input_points=shown[None, :, None, 4:], input_boxes=shown[None, :, :4],
+        input_labels=torch.ones(1, len(places), 1, dtype=torch.long), multimask_output=False)
+    logits = F.interpolate(out.pred_masks[0], (size, size), mode="bilinear")[..., :height, :width]
+    return F.interpolate(logits, (image.height, image.width), mode="bilinear")[:, 0] > 0
+
+
 @torch.inference_mode()
-def answer(model, path, rows):
-    pixels, scale, size = pixels_of(path)
+def answer(model, path, rows, segmenter=None):
+    image = Image.open(path).convert("RGB")
+    pixels, fitted = pixels_of(image, model.sizes)
     features = model.encode(((pixels - 128) / 64).contiguous(memory_format=torch.channels_last))
     cache = model.prefix(features)
     length = max(map(len, rows))
@@ -120,9 +170,10 @@ def answer(model, path, rows):
     last = torch.tensor([len(row) - 1 for row in rows])
     loc = model.text(cache, ids)[0, torch.arange(len(rows)), last][None]
     maps = model.align(loc, features)
-    heatmaps = F.interpolate(
-        maps.heat.float().sigmoid().view(-1, 1, SIZE // 4, SIZE // 4), size=(SIZE, SIZE), mode="bilinear")
-    return boxes_of(maps, scale, size), heatmaps
+    found = places_of(maps, [2 * side for side in features.grid], fitted, image.size)
+    masks = segmenter and masks_of(segmenter, image, [place for places in found for place in places])
+    boxes = [[[x, y, right - x, bottom - y] for x, y, right, bottom, *_ in places] for places in found]
+    return boxes, maps.heat.float().sigmoid(), masks
 
 
 # ---------------------------------------------------------------- training, as Sources/Training/Losses.swift
@@ -136,86 +187,116 @@ def focal(logits, target):
     return -(hit + miss).sum() / positive.sum().clamp(min=1)
 
 
-def counted(logits, targets):
-    return F.cross_entropy(logits, targets, reduction="sum") / (targets != -100).float().sum().clamp(min=1)
+def box_loss(log_size, offset, truth):
+    """Of the cells that learn a box, [n, 2] each: L1 of log sizes, half of that of offsets, and 1 - IoU."""
+
+    def sides(log_size, offset):
+        length = log_size.clamp(-3, 4).exp() * 16
+        return offset * 4 - length / 2, offset * 4 + length / 2, length.prod(1)
+
+    (low, high, area), (true_low, true_high, true_area) = sides(log_size, offset), sides(truth.log_size, truth.offset)
+    shared = (high.minimum(true_high) - low.maximum(true_low)).clamp(min=0).prod(1)
+    size, shift = ((a - b).abs().sum(1) for a, b in ((log_size, truth.log_size), (offset, truth.offset)))
+    loss = size + shift * 0.5 + 1 - shared / (area + true_area - shared)
+    return (loss * truth.weight).sum() / truth.weight.sum()
 
 
-def truth(batch):
-    at = (torch.arange(SIZE // 4) + 0.5) * 4
-    y, x = (v.flatten() for v in torch.meshgrid(at, at, indexing="ij"))
-    distance = [cells - batch["boxes"][..., axis, None] for axis, cells in enumerate((x, y))]
-    units = [d / (batch["boxes"][..., axis + 2, None] * 0.045 + 2) for axis, d in enumerate(distance)]
-    gaussian = ((units[0] ** 2 + units[1] ** 2) * -0.5).exp()
-    nearest = (distance[0].abs() <= 2) & (distance[1].abs() <= 2)
-    heat = torch.where(nearest, 1.0, gaussian) * batch["present"].float()[..., None]
-    return heat, (batch["boxes"][..., 2:].clamp(min=1) / 16).log()
-
-
-def dense_losses(features, heat, log_size, batch):
+def dense_losses(features, truth):
     maps = features.dense.flatten(2)
-    kinds = (batch["traits"][..., :1] == torch.arange(lumen.KINDS)).float()
-    losses = [focal(maps[:, :lumen.KINDS], (heat[:, :, None] * kinds[..., None]).amax(1))]
-    best, owner = heat.max(1)
-    image, cell = (best > 0.5).nonzero(as_tuple=True)
-    object_, strength = owner[image, cell], best[image, cell]
-    weight = strength / strength.sum()
-    seen, traits = maps.transpose(1, 2)[image, cell], batch["traits"][image, object_]
+    heat = focal(maps[:, :lumen.KINDS], truth.heat)
+    seen = lumen.rows(features.dense).flatten(0, 1).index_select(0, truth.cells)
+    weight, attributes = truth.weight / truth.weight.sum(), 0
     for group, (a, b) in list(enumerate(lumen.GROUPS))[1:]:
-        target = traits[:, group]
+        target = truth.traits[:, group]
         loss = F.cross_entropy(seen[:, a:b], target.clamp(min=0), reduction="none")
-        losses.append((loss * weight * (target >= 0).float()).sum())
-    losses.append(((seen[:, 27:29] - log_size[image, object_]).abs().sum(1) * weight).sum())
-    return losses
+        attributes = attributes + (loss * weight * (target >= 0).float()).sum()
+    a = lumen.ATTRIBUTES
+    return {
+        "dense_heat": heat, "dense_attributes": attributes,
+        "dense_box": box_loss(seen[:, a:a + 2], seen[:, a + 2:a + 4], truth),
+    }
 
 
-def losses(model, batch, weights, words):
-    features = model.encode(((batch["pixels"] - 128) / 64).contiguous(memory_format=torch.channels_last))
-    heat, log_size = truth(batch)
-    parts = [weights["dense"] * loss for loss in dense_losses(features, heat, log_size, batch)]
-    embeddings, image_words = model.projector(features)
-    cache = model.language_model.prefix(embeddings)
-    logits = model.projector.word_logits(image_words, model.language_model.model.embed_tokens(words))
-    parts.append(weights["words"] * F.binary_cross_entropy_with_logits(logits, batch["words"]))
+def states(language, cache, ids):
+    """Hidden states [tokens, width] of LanguageModel.text half way up and at the end, both normalised."""
+    _, queries, length = ids.shape
+    model, start = language.model, cache[0][0].shape[2]
+    table = lumen.rotary(torch.arange(start, start + length), language.head_width, language.theta)
+    x, out = model.embed_tokens(ids.flatten(0, 1)), []
+    causal = torch.full((length, length), -1e4).triu(1).to(cache[0][0].dtype)
+    for number, (layer, (keys, values)) in enumerate(zip(model.layers, cache), 1):
+        x = x + layer.self_attn.text(layer.input_layernorm(x), table, keys, values, queries, causal)
+        x = x + layer.mlp(layer.post_attention_layernorm(x))
+        if number in (len(cache) // 2, len(cache)):
+            out.append(model.norm(x).flatten(0, 1))
+    return out
 
-    hidden = {}
-    for kind, name in (("location", "location"), ("texts", "text")):
-        states = model.text(cache, batch[f"{kind}.ids"])
-        hidden[kind] = states.flatten(0, 2)
-        scores = model.logits(hidden[kind].index_select(0, batch[f"{kind}.sources"])).float()
-        parts.append(weights[name] * F.cross_entropy(scores, batch[f"{kind}.targets"]))
 
-    members, single = batch["location.members"].float(), batch["location.single"]
-    scenes, queries, objects = members.shape
-    loc = hidden["location"].index_select(0, batch["location.loc"]).view(scenes, queries, -1)
-    said = model.aligner.attributes(loc).float()
-    named = 0
+def told(model, hidden, truth, name, place_name):
+    """What hidden states are told: the attributes that are named, and where the one thing meant is."""
+    if not len(truth.positions):
+        return {}
+    read = model.aligner.attributes(hidden.index_select(0, truth.positions)).float()
+    names, named = lumen.ATTRIBUTES, 0
     for group, (a, b) in enumerate(lumen.GROUPS):
-        choice = torch.cat([said[..., a:b], said[..., 27 + group:28 + group]], 2)
-        named = named + counted(choice.flatten(0, 1), batch["location.named"][..., group].flatten())
-    place = members @ (batch["boxes"][..., :2] / SIZE)
-    offset = (said[..., 31:33] - place).abs().sum(2) * single
-    parts += [weights["named"] * named, weights["place"] * offset.sum() / single.sum().clamp(min=1)]
+        logits, target = torch.cat([read[:, a:b], read[:, names + group:names + group + 1]], 1), truth.named[:, group]
+        known = (target != -100).float().sum().clamp(min=1)
+        named = named + F.cross_entropy(logits, target, reduction="sum") / known
+    start = names + len(lumen.GROUPS)
+    error = (read[:, start:start + 2] - truth.place).abs().sum(1) * truth.single
+    return {name: named, place_name: error.sum() / truth.single.sum().clamp(min=1)}
 
+
+def losses(model, batch, words):
+    features = model.encode(((batch.pixels - 128) / 64).contiguous(memory_format=torch.channels_last))
+    parts = dense_losses(features, batch.dense)
+    embeddings, patches = model.projector(features)
+    cache = model.language_model.prefix(embeddings)
+    logits = model.projector.word_logits(patches, model.language_model.model.embed_tokens(words))
+    parts["words"] = F.binary_cross_entropy_with_logits(logits, batch.words)
+
+    half, last = (torch.cat(group) for group in zip(*(states(model.language_model, cache, ids) for ids in batch.ids)))
+    for name, following in (("location", batch.location), ("text", batch.text)):
+        if len(following.sources):
+            scores = model.logits(last.index_select(0, following.sources)).float()
+            parts[name] = F.cross_entropy(scores, following.targets)
+    parts |= told(model, last, batch.loc, "named", "place")
+    parts |= told(model, half, batch.mentions, "mention", "mention_place")
+    parts |= told(model, last, batch.subjects, "subject", "subject_place")
+
+    loc = last.index_select(0, batch.aligned).view(*batch.heat.shape[:2], -1)
     maps = model.align(loc, features)
-    target, owner = (heat[:, None] * members[..., None]).max(2)
-    parts.append(weights["heat"] * focal(maps.heat, target))
-    near = (target > 0.5).float() * target
-    sizes = log_size[:, None].expand(-1, queries, -1, -1).gather(2, owner[..., None].expand(-1, -1, -1, 2))
-    error = (maps.log_size - sizes).abs().sum(3)
-    parts.append(weights["size"] * (error * near).sum() / near.sum().clamp(min=1))
-
-    if len(batch["texts.subject"]):
-        read = model.aligner.attributes(hidden["texts"].index_select(0, batch["texts.subject"])).float()
-        traits = sum(counted(read[:, a:b], batch["texts.subject_traits"][:, g]) for g, (a, b) in enumerate(lumen.GROUPS))
-        place = (read[:, 31:33] - batch["texts.subject_place"]).abs().sum(1).mean()
-        parts += [weights["subject"] * traits, weights["subject_place"] * place]
+    parts["heat"] = focal(maps.heat, batch.heat)
+    if len(batch.boxes.cells):
+        chosen = lambda values: values.reshape(-1, 2).index_select(0, batch.boxes.cells)
+        parts["box"] = box_loss(chosen(maps.log_size), chosen(maps.offset), batch.boxes)
     return parts
+
+
+def read_batch(path):
+    """The tensors by the parts of their names: `dense.heat` is batch.dense.heat, `ids.0` and so on a list."""
+    batch = SimpleNamespace(ids=[])
+    for name, tensor in read_safetensors(path).items():
+        group, _, field = name.partition(".")
+        if group == "ids":
+            batch.ids.append((int(field), tensor))
+        elif field:
+            if not hasattr(batch, group):
+                setattr(batch, group, SimpleNamespace())
+            setattr(getattr(batch, group), field, tensor)
+        else:
+            setattr(batch, name, tensor)
+    batch.ids = [tensor for _, tensor in sorted(batch.ids, key=lambda entry: entry[0])]
+    return batch
 
 
 class Training:
     def __init__(self, folder, words):
-        self.configuration = json.load(open(f"{folder}/configuration.json"))
-        self.batch = read_safetensors(f"{folder}/batch.safetensors")
+        self.folder = folder
+        with open(f"{folder}/configuration.json") as file:
+            self.configuration = json.load(file)
+        self.weights = self.configuration["stages"][0]["losses"]
+        self.batch = read_batch(f"{folder}/batch.safetensors")
         self.words = torch.tensor(words)
         saved = read_safetensors(f"{folder}/checkpoint.safetensors")
         model = build({name[6:]: value.clone() for name, value in saved.items() if name.startswith("model.")})
@@ -229,14 +310,16 @@ class Training:
             lr=1e-5, betas=(0.9, 0.98), fused=True)
 
     def step(self):
+        """The weighted losses by name."""
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.configuration["mixed_precision"]):
-            parts = losses(self.model, self.batch, self.configuration["losses"], self.words)
-        total = sum(parts)
+            parts = losses(self.model, self.batch, self.words)
+        weight = lambda name: self.weights["dense" if name.startswith("dense_") else name]
+        parts = {name: value * weight(name) for name, value in parts.items()}
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        sum(parts.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.configuration["gradient_limit"], foreach=True)
         self.optimizer.step()
-        return [total.item()] + [part.item() for part in parts]
+        return {name: value.item() for name, value in parts.items()}
 
 
 # ---------------------------------------------------------------- the two modes
@@ -252,17 +335,21 @@ def timed(count, body):
 
 
 def serve(folder):
-    model, training = open_model(folder), None
+    model, segmenter, training = open_model(folder), None, None
     for line in sys.stdin:
         request = json.loads(line)
         if request["do"] == "answer":
-            times, (boxes, _) = timed(
-                request["count"], lambda: answer(model, request["picture"], request["rows"]))
+            if request["masks"]:
+                segmenter = segmenter or open_segmenter(folder)
+            chosen = segmenter if request["masks"] else None
+            times, (boxes, *_) = timed(
+                request["count"], lambda: answer(model, request["picture"], request["rows"], chosen))
             reply = {"milliseconds": times, "boxes": boxes}
         elif request["do"] == "train":
-            training = training or Training(request["folder"], request["words"])
-            times, values = timed(request["count"], training.step)
-            reply = {"milliseconds": times, "loss": values[0]}
+            if training is None or training.folder != request["folder"]:
+                training = Training(request["folder"], request["words"])
+            times, parts = timed(request["count"], training.step)
+            reply = {"milliseconds": times, "losses": parts}
         else:
             a, b, count = torch.ones(8), torch.ones(8), range(request["count"])
 

@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-KINDS, COLOURS, SIZES, TEXTURES = 11, 10, 3, 3
+KINDS, COLOURS, SIZES, TEXTURES = 43, 10, 3, 3
 ATTRIBUTES = KINDS + COLOURS + SIZES + TEXTURES
-GROUPS = ((0, 11), (11, 21), (21, 24), (24, 27))
+GROUPS = tuple((end - count, end) for count, end in ((KINDS, 43), (COLOURS, 53), (SIZES, 56), (TEXTURES, 59)))
 MATCH_GAIN = 8.0
+MATCH = 128
 
 
 def resized(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -98,12 +99,12 @@ class Features:
     tokens: Tensor  # [B, rows*columns, 256]
     grid: tuple[int, int]  # rows, columns
     fine: Tensor  # [B, 352, 2*rows, 2*columns]: fine map, dense head's features, the same times objectness
-    attributes: Tensor  # [B, 27, 2*rows, 2*columns], float32 probabilities
-    dense: Tensor  # [B, 29, 2*rows, 2*columns], float32 logits and log sizes
+    attributes: Tensor  # [B, 59, 2*rows, 2*columns], float32 probabilities
+    dense: Tensor  # [B, 63, 2*rows, 2*columns], float32 logits, log sizes and offsets
 
 
 class HybridViT(nn.Module):
-    def __init__(self, hidden=256, layers=4, heads=4, stem=(32, 64, 128), fine=96, head=128, grid=16):
+    def __init__(self, hidden=256, layers=4, heads=4, stem=(32, 64, 128), fine=96, head=128, grid=32):
         super().__init__()
         self.stem = nn.ModuleList(
             [ConvNorm(3, stem[0], 2), ConvNorm(stem[0], stem[1], 2), ConvNorm(stem[1], stem[2], 2)]
@@ -118,7 +119,7 @@ class HybridViT(nn.Module):
         self.skip = nn.Conv2d(stem[1], fine, 1)
         self.fuse = ConvNorm(fine, fine)
         self.head = nn.Conv2d(fine, head, 3, 1, 1)
-        self.predict = nn.Conv2d(head, ATTRIBUTES + 2, 1)
+        self.predict = nn.Conv2d(head, ATTRIBUTES + 4, 1)
         with torch.no_grad():
             self.predict.bias.zero_()
             self.predict.bias[:KINDS] = -4
@@ -157,7 +158,7 @@ def sinusoids(grid: int, width: int, std: float = 0.25) -> Tensor:
 
 
 class Projector(nn.Module):
-    def __init__(self, width=256, hidden=256, fine_channels=352, unshuffle=2, scale=0.3, grid=8):
+    def __init__(self, width=256, hidden=256, fine_channels=352, unshuffle=2, scale=0.3, grid=16):
         super().__init__()
         self.unshuffle, self.scale = unshuffle, scale
         merged = width * unshuffle * unshuffle
@@ -174,7 +175,7 @@ class Projector(nn.Module):
         self.word_bias = nn.Parameter(torch.full((ATTRIBUTES,), -3.0))
 
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
-        """-> (input embeddings [B, 64, 256], image words [B, 64, 256])"""
+        """-> (input embeddings [B, 256, 256], image words [B, 256, 256])"""
         tokens, n = features.tokens, self.unshuffle
         batch, _, width = tokens.shape
         height, length = (side // n for side in features.grid)
@@ -185,7 +186,7 @@ class Projector(nn.Module):
         return embeddings, x
 
     def word_logits(self, image_words: Tensor, word_embeddings: Tensor) -> Tensor:
-        """[B, 64, 256] x [27, 256] -> [B, 64, 27]: which attribute words cover which patch."""
+        """[B, 256, 256] x [59, 256] -> [B, 256, 59]: which attribute words cover which patch."""
         logits = F.linear(self.word_norm(image_words), word_embeddings).float()
         return logits * self.word_scale + self.word_bias
 
@@ -415,15 +416,16 @@ class TwoWayBlock(nn.Module):
 class Maps:
     heat: Tensor  # [B, Q, f*f] logits
     log_size: Tensor  # [B, Q, f*f, 2]: log(width / 16), log(height / 16)
-    attributes: Tensor  # [B, Q, 33]: logits of what the phrase names (27 + 4 "not said"), centre x, y
+    offset: Tensor  # [B, Q, f*f, 2]: from the cell's centre to the target's, right and down, in cells
+    attributes: Tensor  # [B, Q, 65]: logits of what the phrase names (59 + 4 "not said"), centre x, y
 
 
 class Aligner(nn.Module):
-    def __init__(self, width=256, hidden=128, layers=2, heads=4, up=64, fine=352, fine_map=96, head=128, grid=16):
+    def __init__(self, width=256, hidden=128, layers=2, heads=4, up=64, fine=352, fine_map=96, head=128, grid=32):
         super().__init__()
         self.fine_map, self.head = fine_map, head
         self.query = nn.Linear(width, hidden)
-        self.output_tokens = nn.Parameter(torch.randn(3, hidden) * 0.5)
+        self.output_tokens = nn.Parameter(torch.randn(5, hidden) * 0.5)
         self.tokens_proj = nn.Linear(width, hidden)
         self.position_embedding = nn.Parameter(torch.randn(1, grid * grid, hidden) * 0.02)
         self.fine_tokens = nn.Conv2d(fine, hidden, 2, 2)
@@ -433,12 +435,12 @@ class Aligner(nn.Module):
         self.fine_up = nn.Linear(fine, up)
         self.up_norm = nn.LayerNorm(up)
         self.up_proj = nn.Linear(up, up)
-        self.map_heads = nn.ModuleList(MLP(hidden, hidden, up) for _ in range(3))
-        self.map_bias = nn.Parameter(torch.tensor([-4.0, 0.0, 0.0]))
+        self.map_heads = nn.ModuleList(MLP(hidden, hidden, up) for _ in range(5))
+        self.map_bias = nn.Parameter(torch.tensor([-4.0, 0.0, 0.0, 0.0, 0.0]))
         self.attributes = nn.Linear(width, ATTRIBUTES + 4 + 2)
         self.match_norm = nn.LayerNorm(head)
-        self.match_query = nn.Linear(width + ATTRIBUTES + 4, 64)
-        self.match_key = nn.Linear(head + ATTRIBUTES, 64)
+        self.match_query = nn.Linear(width + ATTRIBUTES + 4, MATCH)
+        self.match_key = nn.Linear(head + ATTRIBUTES + 1, MATCH)
         for layer in (self.fine_tokens, self.fine_up):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -447,18 +449,21 @@ class Aligner(nn.Module):
     @torch.no_grad()
     def start_match(self, width: int, head: int):
         """Start the match as gain x (number of the 4 groups that agree - 3): a group agrees by probability,
-        or wholly where the phrase does not name it. So the heat of a named thing starts as the dense head's."""
+        or wholly where the phrase does not name it; a kind that is not named agrees as far as there is anything
+        in the cell. So the heat of a named thing starts as the dense head's."""
         root = MATCH_GAIN**0.5
         for layer, offset in ((self.match_query, width), (self.match_key, head)):
             layer.weight.mul_(0.3)
             layer.weight[:, offset:] = 0
-            layer.weight[:ATTRIBUTES + 1, :offset] = 0
+            layer.weight[:ATTRIBUTES + 2, :offset] = 0
             layer.bias.zero_()
             index = torch.arange(ATTRIBUTES)
             layer.weight[index, offset + index] = root
-        for group, (a, b) in enumerate(GROUPS):
+        self.match_query.weight[ATTRIBUTES + 1, width + ATTRIBUTES] = root
+        self.match_key.weight[ATTRIBUTES + 1, head + ATTRIBUTES] = root
+        for group, (a, b) in list(enumerate(GROUPS))[1:]:
             self.match_query.weight[a:b, width + ATTRIBUTES + group] = root
-        # Cell 27 of both sides is the constant -3 x gain.
+        # Cell ATTRIBUTES of both sides is the constant -3 x gain.
         self.match_query.bias[ATTRIBUTES] = (3 * MATCH_GAIN) ** 0.5
         self.match_key.bias[ATTRIBUTES] = -((3 * MATCH_GAIN) ** 0.5)
         # Before anything is learnt a phrase names nothing.
@@ -484,21 +489,23 @@ class Aligner(nn.Module):
         maps = (up @ kernels.transpose(-1, -2)).float() / 8 + self.map_bias
         named = self.attributes(loc).float()
         heat = maps[..., 0] + self.match(loc, named, features)
-        log_size = maps[..., 1:] + rows(features.dense[:, ATTRIBUTES:])[:, None]
-        return Maps(heat, log_size, named)
+        boxes = maps[..., 1:] + rows(features.dense[:, ATTRIBUTES:])[:, None]
+        return Maps(heat, boxes[..., :2], boxes[..., 2:], named)
 
     def match(self, loc: Tensor, named: Tensor, features: Features) -> Tensor:
         """[B, Q, f*f]; in float32, because large terms cancel in the sum. Both sides' probabilities are
         detached: they have losses of their own, and at this gain the heat loss would drown those."""
         with torch.autocast(loc.device.type, enabled=False):
             groups = [
-                torch.cat([named[..., a:b], named[..., 27 + i:28 + i]], -1).detach().softmax(-1)
+                torch.cat([named[..., a:b], named[..., ATTRIBUTES + i:ATTRIBUTES + i + 1]], -1).detach().softmax(-1)
                 for i, (a, b) in enumerate(GROUPS)
             ]
             said = torch.cat([g[..., :-1] for g in groups] + [g[..., -1:] for g in groups], -1)
             head = rows(features.fine[:, self.fine_map:self.fine_map + self.head]).float()
             query = self.match_query(torch.cat([loc.float(), said], -1))
-            key = self.match_key(torch.cat([self.match_norm(head), rows(features.attributes).detach()], -1))
+            seen = rows(features.attributes).detach()
+            anything = seen[..., :KINDS].amax(-1, keepdim=True)
+            key = self.match_key(torch.cat([self.match_norm(head), seen, anything], -1))
             return query @ key.transpose(1, 2)
 
 

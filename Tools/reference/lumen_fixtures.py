@@ -59,7 +59,7 @@ pixels = {"square": torch.randint(0, 256, (2, 3, 32, 32)), "larger": torch.randi
 prefixes, answers = weights(language), weights(aligner)
 images = weights(encoder, "encoder") | weights(projector, "projector")
 ids = torch.randint(0, VOCABULARY, (2, 3, 6))
-words = torch.randn(27, WIDTH)
+words = torch.randn(lumen.ATTRIBUTES, WIDTH)
 images["inputs/words"], prefixes["inputs/ids"] = words, ids
 
 with torch.no_grad():
@@ -86,7 +86,7 @@ with torch.no_grad():
             f"inputs/{name}/loc": loc, f"inputs/{name}/grid": torch.tensor(features.grid),
             f"inputs/{name}/tokens": features.tokens, f"inputs/{name}/fine": features.fine,
             f"inputs/{name}/attributes": features.attributes, f"inputs/{name}/dense": features.dense,
-            f"outputs/{name}/heat": maps.heat, f"outputs/{name}/log_size": maps.log_size,
+            f"outputs/{name}/heat": maps.heat, f"outputs/{name}/log_size": maps.log_size, f"outputs/{name}/offset": maps.offset,
             f"outputs/{name}/named": maps.attributes,
         }
 
@@ -97,7 +97,7 @@ answers |= {
     "outputs/start/match_query.weight": start.match_query.weight[:, WIDTH:],
     "outputs/start/match_key.weight": start.match_key.weight[:, HEAD:],
     "outputs/start/match_query.bias": start.match_query.bias, "outputs/start/match_key.bias": start.match_key.bias,
-    "outputs/start/attributes.bias": start.attributes.bias[27:31], "outputs/start/map_bias": start.map_bias,
+    "outputs/start/attributes.bias": start.attributes.bias[lumen.ATTRIBUTES:lumen.ATTRIBUTES + 4], "outputs/start/map_bias": start.map_bias,
 }
 
 save("Encoders", images)

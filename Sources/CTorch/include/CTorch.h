@@ -90,7 +90,6 @@ void vt_inference_leave(void *_Nonnull scope);
 bool vt_autocast_enabled(int32_t device_type);
 int32_t vt_autocast_dtype(int32_t device_type);
 vt_status vt_autocast_enter(int32_t device_type, bool enabled, int32_t dtype) VT_CHECKED;
-/// Restores the setting; clears the cache of cast weights when the outermost scope ends.
 vt_status vt_autocast_leave(int32_t device_type, bool enabled, int32_t dtype) VT_CHECKED;
 
 // Generators, threads, devices

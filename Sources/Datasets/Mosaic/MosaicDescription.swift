@@ -1,7 +1,7 @@
 /// What words say of a thing: any of its kind, colour, size and texture.
 ///
-/// Without a kind it is "object", which stands for every shape but for no person. People have no size and
-/// no texture: given together with `.person` these are ignored.
+/// Without a kind it is "object", which stands for everything but people. People have no size and no texture, letters
+/// and drawn things no texture: given together with such a kind these are ignored.
 public struct MosaicDescription: Sendable, Hashable {
     public let kind: MosaicKind?
     public let colour: MosaicColour?
@@ -15,7 +15,7 @@ public struct MosaicDescription: Sendable, Hashable {
         self.kind = kind
         self.colour = colour
         self.size = kind == .person ? nil : size
-        self.texture = kind == .person ? nil : texture
+        self.texture = kind.map(\.isShape) == false ? nil : texture
     }
 
     /// What can be said of an object.
@@ -44,7 +44,8 @@ public struct MosaicDescription: Sendable, Hashable {
             && (texture == nil || texture == object.texture)
     }
 
-    /// The noun phrase without an article: "small striped red circle", "person in red", "object".
+    /// The noun phrase without an article, in the words that answers use: "small striped red circle", "person in red",
+    /// "object".
     public var phrase: String { phrase(noun: kind?.name ?? "object") }
 
     /// The noun phrase of several: "red circles", "people in red", "objects".
@@ -54,22 +55,65 @@ public struct MosaicDescription: Sendable, Hashable {
         if kind == .person { return colour.map { "\(noun) in \($0.name)" } ?? noun }
         return [size?.name, texture?.name, colour?.name, noun].compactMap { $0 }.joined(separator: " ")
     }
+
+    /// How often a phrase is said in other words than those of ``phrase`` and ``plural``.
+    private static let variety = 0.25
+
+    /// The noun phrase as users may say it: mostly ``phrase`` or ``plural``, else with synonyms or in another order,
+    /// such as "tiny crimson disc", "circles with stripes", "star that is red", "human wearing violet".
+    ///
+    /// - Parameters:
+    ///   - isPlural: whether several are meant.
+    ///   - isCompact: whether no clause may follow the noun, as where the sentence goes on with "left of".
+    ///   - random: where the choice comes from.
+    public func phrase(
+        isPlural: Bool, isCompact: Bool = false, using random: inout some RandomNumberGenerator
+    ) -> String {
+        guard random.chance(Self.variety) else { return isPlural ? plural : phrase }
+        func varied(_ name: String, _ synonyms: [String]) -> String {
+            random.chance(0.4) || synonyms.isEmpty ? name : random.element(of: synonyms)
+        }
+        let nouns = kind.map { [($0.name, $0.plural)] + $0.synonyms.map { ($0.one, $0.many) } }
+        let (one, many) = random.element(
+            of: nouns ?? [("object", "objects"), ("thing", "things"), ("item", "items")])
+        let noun = isPlural ? many : one
+        let colour = colour.map { varied($0.name, $0.synonyms) }
+        if kind == .person {
+            guard let colour else { return noun }
+            let shirt = isPlural ? "\(colour) shirts" : "\(English.article(before: colour)) \(colour) shirt"
+            let dress = random.element(of: [
+                "in \(colour)", "wearing \(colour)", "dressed in \(colour)", "in \(shirt)", "with \(shirt)",
+            ])
+            return "\(noun) \(dress)"
+        }
+        var words = size.map { [varied($0.name, $0.synonyms)] } ?? []
+        var tails: [String] = []
+        if let texture {
+            if let tail = texture.tail, random.chance(0.4) {
+                tails.append(tail)
+            } else {
+                words.append(varied(texture.name, texture.synonyms))
+            }
+        }
+        if let colour {
+            if !isCompact, tails.isEmpty, random.chance(0.2) {
+                tails.append("that \(isPlural ? "are" : "is") \(colour)")
+            } else {
+                words.append(!colour.contains("-") && random.chance(0.15) ? "\(colour)-colored" : colour)
+            }
+        }
+        return (words + [noun] + tails).joined(separator: " ")
+    }
 }
 
 /// Small rules of English.
 enum English {
-    /// "a" or "an", as the words that follow want it; all of Mosaic's words sound as they are written.
+    /// "a" or "an", as the words that follow want it: but for single letters and digits, Mosaic's words sound as they
+    /// are written.
     static func article(before words: String) -> String {
-        words.first.map { "aeiou".contains($0) } == true ? "an" : "a"
-    }
-
-    /// The number as a word, from zero to twelve.
-    static func number(_ count: Int) -> String {
-        let words = [
-            "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-            "twelve",
-        ]
-        return words.indices.contains(count) ? words[count] : String(count)
+        let first = words.prefix { $0 != " " }
+        let isVowel = first.count == 1 ? "AEHMRS8".contains(first) : "aeiou".contains(first.prefix(1))
+        return isVowel ? "an" : "a"
     }
 
     /// "a, b and c".
@@ -86,30 +130,65 @@ public struct MosaicMention: Sendable, Hashable {
     /// Indices into the scene's objects; several for "star" in "the star left of the ring" when there are
     /// several stars, none for what is not there.
     public let objects: [Int]
+    /// What the phrase itself says, apart from comparisons such as "largest".
+    public let description: MosaicDescription?
 }
 
-/// A sentence with its noun phrases.
-struct MosaicSentence {
+/// A sentence, or a part of one, with its noun phrases.
+struct MosaicSentence: Sendable {
     private(set) var text = ""
     private(set) var mentions: [MosaicMention] = []
 
-    /// - Parameters:
-    ///   - template: text with `{}` where a phrase goes, in order.
-    ///   - phrases: as many phrases as there are `{}`, and the objects that each can mean.
-    init(_ template: String, _ phrases: [(text: String, objects: [Int])]) {
-        var rest = phrases[...]
-        var isPlace = false
-        for character in template {
-            switch character {
-            case "{": isPlace = true
-            case "}" where isPlace:
-                isPlace = false
-                guard let phrase = rest.popFirst() else { continue }
-                let start = text.utf8.count
-                text += phrase.text
-                mentions.append(MosaicMention(range: start..<text.utf8.count, objects: phrase.objects))
-            default: text.append(character)
-            }
+    init(_ text: String) { self.text = text }
+
+    /// A noun phrase with the words before it.
+    init(_ article: String = "", phrase: String, _ description: MosaicDescription, _ objects: [Int]) {
+        text = article + phrase
+        let range = article.utf8.count..<text.utf8.count
+        mentions = [MosaicMention(range: range, objects: objects, description: description)]
+    }
+
+    init(_ text: String, _ mentions: [MosaicMention]) {
+        self.text = text
+        self.mentions = mentions
+    }
+
+    /// A template with each `{name}` replaced by the part of that name.
+    init(_ template: String, _ part: (Substring) -> MosaicSentence) {
+        var rest = template[...]
+        while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
+            text += rest[..<open]
+            append(part(rest[open..<close].dropFirst()))
+            rest = rest[rest.index(after: close)...]
         }
+        text += rest
+    }
+
+    private mutating func append(_ part: MosaicSentence) {
+        let start = text.utf8.count
+        text += part.text
+        mentions += part.mentions.map {
+            MosaicMention(
+                range: $0.range.lowerBound + start..<$0.range.upperBound + start, objects: $0.objects,
+                description: $0.description)
+        }
+    }
+
+    /// The sentence as people write it: a command politely or not, all with and without capital and full stop.
+    func dressed(_ phrasing: MosaicPhrasing, using random: inout some RandomNumberGenerator) -> MosaicSentence
+    {
+        var sentence = self
+        if text.hasSuffix("?") || text.hasSuffix(".") {
+            if random.chance(0.2) { sentence.text.removeLast() }
+        } else {
+            if random.chance(0.5) {
+                sentence = MosaicSentence(random.element(of: phrasing.frames)) { _ in self }
+            }
+            if !sentence.text.hasSuffix("?"), random.chance(0.5) { sentence.text += "." }
+        }
+        if random.chance(0.5), let first = sentence.text.first {
+            sentence.text = first.uppercased() + sentence.text.dropFirst()
+        }
+        return sentence
     }
 }

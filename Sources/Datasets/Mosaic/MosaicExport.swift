@@ -64,16 +64,17 @@ public enum MosaicExport {
         seed: UInt64, count: Int, _ configuration: MosaicConfiguration, to directory: String,
         progress: (Int) throws -> Void
     ) throws {
-        let size = configuration.size
+        let (width, height) = (configuration.width, configuration.height)
         let writer = try COCOWriter(
             path: "\(directory)/annotations.json",
-            description: "Mosaic \(configuration.ring.rawValue), seed \(seed), \(size) pixels",
+            description: "Mosaic \(configuration.ring.rawValue), seed \(seed), \(width) x \(height) pixels",
             images: (0..<count).lazy.map {
-                COCOImage(id: $0, width: size, height: size, fileName: fileName(of: $0))
+                COCOImage(id: $0, width: width, height: height, fileName: fileName(of: $0))
             },
             categories: MosaicKind.allCases.map {
                 COCOCategory(
-                    id: $0.rawValue + 1, name: $0.name, supercategory: $0 == .person ? "person" : "shape",
+                    id: $0.rawValue + 1, name: $0.name,
+                    supercategory: $0 == .person ? "person" : $0.isShape ? "shape" : "thing",
                     hasKeypoints: $0 == .person)
             })
         var annotation = 0

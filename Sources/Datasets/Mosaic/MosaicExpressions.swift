@@ -36,11 +36,6 @@ public struct MosaicReference: Sendable, Hashable {
 public enum MosaicRelation: Int, CaseIterable, Sendable, Hashable, Codable {
     case left, right, above, below
 
-    /// Less than this, in pixels of a 128-pixel picture, and nobody would say so.
-    static let clearDistance = 7.0
-    /// A thing this far on the other side of level is clearly not there.
-    static let levelDistance = 4.0
-
     /// How far, in pixels, the first object lies in this direction of the second; negative when opposite.
     public func distance(of object: MosaicObject, from other: MosaicObject) -> Double {
         let (a, b) = (object.centre, other.centre)
@@ -52,21 +47,28 @@ public enum MosaicRelation: Int, CaseIterable, Sendable, Hashable, Codable {
         }
     }
 
-    /// "left of", now and then "to the left of".
+    /// "left of", now and then "to the left of" and the like.
     func words(using random: inout some RandomNumberGenerator) -> String {
-        let isLong = random.chance(0.2)
-        return switch self {
-        case .left: isLong ? "to the left of" : "left of"
-        case .right: isLong ? "to the right of" : "right of"
-        case .above: "above"
-        case .below: "below"
-        }
+        let words =
+            switch self {
+            case .left: ["left of", "to the left of", "on the left of"]
+            case .right: ["right of", "to the right of", "on the right of"]
+            case .above: ["above", "higher than"]
+            case .below: ["below", "under", "lower than"]
+            }
+        return random.chance(0.6) ? words[0] : random.element(of: words)
     }
 }
 
 extension MosaicScene {
-    /// Pixels of this picture per pixel of a 128-pixel one: distances in words grow with the picture.
-    var magnification: Double { Double(size) / 128 }
+    var ring: MosaicConfiguration.Ring { configuration.ring }
+
+    /// Things less apart than this, in pixels, nobody would tell apart by their places: 7 of 128 in the plain ring, 10 of
+    /// 256 in the rich one, where things are smaller.
+    var clearDistance: Double { Double(size) * (ring == .plain ? 7.0 / 128 : 10.0 / 256) }
+
+    /// A thing this far on the other side of level, in pixels, is clearly not there.
+    var levelDistance: Double { clearDistance * 4 / 7 }
 
     /// The indices of the objects that match a description.
     public func matches(of description: MosaicDescription) -> [Int] {
@@ -75,30 +77,52 @@ extension MosaicScene {
 
     /// A description to find all instances of.
     ///
-    /// Mostly it is taken from one of the objects, so something matches; with a larger `negativeRate` more
-    /// often it is something else, that is mostly absent.
+    /// Mostly it is taken from one of the objects, so something matches. Else it is made up, another kind or with one word
+    /// exchanged, and mostly absent.
     ///
     /// - Parameters:
-    ///   - negativeRate: from 0 to 1; at 0.4 about a third of the phrases are made up.
+    ///   - negativeRate: how often it is made up, from 0 to 1.
     ///   - random: where the choice comes from.
     public func detectionPhrase(
         negativeRate: Double = 0.4, using random: inout some RandomNumberGenerator
     ) -> MosaicDetection {
         typealias Traits = MosaicDescription.Traits
         let traits: [Traits] = [
-            .kind, [.kind, .colour], [.kind, .colour], [.kind, .texture], [.kind, .size], .colour, .texture,
+            .kind, .kind, [.kind, .colour], [.kind, .colour], [.kind, .texture], [.kind, .size], .colour,
+            .texture,
             [.kind, .colour, .texture], [.kind, .colour, .size],
         ]
         var description = MosaicDescription(
             of: random.element(of: objects), random.element(of: traits))
-        if random.chance(0.6 * negativeRate) {
-            let kind = random.element(of: MosaicKind.allCases)
-            let colour = random.element(of: MosaicColour.allCases)
-            description = MosaicDescription(kind: kind, colour: random.chance(0.2) ? colour : nil)
-        } else if random.chance(0.4 * negativeRate) {
-            description = altered(description, using: &random)
+        if random.chance(negativeRate) {
+            if random.chance(0.5) {
+                let colour = random.chance(0.25) ? random.element(of: MosaicColour.allCases) : nil
+                description = MosaicDescription(kind: random.element(of: ring.kinds), colour: colour)
+            } else {
+                description = altered(description, using: &random)
+            }
         }
         return MosaicDetection(description: description, matches: matches(of: description))
+    }
+
+    /// A description that nothing matches, mostly of a thing that is nearly there; nil when none was found.
+    func absentDescription(
+        of traits: [MosaicDescription.Traits], using random: inout some RandomNumberGenerator
+    ) -> MosaicDescription? {
+        for _ in 0..<20 {
+            var description = MosaicDescription(of: random.element(of: objects), random.element(of: traits))
+            // Often the kind of one thing with the colour of another: both words alone are true.
+            if description.colour != nil, random.chance(0.5) {
+                let colour = random.element(of: objects).colour
+                description = MosaicDescription(
+                    kind: description.kind, colour: colour, size: description.size,
+                    texture: description.texture)
+            } else {
+                description = altered(description, using: &random)
+            }
+            if matches(of: description).isEmpty { return description }
+        }
+        return nil
     }
 
     /// The description with one of its words exchanged, perhaps for the same.
@@ -114,7 +138,7 @@ extension MosaicScene {
         if texture != nil { words.append(.texture) }
         guard !words.isEmpty else { return description }
         switch random.element(of: words) {
-        case .kind: kind = random.element(of: MosaicKind.allCases)
+        case .kind: kind = random.element(of: ring.kinds)
         case .colour: colour = random.element(of: MosaicColour.allCases)
         case .size: size = random.element(of: MosaicSize.allCases)
         default: texture = random.element(of: MosaicTexture.allCases)
@@ -149,8 +173,8 @@ extension MosaicScene {
 
     /// An expression that means exactly one of the objects.
     ///
-    /// Comparisons are clear ones only: a largest thing has 1.3 times the box of the next, a leftmost one is
-    /// 6 pixels farther out (of 128), a thing left of another is so by 7 and no other candidate nearly is.
+    /// Comparisons are clear ones only: a largest thing has 1.3 times the box of the next, a leftmost one is farther out
+    /// by 7 pixels of 128 (rich ring: 10 of 256), a thing left of another is so by as much and no other candidate nearly is.
     ///
     /// - Parameters:
     ///   - kind: how the thing is told from the others; nil for a mixture of the three.
@@ -176,12 +200,20 @@ extension MosaicScene {
 
     private func attributeExpression(using random: inout some RandomNumberGenerator) -> MosaicReference? {
         for target in random.permuted(Array(objects.indices)) {
-            if let unique = uniqueDescription(of: target, Self.uniqueTraits, using: &random) {
-                let sentence = MosaicSentence("the {}", [(unique.phrase, [target])])
-                return MosaicReference(
-                    kind: .attribute, text: sentence.text, target: target, description: unique, anchor: nil,
-                    mentions: sentence.mentions)
+            guard let unique = uniqueDescription(of: target, Self.uniqueTraits, using: &random) else {
+                continue
             }
+            var phrase = unique.phrase(isPlural: false, using: &random)
+            // "the red one among the stars".
+            if let kind = unique.kind, kind != .person, unique.texture == nil,
+                let word = unique.size.map(\.name) ?? unique.colour?.name,
+                unique.size == nil || unique.colour == nil, random.chance(0.08),
+                matches(of: MosaicDescription(kind: kind)).count > 1
+            {
+                phrase = "\(word) one among the \(kind.plural)"
+            }
+            return MosaicReference(
+                .attribute, MosaicSentence("the ", phrase: phrase, unique, [target]), target: target, unique)
         }
         return nil
     }
@@ -192,7 +224,6 @@ extension MosaicScene {
         if random.chance(0.1) { description = MosaicDescription() }
         let candidates = matches(of: description)
         let superlative = random.integer(below: 6)
-        let isBig = random.chance(0.2)
         guard candidates.count > 1 else { return nil }
         // People stand upright or sprawl: a box says little about how large one looks.
         guard superlative > 1 || description.kind != .person else { return nil }
@@ -213,16 +244,21 @@ extension MosaicScene {
         let isClear =
             superlative < 2
             ? max(abs(first), abs(second)) >= 1.3 * min(abs(first), abs(second))
-            : first - second >= 6 * magnification
+            : first - second >= clearDistance
         guard isClear else { return nil }
+        // The first word is the usual one; what has a space follows the noun.
         let words = [
-            isBig ? "biggest" : "largest", "smallest", "leftmost", "rightmost", "topmost", "bottommost",
-        ]
+            ["largest", "biggest"], ["smallest", "tiniest"], ["leftmost", "furthest to the left"],
+            ["rightmost", "furthest to the right"], ["topmost", "highest", "uppermost"],
+            ["bottommost", "lowest"],
+        ][superlative]
+        let word = random.chance(0.7) ? words[0] : random.element(of: words)
+        let noun = description.phrase(isPlural: false, isCompact: true, using: &random)
+        let phrase = word.contains(" ") ? "\(noun) \(word)" : "\(word) \(noun)"
         let target = ranked[0].index
-        let sentence = MosaicSentence("the {}", [("\(words[superlative]) \(description.phrase)", [target])])
         return MosaicReference(
-            kind: .superlative, text: sentence.text, target: target, description: description, anchor: nil,
-            mentions: sentence.mentions)
+            .superlative, MosaicSentence("the ", phrase: phrase, description, [target]), target: target,
+            description)
     }
 
     private func relationExpression(using random: inout some RandomNumberGenerator) -> MosaicReference? {
@@ -235,26 +271,44 @@ extension MosaicScene {
         else { return nil }
         let candidates = matches(of: description).filter { $0 != anchor }
         for relation in random.permuted(MosaicRelation.allCases) {
-            let distances = candidates.map {
-                relation.distance(of: objects[$0], from: objects[anchor]) / magnification
-            }
-            let clear = distances.indices.filter { distances[$0] > MosaicRelation.clearDistance }
-            let doubtful = distances.filter {
-                $0 > -MosaicRelation.levelDistance && $0 <= MosaicRelation.clearDistance
-            }
+            let distances = candidates.map { relation.distance(of: objects[$0], from: objects[anchor]) }
+            let clear = distances.indices.filter { distances[$0] > clearDistance }
+            let doubtful = distances.filter { $0 > -levelDistance && $0 <= clearDistance }
             // With one candidate alone the relation tells nothing new: keep few of those.
             guard clear.count == 1, doubtful.isEmpty, candidates.count > 1 || random.chance(0.25) else {
                 continue
             }
             let target = candidates[clear[0]]
-            let sentence = MosaicSentence(
-                "the {} \(relation.words(using: &random)) the {}",
-                [(description.phrase, candidates), (anchorDescription.phrase, [anchor])])
-            return MosaicReference(
-                kind: .relation, text: sentence.text, target: target, description: description,
-                anchor: anchor,
-                mentions: sentence.mentions)
+            let sentence = MosaicSentence("{the} {where} {anchor}") { name in
+                switch name {
+                case "the": definite(description, candidates, using: &random)
+                case "where": MosaicSentence(relation.words(using: &random))
+                default: definite(anchorDescription, [anchor], using: &random)
+                }
+            }
+            return MosaicReference(.relation, sentence, target: target, description, anchor: anchor)
         }
         return nil
     }
+
+    /// "the red star", without a clause after the noun.
+    func definite(
+        _ description: MosaicDescription, _ objects: [Int], using random: inout some RandomNumberGenerator
+    ) -> MosaicSentence {
+        let phrase = description.phrase(isPlural: false, isCompact: true, using: &random)
+        return MosaicSentence("the ", phrase: phrase, description, objects)
+    }
+}
+
+extension MosaicReference {
+    init(
+        _ kind: Kind, _ sentence: MosaicSentence, target: Int, _ description: MosaicDescription,
+        anchor: Int? = nil
+    ) {
+        self.init(
+            kind: kind, text: sentence.text, target: target, description: description, anchor: anchor,
+            mentions: sentence.mentions)
+    }
+
+    var sentence: MosaicSentence { MosaicSentence(text, mentions) }
 }

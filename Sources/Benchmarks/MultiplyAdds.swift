@@ -1,0 +1,98 @@
+internal import Encoders
+internal import Language
+internal import Perception
+internal import Vitrail
+
+/// How many multiply-adds the stages of an answer need, from the configuration: those of matrix products, convolutions
+/// and attention, as they are computed. Norms, activations, softmax and sums are left out.
+struct MultiplyAdds {
+    private let configuration: LumenConfiguration
+    /// Patches of the encoder's input along each axis.
+    private let rows: Int
+    private let columns: Int
+
+    init(_ configuration: LumenConfiguration, frame: PictureFrame) {
+        self.configuration = configuration
+        (rows, columns) = (frame.inputHeight / 8, frame.inputWidth / 8)
+    }
+
+    private var patches: Int { rows * columns }
+    /// Cells of the maps at stride 4.
+    private var cells: Int { 4 * patches }
+    /// What the language model reads of a picture.
+    private var imageTokens: Int {
+        patches / (configuration.projector.unshuffle * configuration.projector.unshuffle)
+    }
+
+    /// Pixels to features.
+    var encode: Int {
+        let encoder = configuration.encoder
+        let (stem, fine, width) = (encoder.stemChannels, encoder.fineChannels, encoder.hiddenSize)
+        let outputs = encoder.attributeCount + encoder.boxChannels
+        let convolutions =
+            9 * 3 * stem[0] * 4 * cells + 9 * stem[0] * stem[1] * cells + 9 * stem[1] * stem[2] * patches
+            + 4 * 9 * stem[1] * stem[1] * cells + 4 * 9 * stem[2] * stem[2] * patches
+        let block = 12 * width * width + 2 * patches * width
+        let vision = patches * (stem[2] * width + encoder.numHiddenLayers * block + width * 4 * fine)
+        let head =
+            stem[1] * fine + 9 * fine * fine + 9 * fine * encoder.headChannels + encoder.headChannels
+            * outputs
+        return convolutions + vision + cells * head
+    }
+
+    /// Features to the language model's keys and values.
+    var prefix: Int {
+        let (projector, language) = (configuration.projector, configuration.language)
+        let merged = projector.unshuffle * projector.unshuffle
+        let token =
+            projector.imageSize * merged * projector.hiddenSize + projector.hiddenSize * projector.hiddenSize
+            + 4 * merged * projector.fineChannels * projector.hiddenSize
+        let attention = 2 * imageTokens * language.numAttentionHeads * language.headWidth
+        return imageTokens * (token + language.numHiddenLayers * (layer + attention))
+    }
+
+    /// The language model on one phrase of `length` tokens.
+    func text(length: Int) -> Int {
+        let language = configuration.language
+        // Image heads see the picture alone, the others the text too.
+        let seen =
+            imageTokens * language.numAttentionHeads
+            + length * (language.numAttentionHeads - language.imageHeads)
+        return length * language.numHiddenLayers * (layer + 2 * seen * language.headWidth)
+    }
+
+    /// A token in a layer of the language model, without the products of attention.
+    private var layer: Int {
+        let language = configuration.language
+        let projections = 2 * (language.numAttentionHeads + language.numKeyValueHeads) * language.headWidth
+        return language.hiddenSize * (projections + 3 * language.intermediateSize)
+    }
+
+    /// The aligner on one [LOC].
+    var align: Int {
+        let aligner = configuration.aligner
+        let (width, heads, channels) = (aligner.hiddenSize, aligner.numAttentionHeads, aligner.mapChannels)
+        let (maps, square) = (aligner.offsetMaps ? 5 : 3, aligner.hiddenSize * aligner.hiddenSize)
+        let tokens = 1 + maps
+        let start =
+            aligner.languageSize * width
+            + patches * width
+            * (aligner.imageSize + aligner.fineChannels * aligner.upsample * aligner.upsample)
+        // Self-attention and feed-forward of the tokens, and eight products with d x d for the folded projections.
+        let tokenWork = tokens * (4 * square + 2 * tokens * width + 4 * square + 8 * square)
+        let crossing = 4 * patches * tokens * heads * width
+        let block = tokenWork + crossing + patches * 4 * square
+        let decode =
+            patches * width * 4 * channels + cells * (aligner.fineChannels * channels + channels * channels)
+            + maps * (square + width * channels) + cells * channels * maps
+        let (names, groups, match) = (
+            aligner.attributeCount, aligner.attributeGroups.count, aligner.matchChannels
+        )
+        let matching =
+            names == 0
+            ? 0
+            : aligner.languageSize * (names + groups + 2) + (aligner.languageSize + names + groups) * match
+                + cells * match * (aligner.headChannels + names + 1 + 1)
+        return start + aligner.numHiddenLayers * block + decode + matching
+    }
+}

@@ -1,0 +1,326 @@
+// SAM's image encoder (Kirillov et al. 2023, arXiv 2304.02643): a ViT of windowed and a few global attention layers
+// with decomposed relative positions, and a convolutional neck.
+// Matches transformers 4.57.1, SamVisionEncoder; proven by EncodersTests.
+public import NN
+public import Torch
+
+/// Normalises the channels of [n, c, h, w].
+public struct LayerNorm2d: Layer {
+    let norm: LayerNorm
+
+    public init(_ path: ParameterPath, _ channels: Int, epsilon: Double = 1e-6) throws {
+        norm = try LayerNorm(path, channels, epsilon: epsilon)
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try norm(x.permuted(0, 2, 3, 1)).permuted(0, 3, 1, 2)
+    }
+}
+
+/// Attention over a window, or the whole grid, with relative positions by row and by column.
+struct SAMVisionAttention {
+    let qkv: Linear
+    let proj: Linear
+    let relativeRows: Tensor?
+    let relativeColumns: Tensor?
+    let heads: Int
+
+    init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, side: Int) throws {
+        let width = configuration.hiddenSize
+        heads = configuration.numAttentionHeads
+        qkv = try Linear(path["qkv"], width, 3 * width, bias: configuration.qkvBias)
+        proj = try Linear(path["proj"], width, width)
+        let shape = [2 * side - 1, width / heads]
+        relativeRows = configuration.useRelPos ? try path.parameter("rel_pos_h", shape, .zeros) : nil
+        relativeColumns = configuration.useRelPos ? try path.parameter("rel_pos_w", shape, .zeros) : nil
+    }
+
+    /// [b, side, side, width], as many rows as columns.
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let (b, side, _, width) = x.shape4
+        let (n, e) = (side * side, width / heads)
+        let parts = try qkv(x).reshaped([b, n, 3, heads, e]).permuted(2, 0, 3, 1, 4)
+        var query = try parts[0] * (1 / Double(e).squareRoot())
+        var key = try parts[1]
+        if let relativeRows, let relativeColumns {
+            // The bias of query q and key k is rows[q, row of k] + columns[q, column of k]. As further channels of the
+            // query, against keys that say which row and column they are, it comes out of the same product.
+            let grid = try parts[0].reshaped(b * heads, side, side, e)
+            let rows = try einsum("bhwc,hkc->bhwk", grid, table(relativeRows, side))
+            let columns = try einsum("bhwc,wkc->bhwk", grid, table(relativeColumns, side))
+            let eye = try Tensor.eye(side, dtype: key.dtype, device: key.device)
+            let place = try Tensor.cat(
+                [eye.repeatedInterleaved(side, axis: 0), eye.repeated(side, 1)], axis: 1)
+            query = try Tensor.cat(
+                [
+                    query, rows.to(query.dtype).reshaped([b, heads, n, side]),
+                    columns.to(query.dtype).reshaped([b, heads, n, side]),
+                ], axis: 3)
+            key = try Tensor.cat([key, place.expanded(b, heads, n, 2 * side)], axis: 3)
+        }
+        // With few channels a head this is several times faster on the CPU than libtorch's fused attention.
+        let weights = try matmul(query, key.transposed(2, 3)).softmax(-1).to(key.dtype)
+        let read = try matmul(weights, parts[2]).transposed(1, 2)
+        return try proj(read.reshaped(b, side, side, width))
+    }
+
+    /// [query place, key place, channels].
+    private func table(_ embeddings: Tensor, _ side: Int) throws -> Tensor {
+        let offsets = (0..<side).flatMap { query in (0..<side).map { query - $0 + side - 1 } }
+        return try embeddings.indexSelected(0, Tensor(offsets).to(embeddings.device)).reshaped([
+            side, side, -1,
+        ])
+    }
+}
+
+struct SAMVisionLayer {
+    let norm1: LayerNorm
+    let attention: SAMVisionAttention
+    let norm2: LayerNorm
+    let mlp: MLP
+    /// 0 for the whole grid.
+    let window: Int
+
+    init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, window: Int) throws {
+        let width = configuration.hiddenSize
+        norm1 = try LayerNorm(path["layer_norm1"], width, epsilon: configuration.layerNormEps)
+        attention = try SAMVisionAttention(
+            path["attn"], configuration, side: window > 0 ? window : configuration.gridSize)
+        norm2 = try LayerNorm(path["layer_norm2"], width, epsilon: configuration.layerNormEps)
+        mlp = try MLP(path["mlp"], width, configuration.mlpDim, width, names: ("lin1", "lin2"))
+        self.window = window
+    }
+
+    /// [b, rows, columns, width].
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let normed = try norm1(x)
+        let attended = try x + (window > 0 ? inWindows(normed) : attention(normed))
+        return try attended + mlp(norm2(attended))
+    }
+
+    private func inWindows(_ x: Tensor) throws -> Tensor {
+        let (b, side, _, width) = x.shape4
+        let count = (side + window - 1) / window
+        let padded = count * window
+        let tiles = try pad(x, [0, 0, 0, padded - side, 0, padded - side])
+            .reshaped([b, count, window, count, window, width]).permuted(0, 1, 3, 2, 4, 5)
+            .reshaped(b * count * count, window, window, width)
+        let out = try attention(tiles).reshaped([b, count, count, window, window, width])
+            .permuted(0, 1, 3, 2, 4, 5).reshaped(b, padded, padded, width)
+        return padded == side ? out : try out[.all, ..<side, ..<side]
+    }
+}
+
+/// What SAM's decoder reads of a picture.
+public struct SAMFeatures {
+    /// [b, output channels, grid, grid].
+    public let embedding: Tensor
+    /// [b, skip channels, 4 grid, 4 grid]; nil without the skip.
+    public let fine: Tensor?
+
+    public init(embedding: Tensor, fine: Tensor?) {
+        self.embedding = embedding
+        self.fine = fine
+    }
+}
+
+/// SAM's image encoder.
+public final class SAMVision {
+    public let configuration: SAMVisionConfiguration
+    let patches: Conv2d
+    let positions: Tensor?
+    let layers: [SAMVisionLayer]
+    let neck1: Conv2d
+    let neckNorm1: LayerNorm2d
+    let neck2: Conv2d
+    let neckNorm2: LayerNorm2d
+    let skip: [Conv2d]
+
+    /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
+    public init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration) throws {
+        try configuration.check()
+        let (width, side) = (configuration.hiddenSize, configuration.gridSize)
+        let (patch, output) = (configuration.patchSize, configuration.outputChannels)
+        patches = try Conv2d(
+            path["patch_embed"]["projection"], configuration.numChannels, width, kernel: patch, stride: patch)
+        positions =
+            configuration.useAbsPos
+            ? try path.parameter("pos_embed", [1, side, side, width], .normal(std: 0.02)) : nil
+        layers = try (0..<configuration.numHiddenLayers).map {
+            let isGlobal = configuration.globalAttnIndexes.contains($0)
+            return try SAMVisionLayer(
+                path["layers"][$0], configuration, window: isGlobal ? 0 : configuration.windowSize)
+        }
+        let neck = path["neck"]
+        neck1 = try Conv2d(neck["conv1"], width, output, kernel: 1, bias: false)
+        neckNorm1 = try LayerNorm2d(neck["layer_norm1"], output)
+        neck2 = try Conv2d(neck["conv2"], output, output, kernel: 3, padding: 1, bias: false)
+        neckNorm2 = try LayerNorm2d(neck["layer_norm2"], output)
+        let (channels, stride) = (configuration.skipChannels, patch / 4)
+        skip =
+            channels > 0
+            ? [
+                try Conv2d(
+                    path["skip"]["conv1"], configuration.numChannels, channels, kernel: 2 * stride + 1,
+                    stride: stride, padding: stride),
+                try Conv2d(path["skip"]["conv2"], channels, channels, kernel: 3, padding: 1),
+            ] : []
+        self.configuration = configuration
+    }
+
+    /// Normalised pixels [b, channels, image size, image size], 0 where there is no picture.
+    public func callAsFunction(_ pixels: Tensor) throws -> SAMFeatures {
+        var x = try patches(pixels).permuted(0, 2, 3, 1)
+        if let positions { x = try x + positions }
+        for layer in layers { x = try layer(x) }
+        let maps = try neckNorm1(neck1(x.permuted(0, 3, 1, 2)))
+        let embedding = try neckNorm2(neck2(maps))
+        let fine = skip.isEmpty ? nil : try skip[1](skip[0](pixels).gelu())
+        return SAMFeatures(embedding: embedding, fine: fine)
+    }
+}
+
+/// The `vision_config` of Hugging Face's `SamConfig`.
+public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
+    public var hiddenSize: Int
+    public var outputChannels: Int
+    public var numHiddenLayers: Int
+    public var numAttentionHeads: Int
+    public var numChannels: Int
+    public var imageSize: Int
+    public var patchSize: Int
+    public var layerNormEps: Double
+    public var qkvBias: Bool
+    public var mlpDim: Int
+    public var useAbsPos: Bool
+    public var useRelPos: Bool
+    public var windowSize: Int
+    public var globalAttnIndexes: [Int]
+    /// Half the width of the position code that prompts and picture share.
+    public var numPosFeats: Int
+    /// Channels of a shallow convolution of the picture that the decoder reads beside the embedding, at the masks'
+    /// resolution; 0, SAM's own design, for none.
+    public var skipChannels: Int
+
+    /// Rows, and columns, of patches.
+    public var gridSize: Int { imageSize / patchSize }
+
+    public init(
+        hiddenSize: Int = 768, outputChannels: Int = 256, numHiddenLayers: Int = 12,
+        numAttentionHeads: Int = 12, numChannels: Int = 3, imageSize: Int = 1024, patchSize: Int = 16,
+        layerNormEps: Double = 1e-6, qkvBias: Bool = true, mlpDim: Int = 3072, useAbsPos: Bool = true,
+        useRelPos: Bool = true, windowSize: Int = 14, globalAttnIndexes: [Int] = [2, 5, 8, 11],
+        numPosFeats: Int = 128, skipChannels: Int = 0
+    ) {
+        self.hiddenSize = hiddenSize
+        self.outputChannels = outputChannels
+        self.numHiddenLayers = numHiddenLayers
+        self.numAttentionHeads = numAttentionHeads
+        self.numChannels = numChannels
+        self.imageSize = imageSize
+        self.patchSize = patchSize
+        self.layerNormEps = layerNormEps
+        self.qkvBias = qkvBias
+        self.mlpDim = mlpDim
+        self.useAbsPos = useAbsPos
+        self.useRelPos = useRelPos
+        self.windowSize = windowSize
+        self.globalAttnIndexes = globalAttnIndexes
+        self.numPosFeats = numPosFeats
+        self.skipChannels = skipChannels
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case hiddenSize = "hidden_size"
+        case outputChannels = "output_channels"
+        case numHiddenLayers = "num_hidden_layers"
+        case numAttentionHeads = "num_attention_heads"
+        case numChannels = "num_channels"
+        case imageSize = "image_size"
+        case patchSize = "patch_size"
+        case hiddenAct = "hidden_act"
+        case layerNormEps = "layer_norm_eps"
+        case qkvBias = "qkv_bias"
+        case mlpRatio = "mlp_ratio"
+        case mlpDim = "mlp_dim"
+        case useAbsPos = "use_abs_pos"
+        case useRelPos = "use_rel_pos"
+        case windowSize = "window_size"
+        case globalAttnIndexes = "global_attn_indexes"
+        case numPosFeats = "num_pos_feats"
+        case skipChannels = "skip_channels"
+    }
+
+    /// Absent fields take the defaults of transformers' `SamVisionConfig`.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        func value<Value: Decodable>(_ key: CodingKeys, _ standard: Value) throws -> Value {
+            try values.decodeIfPresent(Value.self, forKey: key) ?? standard
+        }
+        let standard = SAMVisionConfiguration()
+        let act = try value(.hiddenAct, "gelu")
+        guard act == "gelu" else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .hiddenAct, in: values, debugDescription: "hidden_act is \(act), gelu is known")
+        }
+        let width = try value(.hiddenSize, standard.hiddenSize)
+        let ratio = try value(.mlpRatio, 4.0)
+        guard (1...1_000_000).contains(width), ratio > 0, ratio < 1000 else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .hiddenSize, in: values,
+                debugDescription: "hidden_size is \(width) and mlp_ratio \(ratio), which make no layer")
+        }
+        self.init(
+            hiddenSize: width, outputChannels: try value(.outputChannels, standard.outputChannels),
+            numHiddenLayers: try value(.numHiddenLayers, standard.numHiddenLayers),
+            numAttentionHeads: try value(.numAttentionHeads, standard.numAttentionHeads),
+            numChannels: try value(.numChannels, standard.numChannels),
+            imageSize: try value(.imageSize, standard.imageSize),
+            patchSize: try value(.patchSize, standard.patchSize),
+            layerNormEps: try value(.layerNormEps, standard.layerNormEps),
+            qkvBias: try value(.qkvBias, standard.qkvBias),
+            mlpDim: try value(.mlpDim, Int(Double(width) * ratio)),
+            useAbsPos: try value(.useAbsPos, standard.useAbsPos),
+            useRelPos: try value(.useRelPos, standard.useRelPos),
+            windowSize: try value(.windowSize, standard.windowSize),
+            globalAttnIndexes: try value(.globalAttnIndexes, standard.globalAttnIndexes),
+            numPosFeats: try value(.numPosFeats, standard.numPosFeats),
+            skipChannels: try value(.skipChannels, standard.skipChannels))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(hiddenSize, forKey: .hiddenSize)
+        try values.encode(outputChannels, forKey: .outputChannels)
+        try values.encode(numHiddenLayers, forKey: .numHiddenLayers)
+        try values.encode(numAttentionHeads, forKey: .numAttentionHeads)
+        try values.encode(numChannels, forKey: .numChannels)
+        try values.encode(imageSize, forKey: .imageSize)
+        try values.encode(patchSize, forKey: .patchSize)
+        try values.encode(layerNormEps, forKey: .layerNormEps)
+        try values.encode(qkvBias, forKey: .qkvBias)
+        try values.encode(mlpDim, forKey: .mlpDim)
+        try values.encode(useAbsPos, forKey: .useAbsPos)
+        try values.encode(useRelPos, forKey: .useRelPos)
+        try values.encode(windowSize, forKey: .windowSize)
+        try values.encode(globalAttnIndexes, forKey: .globalAttnIndexes)
+        try values.encode(numPosFeats, forKey: .numPosFeats)
+        try values.encode(skipChannels, forKey: .skipChannels)
+    }
+
+    func check() throws {
+        let check = ConfigurationCheck("vision_config")
+        try check.positive([
+            "hidden_size": hiddenSize, "output_channels": outputChannels,
+            "num_hidden_layers": numHiddenLayers, "num_channels": numChannels, "patch_size": patchSize,
+            "mlp_dim": mlpDim, "window_size": windowSize, "num_pos_feats": numPosFeats,
+        ])
+        try check.multiple("image_size", imageSize, of: patchSize)
+        try check.heads(numAttentionHeads, width: hiddenSize)
+        try check.that(
+            (0...4096).contains(skipChannels), "skip_channels is \(skipChannels), 0 to 4096 is possible")
+        try check.that(
+            skipChannels == 0 || patchSize % 4 == 0,
+            "patch_size is \(patchSize), skip_channels needs a multiple of 4")
+    }
+}

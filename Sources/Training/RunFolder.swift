@@ -1,0 +1,114 @@
+import Checkpoints
+import Foundation
+import NN
+import Torch
+
+/// A training that `vitrail train` runs: a folder of its own, kill-safe.
+public protocol TrainingRun: AnyObject {
+    /// Steps done.
+    var step: Int { get }
+
+    /// Trains until the last step, or until `shouldStop` says so; either way a checkpoint is written.
+    ///
+    /// - Returns: true when the run is complete and `model/` was written.
+    func run(shouldStop: () -> Bool, progress: (Trainer.Progress) -> Void) throws -> Bool
+}
+
+extension Trainer: TrainingRun {}
+
+/// The files of a run: `configuration.json`, `metrics.jsonl` and `checkpoint.safetensors`, the last, replaced whole.
+struct RunFolder {
+    let path: String
+
+    private var checkpoint: String { "\(path)/checkpoint.safetensors" }
+    private var metrics: String { "\(path)/metrics.jsonl" }
+
+    /// Makes the folder of a new run, or checks the one of a run that goes on.
+    ///
+    /// - Parameters:
+    ///   - path: the folder.
+    ///   - configuration: what `configuration.json` holds, or must hold.
+    ///   - resume: whether the run goes on.
+    /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
+    init(_ path: String, configuration: String, resume: Bool) throws {
+        self.path = path
+        let files = FileManager.default
+        let hasCheckpoint = files.fileExists(atPath: "\(path)/checkpoint.safetensors")
+        if resume {
+            guard hasCheckpoint else {
+                throw TrainingError.badRun(path, "there is no checkpoint to resume from")
+            }
+            guard let saved = files.contents(atPath: "\(path)/configuration.json"),
+                String(decoding: saved, as: UTF8.self) == configuration
+            else { throw TrainingError.badRun(path, "the run was made with another configuration") }
+        } else {
+            guard !hasCheckpoint else {
+                throw TrainingError.badRun(path, "there is a run already; resume it or name another folder")
+            }
+            try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+            try configuration.write(
+                toFile: "\(path)/configuration.json", atomically: true, encoding: .utf8)
+            try Data().write(to: URL(fileURLWithPath: metrics))
+        }
+    }
+
+    /// Adds a line of metrics.
+    func log(_ line: [String: Double]) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let data = try encoder.encode(line.mapValues { ($0 * 1e6).rounded() / 1e6 })
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: metrics))
+        defer { try? file.close() }
+        try file.seekToEnd()
+        try file.write(contentsOf: data + [UInt8(ascii: "\n")])
+    }
+
+    func save(
+        _ parameters: [(name: String, tensor: Tensor)], _ optimizer: AdamW, step: Int
+    ) throws {
+        let weights = parameters.map { (name: "model.\($0.name)", tensor: $0.tensor) }
+        let state = optimizer.state.map { (name: "optimizer.\($0.name)", tensor: $0.tensor) }
+        try SafetensorsFile.write(weights + state, metadata: ["step": "\(step)"], to: checkpoint)
+    }
+
+    /// Reads the checkpoint back, and removes the metrics of steps that will be done again.
+    ///
+    /// - Returns: the step that it is of.
+    func restore(_ parameters: [(name: String, tensor: Tensor)], _ optimizer: AdamW) throws -> Int {
+        let file = try SafetensorsFile(checkpoint)
+        guard let step = file.metadata["step"].flatMap({ Int($0) }) else {
+            throw TrainingError.badRun(checkpoint, "the checkpoint does not say which step it is of")
+        }
+        for (name, tensor) in parameters {
+            guard let value = try file.tensor(named: "model.\(name)"), value.shape == tensor.shape else {
+                throw TrainingError.badRun(
+                    checkpoint, "the parameter \(name) is missing or of another shape")
+            }
+            try tensor.copy(from: value)
+        }
+        try optimizer.load(OptimizerState(file: file))
+        try dropMetrics(after: step)
+        return step
+    }
+
+    private func dropMetrics(after step: Int) throws {
+        struct Line: Decodable { let step: Double }
+        let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: metrics)), as: UTF8.self)
+        let kept = text.split(separator: "\n").filter {
+            (try? JSONDecoder().decode(Line.self, from: Data($0.utf8))).map { Int($0.step) <= step } ?? false
+        }
+        try Data(kept.map { $0 + "\n" }.joined().utf8).write(
+            to: URL(fileURLWithPath: metrics), options: .atomic)
+    }
+}
+
+/// The optimiser's part of a checkpoint.
+private struct OptimizerState: TensorSource {
+    static let prefix = "optimizer."
+    let file: SafetensorsFile
+    var label: String { file.label }
+    var names: [String] {
+        file.names.filter { $0.hasPrefix(Self.prefix) }.map { String($0.dropFirst(Self.prefix.count)) }
+    }
+    func tensor(named name: String) throws -> Tensor? { try file.tensor(named: Self.prefix + name) }
+}

@@ -1,0 +1,180 @@
+import Datasets
+import Encoders
+import Foundation
+import NN
+import Perception
+import Torch
+public import Vitrail
+
+/// Trains a SAM on Mosaic's scenes (Kirillov et al. 2023, section 3 and appendix A, with dice and cross entropy near
+/// the thing in place of the focal loss, which learns faster on small things).
+///
+/// A run is a folder as of ``Trainer``; a step's data depends on the seed and the step's number alone, so a run that
+/// was killed continues exactly.
+public final class SegmenterTrainer: TrainingRun {
+    public let configuration: SegmenterTrainingConfiguration
+    public let model: SAM
+    public private(set) var step: Int
+    private let folder: RunFolder
+    private let optimizer: AdamW
+
+    /// Prepares a run in `folder`.
+    ///
+    /// - Parameters:
+    ///   - configuration: what to train and how.
+    ///   - folder: where the run lies, or will lie.
+    ///   - resume: whether to continue from the folder's checkpoint.
+    ///   - shape: the network; the embedded segmenter's when left out. Its pictures have 256 pixels or an even part
+    ///     of that, its patches eight.
+    /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
+    public init(
+        _ configuration: SegmenterTrainingConfiguration, folder: String, resume: Bool,
+        shape: SAMConfiguration = .mosaic
+    ) throws {
+        guard !MosaicSeeds.isScoring(configuration.seed) else {
+            throw TrainingError.badConfiguration(
+                "seed \(configuration.seed)",
+                "seeds of \(MosaicSeeds.scoringStart) and above are for scoring alone")
+        }
+        let check = ConfigurationCheck("SAM")
+        try check.that(
+            [64, 128, 256].contains(shape.vision.imageSize),
+            "image_size is \(shape.vision.imageSize), Mosaic's training takes 64, 128 or 256")
+        try check.that(
+            shape.vision.patchSize == 8,
+            "patch_size is \(shape.vision.patchSize), Mosaic's training takes 8")
+        self.configuration = configuration
+        model = try SAM(shape, seed: configuration.seed)
+        self.folder = try RunFolder(folder, configuration: configuration.json(), resume: resume)
+        // The shared positions stay as they were drawn; weight decay on matrices alone.
+        let learnt = model.store.named.filter { $0.name != SAM.positionsName }
+        func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
+            parameter.tensor.rank >= 2
+                && !["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"].contains {
+                    parameter.name.contains($0)
+                }
+        }
+        optimizer = try AdamW(
+            [
+                .init(learnt.filter(decays), weightDecay: configuration.weightDecay),
+                .init(learnt.filter { !decays($0) }, weightDecay: 0),
+            ], betas: (0.9, 0.98))
+        step = 0
+        if resume { step = try self.folder.restore(model.store.named, optimizer) }
+    }
+
+    public func run(
+        shouldStop: () -> Bool = { false }, progress: (Trainer.Progress) -> Void = { _ in }
+    ) throws -> Bool {
+        let start = ContinuousClock.now
+        let first = step
+        var sums: [String: (sum: Double, count: Int)] = [:]
+        var lastLog = (time: start, step: step)
+        while step < configuration.steps {
+            if shouldStop() {
+                try save()
+                return false
+            }
+            let values = try learn(from: batch(step: step))
+            guard values["loss"]!.isFinite else { throw TrainingError.diverged(step: step) }
+            for (name, value) in values {
+                let before = sums[name] ?? (0, 0)
+                sums[name] = (before.sum + value, before.count + 1)
+            }
+            let now = ContinuousClock.now
+            let (elapsed, done) = ((now - start).seconds, step - first)
+            progress(
+                Trainer.Progress(
+                    step: step, steps: configuration.steps,
+                    samplesPerSecond: Double(done * configuration.scenes) / elapsed,
+                    secondsLeft: elapsed / Double(done) * Double(configuration.steps - step),
+                    loss: values["loss"]!))
+            if step % configuration.logEvery == 0 || step == configuration.steps {
+                var line = sums.mapValues { $0.sum / Double($0.count) }
+                line["step"] = Double(step)
+                line["seconds_per_step"] = (now - lastLog.time).seconds / Double(step - lastLog.step)
+                line["seconds"] = elapsed
+                line["learning_rate"] = configuration.schedule.rate(step: step - 1, of: configuration.steps)
+                try folder.log(line)
+                sums = [:]
+                lastLog = (now, step)
+            }
+            if step % configuration.checkpointEvery == 0 { try save() }
+        }
+        try save()
+        try model.save(to: "\(folder.path)/model")
+        return true
+    }
+
+    private func save() throws { try folder.save(model.store.named, optimizer, step: step) }
+
+    /// What a step learns from.
+    package func batch(step: Int) throws -> SegmenterBatch {
+        try SegmenterBatch(
+            step: step, configuration: configuration, imageSize: model.configuration.vision.imageSize)
+    }
+
+    /// Moves the parameters once; the losses before it.
+    package func learn(from batch: SegmenterBatch) throws -> [String: Double] {
+        var values: [String: Double] = [:]
+        let total = try withAutocast(configuration.mixedPrecision ? .bfloat16 : nil) {
+            let features = try model.encode(batch.pixels)
+            var parts: [MaskLosses] = []
+            for group in batch.groups {
+                let losses = try MaskLosses(model.masks(group.prompts, features), group)
+                values["iou_\(group.name)"] = try losses.overlap.mean().item()
+                parts.append(losses)
+            }
+            func mean(_ part: (MaskLosses) -> Tensor) throws -> Tensor {
+                try Tensor.cat(parts.map(part)).mean()
+            }
+            let (single, best) = (try mean(\.single), try mean(\.best))
+            let score = try mean(\.score)
+            values["mask"] = try single.item()
+            values["best"] = try best.item()
+            values["score"] = try score.item()
+            return try single + best * 0.5 + score
+        }
+        try optimizer.zeroGrad()
+        try total.backward()
+        values["gradient"] = try optimizer.clipGradients(to: configuration.gradientLimit)
+        try optimizer.step(learningRate: configuration.schedule.rate(step: step, of: configuration.steps))
+        step += 1
+        values["loss"] = try total.item()
+        return values
+    }
+}
+
+/// What a group's masks cost, a number a prompt.
+private struct MaskLosses {
+    /// Dice and weighted cross entropy of the mask for one answer.
+    let single: Tensor
+    /// The same of the best of the others.
+    let best: Tensor
+    /// How far the expected overlaps are from the true ones, squared.
+    let score: Tensor
+    /// The true overlap, IoU, of the mask for one answer.
+    let overlap: Tensor
+
+    init(_ masks: SAMMasks, _ group: SegmenterBatch.Group) throws {
+        let (count, side) = (masks.logits.size(2), masks.logits.size(3))
+        let (targets, n) = (group.targets, group.targets.size(0))
+        let logits = try masks.logits.to(.float32).reshaped(n, count, side * side)
+        let all = try targets.expanded(n, count, side * side)
+        let entropy = try (binaryCrossEntropy(logits: logits, all, reduction: .none) * group.weights).sum(-1)
+        let probabilities = try logits.sigmoid()
+        let shared = try (probabilities * targets).sum(-1)
+        let dice = try 1 - (shared * 2 + 1) / (probabilities.sum(-1) + targets.sum(-1) + 1)
+        let costs = try entropy + dice
+        single = try costs[.all, 0]
+        best = try costs[.all, 1...].amin(1)
+        let overlaps = try withoutGrad {
+            let (found, there) = (try logits .> 0, try targets .> 0.5)
+            let both = try (found .& there).to(.float32).sum(-1)
+            return try both / (found .| there).to(.float32).sum(-1).clamped(min: 1)
+        }
+        let scores = try masks.scores.to(.float32).reshaped(n, count)
+        score = try (scores - overlaps).pow(2).mean(1)
+        overlap = try overlaps[.all, 0]
+    }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import NN
+import Torch
+import Vitrail
+
+/// A share of every step's pictures, learnt from on a thread of its own.
+///
+/// Its network has the trainer's own parameters in storage, but gradients of its own, so that shards can run at the same
+/// time. Each uses one thread: a small network keeps two cores busier as two halves of a batch than as one whole with
+/// every operator divided, and the result does not depend on how many cores there are.
+final class Shard: @unchecked Sendable {
+    let number: Int
+    let losses: LumenLosses
+    let parameters: [Tensor]
+
+    /// - Parameters:
+    ///   - number: from 0.
+    ///   - model: the trainer's.
+    ///   - configuration: the trainer's.
+    init(_ number: Int, of model: Lumen, _ configuration: TrainingConfiguration) throws {
+        self.number = number
+        let replica = try Lumen(sharing: model)
+        losses = LumenLosses(model: replica, configuration: configuration)
+        parameters = replica.parameters.map(\.tensor)
+        for parameter in parameters { try parameter.requireGrad() }
+    }
+
+    /// Leaves the gradients of `share` times the losses in the parameters; the losses.
+    func learn(from batch: MosaicBatch, step: Int, share: Double) throws -> [(name: String, value: Double)] {
+        for parameter in parameters { try parameter.setGrad(nil) }
+        let mixedPrecision = losses.configuration.mixedPrecision
+        let parts = try withAutocast(mixedPrecision ? .bfloat16 : nil) { try losses(batch, step: step) }
+        let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
+        try (total * share).backward()
+        return [("loss", try total.item())] + (try parts.map { ($0.name, try $0.value.item()) })
+    }
+}
+
+/// Runs work on threads that stay, one for each shard but the first, which the caller's thread does.
+final class ShardThreads: @unchecked Sendable {
+    private final class Worker: @unchecked Sendable {
+        private let condition = NSCondition()
+        private var work: (() -> Void)?
+        private var isClosed = false
+        private var isDone = true
+
+        init() {
+            let thread = Thread { [self] in
+                while let work = next() {
+                    work()
+                    condition.withLock {
+                        isDone = true
+                        condition.broadcast()
+                    }
+                }
+            }
+            thread.stackSize = 16 << 20
+            thread.start()
+        }
+
+        private func next() -> (() -> Void)? {
+            condition.withLock {
+                while work == nil && !isClosed { condition.wait() }
+                defer { work = nil }
+                return work
+            }
+        }
+
+        func start(_ work: @escaping () -> Void) {
+            condition.withLock {
+                self.work = work
+                isDone = false
+                condition.broadcast()
+            }
+        }
+
+        func wait() { condition.withLock { while !isDone { condition.wait() } } }
+
+        func close() {
+            condition.withLock {
+                isClosed = true
+                condition.broadcast()
+            }
+        }
+    }
+
+    private let workers: [Worker]
+
+    init(_ count: Int) { workers = (1..<max(count, 1)).map { _ in Worker() } }
+
+    deinit { for worker in workers { worker.close() } }
+
+    /// The results of `body` for 0 ..< count, spread over the threads.
+    func map<Result>(_ count: Int, _ body: @escaping (Int) throws -> Result) throws -> [Result] {
+        nonisolated(unsafe) var results = [Swift.Result<Result, any Error>?](repeating: nil, count: count)
+        let lock = NSLock()
+        let threads = workers.count + 1
+        func run(_ thread: Int) {
+            for number in stride(from: thread, to: count, by: threads) {
+                let result = Swift.Result { try body(number) }
+                lock.withLock { results[number] = result }
+            }
+        }
+        for (index, worker) in workers.enumerated() { worker.start { run(index + 1) } }
+        run(0)
+        for worker in workers { worker.wait() }
+        return try results.map { try $0!.get() }
+    }
+}

@@ -1,0 +1,73 @@
+import Perception
+import Torch
+
+/// How likely the centre of what was asked for is at each place of a picture.
+///
+/// It is held in the aligner's cells, and enlarged to the size at which the model saw the picture when it is read.
+public struct Heatmap: Sendable, Hashable {
+    /// The picture's size as the model saw it, in pixels of the encoder's input.
+    public let width: Int
+    public let height: Int
+    /// Heat of 0...1, cells row by row from the top; those that lie over the grey border are the last of each row and
+    /// the last rows.
+    private let cells: [Float]
+    private let rows: Int
+    private let columns: Int
+    /// Input pixels a cell.
+    private let cellWidth: Double
+    private let cellHeight: Double
+
+    /// - Parameters:
+    ///   - cells: heat of 0...1, row by row from the top.
+    ///   - grid: their rows and columns, over the whole of the encoder's input.
+    ///   - frame: how the picture lies in that input.
+    /// - Precondition: `cells` fills the grid.
+    public init(cells: [Float], grid: (height: Int, width: Int), in frame: PictureFrame) {
+        precondition(grid.height > 0 && grid.width > 0 && cells.count == grid.height * grid.width)
+        (width, height) = frame.fitted
+        (rows, columns) = (grid.height, grid.width)
+        cellWidth = Double(frame.inputWidth) / Double(columns)
+        cellHeight = Double(frame.inputHeight) / Double(rows)
+        self.cells = cells
+    }
+
+    /// The heatmaps of every query of one picture.
+    static func all(_ maps: AlignerMaps, in frame: PictureFrame) throws -> [Heatmap] {
+        let heat = try maps.heat.to(.float32).sigmoid().array(Float.self)
+        let count = maps.grid.height * maps.grid.width
+        return stride(from: 0, to: heat.count, by: count).map {
+            Heatmap(cells: Array(heat[$0..<$0 + count]), grid: maps.grid, in: frame)
+        }
+    }
+
+    /// The heat where it is highest.
+    public var highest: Float { cells.max() ?? 0 }
+
+    /// `width * height` values of 0...1, row by row from the top: the cells' heats, linear between their centres.
+    public var values: [Float] {
+        let across = (0..<width).map { Self.between($0, cellWidth, columns) }
+        return [Float](unsafeUninitializedCapacity: width * height) { output, count in
+            for y in 0..<height {
+                let row = Self.between(y, cellHeight, rows)
+                let (upper, lower) = (row.first * columns, row.second * columns)
+                for (x, column) in across.enumerated() {
+                    let (a, b) = (cells[upper + column.first], cells[upper + column.second])
+                    let (c, d) = (cells[lower + column.first], cells[lower + column.second])
+                    let above = a + (b - a) * column.share
+                    let below = c + (d - c) * column.share
+                    output[y * width + x] = above + (below - above) * row.share
+                }
+            }
+            count = width * height
+        }
+    }
+
+    /// The two cells between whose centres a pixel's centre lies, and how near the second is.
+    private static func between(_ pixel: Int, _ side: Double, _ cells: Int) -> (
+        first: Int, second: Int, share: Float
+    ) {
+        let place = max(0, min(Double(cells - 1), (Double(pixel) + 0.5) / side - 0.5))
+        let first = Int(place)
+        return (first, min(first + 1, cells - 1), Float(place - Double(first)))
+    }
+}

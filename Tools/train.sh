@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Trains the embedded model from nothing: first its segmenter, then the rest, one folder each. What was interrupted goes on.
+# usage: train.sh FOLDER
+set -euo pipefail
+output=$1
+vitrail="$(dirname "${BASH_SOURCE[0]}")/../.build/release/vitrail"
+configurations="$(dirname "${BASH_SOURCE[0]}")/../Training"
+
+run() { # CONFIGURATION FOLDER OPTION…
+    if [[ -e $2/model/model_index.json || -e $2/model/config.json ]]; then
+        echo "$2/model is there already"
+    elif [[ -e $2/checkpoint.safetensors ]]; then
+        "$vitrail" train "$1" --output "$2" --resume "${@:3}"
+    else
+        "$vitrail" train "$1" --output "$2" "${@:3}"
+    fi
+}
+
+run "$configurations/segmenter.json" "$output/segmenter"
+run "$configurations/mosaic.json" "$output/lumen" --segmenter "$output/segmenter/model"
+echo "the model is in $output/lumen/model"
