@@ -180,7 +180,7 @@ public final class SAMMaskDecoder {
     ///   - embedding: [b, width, grid, grid], the picture's.
     ///   - fine: the encoder's map for the skip, where there is one.
     ///   - prompts: what is asked.
-    ///   - boxes: [b, p, 4] in 0...1 of the input, for the coordinates relative to them.
+    ///   - promptBoxes: [b, p, 4] in 0...1 of the input, for the coordinates relative to them.
     ///   - grid: [cells, width], the grid's positions.
     public func callAsFunction(
         _ embedding: Tensor, fine: Tensor?, prompts: SAMPromptEmbeddings, boxes promptBoxes: Tensor?,

@@ -4,7 +4,7 @@ extension Prompt {
     /// Characters that a request may have.
     public static let requestLimit = 2_000
 
-    /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty, too long, or holds a reserved token.
+    /// - Throws: `ModelError.badRequest` for a request that is empty, too long, or holds a reserved token.
     public static func check(_ request: String) throws {
         guard request.contains(where: { !$0.isWhitespace }) else {
             throw ModelError.badRequest("the request is empty")
