@@ -40,64 +40,30 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
 
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
     public init(contentsOf path: String) throws {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw TrainingError.badConfiguration(path, "no such file")
-        }
-        do {
-            let decoder = JSONDecoder()
-            decoder.keyDecodingStrategy = .convertFromSnakeCase
-            self = try decoder.decode(Self.self, from: data)
-        } catch let error as DecodingError {
-            throw TrainingError.badConfiguration(path, Self.describe(error))
-        }
+        self = try ConfigurationFile.read(path)
         try validate(path)
     }
 
-    /// What is wrong with a file, naming the field as it stands there.
-    private static func describe(_ error: DecodingError) -> String {
-        func field(_ path: [any CodingKey]) -> String {
-            let name = path.map(\.stringValue).joined(separator: ".")
-            return name.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
-        }
-        switch error {
-        case .keyNotFound(let key, let context):
-            return "the field \(field(context.codingPath + [key])) is missing"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            guard !context.codingPath.isEmpty else { return "not the JSON of a training configuration" }
-            return "the field \(field(context.codingPath)) has the wrong kind of value"
-        @unknown default: return "not the JSON of a training configuration"
-        }
-    }
-
     private func validate(_ path: String) throws {
-        let bounded: [(String, Double, ClosedRange<Double>)] = [
-            ("steps", Double(steps), 1...1e12), ("scenes", Double(scenes), 1...4096),
-            ("rich_share", richShare, 0...1), ("oblong_share", oblongShare, 0...1),
-            ("guided", Double(guided), 0...64), ("boxes", Double(boxes), 0...64),
-            ("points", Double(points), 0...64), ("corrected", Double(corrected), 0...64),
-            ("jitter", jitter, 0...0.5), ("schedule.peak", schedule.peak, 0...1),
-            ("schedule.floor", schedule.floor, 0...1), ("schedule.decay_share", schedule.decayShare, 0...1),
-            ("schedule.warmup_steps", Double(schedule.warmupSteps), 0...1e12),
-            ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
-            ("log_every", Double(logEvery), 1...1e12),
-            ("checkpoint_every", Double(checkpointEvery), 1...1e12),
-        ]
-        func text(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
-        for (name, value, range) in bounded where !range.contains(value) {
-            let (low, high) = (text(range.lowerBound), text(range.upperBound))
-            throw TrainingError.badConfiguration(
-                path, "\(name) is \(text(value)), \(low) to \(high) is possible")
-        }
+        try ConfigurationFile.check(
+            [
+                ("steps", Double(steps), 1...1e12), ("scenes", Double(scenes), 1...4096),
+                ("rich_share", richShare, 0...1), ("oblong_share", oblongShare, 0...1),
+                ("guided", Double(guided), 0...64), ("boxes", Double(boxes), 0...64),
+                ("points", Double(points), 0...64), ("corrected", Double(corrected), 0...64),
+                ("jitter", jitter, 0...0.5), ("schedule.peak", schedule.peak, 0...1),
+                ("schedule.floor", schedule.floor, 0...1),
+                ("schedule.decay_share", schedule.decayShare, 0...1),
+                ("schedule.warmup_steps", Double(schedule.warmupSteps), 0...1e12),
+                ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
+                ("log_every", Double(logEvery), 1...1e12),
+                ("checkpoint_every", Double(checkpointEvery), 1...1e12),
+            ], in: path)
         guard guided + boxes + points + corrected > 0 else {
             throw TrainingError.badConfiguration(path, "guided, boxes, points and corrected are all 0")
         }
     }
 
     /// The configuration as it is written beside a run's results.
-    public func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-    }
+    public func json() throws -> String { try ConfigurationFile.json(self) }
 }

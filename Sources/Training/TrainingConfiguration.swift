@@ -124,50 +124,18 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
 
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
     public init(contentsOf path: String) throws {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw TrainingError.badConfiguration(path, "no such file")
-        }
-        do {
-            let decoder = JSONDecoder()
-            decoder.keyDecodingStrategy = .convertFromSnakeCase
-            self = try decoder.decode(Self.self, from: data)
-        } catch let error as DecodingError {
-            throw TrainingError.badConfiguration(path, Self.describe(error))
-        }
+        self = try ConfigurationFile.read(path)
         try validate(path)
     }
 
-    /// What is wrong with a file, naming the field as it stands there.
-    private static func describe(_ error: DecodingError) -> String {
-        func field(_ path: [any CodingKey]) -> String {
-            let name = path.map { $0.intValue.map { "\($0)" } ?? $0.stringValue }.joined(separator: ".")
-            return name.reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
-        }
-        switch error {
-        case .keyNotFound(let key, let context):
-            return "the field \(field(context.codingPath + [key])) is missing"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            guard !context.codingPath.isEmpty else { return "not the JSON of a training configuration" }
-            return "the field \(field(context.codingPath)) has the wrong kind of value"
-        @unknown default: return "not the JSON of a training configuration"
-        }
-    }
-
     private func validate(_ path: String) throws {
-        func text(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
-        func check(_ fields: [(name: String, value: Double, range: ClosedRange<Double>)]) throws {
-            for (name, value, range) in fields where !range.contains(value) {
-                let (low, high) = (text(range.lowerBound), text(range.upperBound))
-                throw TrainingError.badConfiguration(
-                    path, "\(name) is \(text(value)), \(low) to \(high) is possible")
-            }
-        }
-        try check([
-            ("vocabulary_size", Double(vocabularySize), 512...1_000_000),
-            ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
-            ("shards", Double(shards), 1...256), ("log_every", Double(logEvery), 1...1e12),
-            ("checkpoint_every", Double(checkpointEvery), 1...1e12),
-        ])
+        try ConfigurationFile.check(
+            [
+                ("vocabulary_size", Double(vocabularySize), 512...1_000_000),
+                ("weight_decay", weightDecay, 0...1), ("gradient_limit", gradientLimit, 1e-9...1e9),
+                ("shards", Double(shards), 1...256), ("log_every", Double(logEvery), 1...1e12),
+                ("checkpoint_every", Double(checkpointEvery), 1...1e12),
+            ], in: path)
         for (name, size) in [("plain_size", plainSize), ("rich_size", richSize)] {
             guard size % 16 == 0, (96...512).contains(size) else {
                 throw TrainingError.badConfiguration(
@@ -191,35 +159,32 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             func share(_ name: String, _ value: Double) -> (String, Double, ClosedRange<Double>) {
                 ("stages.\(number).\(name)", value, 0...1)
             }
-            try check([
-                count("steps", stage.steps, 1...1_000_000_000),
-                count("vision_steps", stage.visionSteps, 0...1_000_000_000),
-                count("aligner_from", stage.alignerFrom, 0...1_000_000_000),
-                count("easy_steps", stage.easySteps, 0...1_000_000_000),
-                count("ramp_steps", stage.rampSteps, 0...1_000_000_000),
-                count("plain_scenes", stage.plainScenes, 1...4096),
-                count("rich_scenes", stage.richScenes, 1...4096),
-                count("people", stage.people, 1...4096), count("locations", stage.locations, 1...256),
-                count("compounds", stage.compounds, 0...256), count("questions", stage.questions, 0...256),
-                count("captions", stage.captions, 0...256), count("queries", stage.queries, 1...256),
-                count("joints", stage.joints, 1...17), share("rich_share", stage.richShare),
-                share("pose_share", stage.poseShare), share("referring_share", stage.referringShare),
-                share("negative_rate", stage.negativeRate), share("free_wording", stage.freeWording),
-                share("easy_share", stage.easyShare), share("schedule.peak", stage.schedule.peak),
-                share("schedule.floor", stage.schedule.floor),
-                share("schedule.decay_share", stage.schedule.decayShare),
-                count("schedule.warmup_steps", stage.schedule.warmupSteps, 0...1_000_000_000),
-            ])
+            try ConfigurationFile.check(
+                [
+                    count("steps", stage.steps, 1...1_000_000_000),
+                    count("vision_steps", stage.visionSteps, 0...1_000_000_000),
+                    count("aligner_from", stage.alignerFrom, 0...1_000_000_000),
+                    count("easy_steps", stage.easySteps, 0...1_000_000_000),
+                    count("ramp_steps", stage.rampSteps, 0...1_000_000_000),
+                    count("plain_scenes", stage.plainScenes, 1...4096),
+                    count("rich_scenes", stage.richScenes, 1...4096),
+                    count("people", stage.people, 1...4096), count("locations", stage.locations, 1...256),
+                    count("compounds", stage.compounds, 0...256),
+                    count("questions", stage.questions, 0...256),
+                    count("captions", stage.captions, 0...256), count("queries", stage.queries, 1...256),
+                    count("joints", stage.joints, 1...17), share("rich_share", stage.richShare),
+                    share("pose_share", stage.poseShare), share("referring_share", stage.referringShare),
+                    share("negative_rate", stage.negativeRate), share("free_wording", stage.freeWording),
+                    share("easy_share", stage.easyShare), share("schedule.peak", stage.schedule.peak),
+                    share("schedule.floor", stage.schedule.floor),
+                    share("schedule.decay_share", stage.schedule.decayShare),
+                    count("schedule.warmup_steps", stage.schedule.warmupSteps, 0...1_000_000_000),
+                ], in: path)
         }
     }
 
     /// The configuration as it is written beside a run's results.
-    public func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-    }
+    public func json() throws -> String { try ConfigurationFile.json(self) }
 }
 
 public enum TrainingError: Error, CustomStringConvertible {
