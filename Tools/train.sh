@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains the embedded model from nothing: first its segmenter, then the rest, one folder each. What was interrupted goes on.
+# Trains the embedded model from nothing: first its segmenter, then the rest, one folder each. What was interrupted goes on; a run
+# that is complete has nothing left to do.
 # usage: train.sh FOLDER
 set -euo pipefail
 output=$1
@@ -7,13 +8,9 @@ vitrail="$(dirname "${BASH_SOURCE[0]}")/../.build/release/vitrail"
 configurations="$(dirname "${BASH_SOURCE[0]}")/../Training"
 
 run() { # CONFIGURATION FOLDER OPTION…
-    if [[ -e $2/model/model_index.json || -e $2/model/config.json ]]; then
-        echo "$2/model is there already"
-    elif [[ -e $2/checkpoint.safetensors ]]; then
-        "$vitrail" train "$1" --output "$2" --resume "${@:3}"
-    else
-        "$vitrail" train "$1" --output "$2" "${@:3}"
-    fi
+    local resume=()
+    if [[ -e $2/checkpoint.safetensors ]]; then resume=(--resume); fi
+    "$vitrail" train "$1" --output "$2" "${resume[@]}" "${@:3}"
 }
 
 run "$configurations/segmenter.json" "$output/segmenter"
