@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 import Media
 import Text
@@ -14,7 +15,7 @@ struct DemoPage {
     mutating func begin(_ title: String, picture: Image) throws {
         body += """
             <section>
-            <header>\(try embedded(picture))<p>\(escaped(title))</p></header>
+            <header>\(try embedded(picture))<p>\(HTML.escaped(title))</p></header>
             <div class="answers">
 
             """
@@ -30,8 +31,8 @@ struct DemoPage {
             right += isRight ? 1 : 0
         }
         body += """
-            <article><p class="task">\(escaped(request.task))</p><h2>\(escaped(request.text))</h2>\
-            <p>\(escaped(answer.text))</p>
+            <article><p class="task">\(HTML.escaped(request.task))</p><h2>\(HTML.escaped(request.text))</h2>\
+            <p>\(HTML.escaped(answer.text))</p>
             """
         if let drawn {
             let found = answer.findings.map {
@@ -40,7 +41,7 @@ struct DemoPage {
             let peak = String(format: "%.2f", answer.findings.map(\.heatmap.highest).max() ?? 0)
             body += """
                 <div class="pair"><figure>\(try embedded(drawn.answer))<figcaption>\
-                \(escaped(found.joined(separator: ", ")))</figcaption></figure>\
+                \(HTML.escaped(found.joined(separator: ", ")))</figcaption></figure>\
                 <figure>\(try embedded(drawn.heat))<figcaption>where it looked; at most \(peak)</figcaption>\
                 </figure></div>
                 """
@@ -54,8 +55,8 @@ struct DemoPage {
         requests += 1
         known += request.truth == nil ? 0 : 1
         body += """
-            <article><p class="task">\(escaped(request.task))</p><h2>\(escaped(request.text))</h2>\
-            <p class="wrong">\(escaped(refusal))</p></article>
+            <article><p class="task">\(HTML.escaped(request.task))</p><h2>\(HTML.escaped(request.text))</h2>\
+            <p class="wrong">\(HTML.escaped(refusal))</p></article>
 
             """
     }
@@ -64,7 +65,8 @@ struct DemoPage {
 
     /// - Throws: ``Failure`` when the file cannot be written; nothing is left behind then.
     func write(to path: String, summary: String) throws {
-        let page = Self.head + "<p class=\"lead\">\(escaped(summary))</p>\n\(body)</main>\n</body>\n</html>\n"
+        let page =
+            Self.head + "<p class=\"lead\">\(HTML.escaped(summary))</p>\n\(body)</main>\n</body>\n</html>\n"
         do {
             try Data(page.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
@@ -74,25 +76,13 @@ struct DemoPage {
 
     private func verdict(_ isRight: Bool, _ truth: DemoRequest.Truth?) -> String {
         guard !isRight, let truth else { return "<p class=\"right\">&#10003; right</p>" }
-        return "<p class=\"wrong\">&#10007; \(escaped(truth.summary))</p>"
+        return "<p class=\"wrong\">&#10007; \(HTML.escaped(truth.summary))</p>"
     }
 
     /// A picture as part of the page itself.
     private func embedded(_ image: Image) throws -> String {
         let data = Data(try image.jpegData(quality: 85)).base64EncodedString()
         return "<img src=\"data:image/jpeg;base64,\(data)\" alt=\"\">"
-    }
-
-    private func escaped(_ text: String) -> String {
-        text.reduce(into: "") { result, character in
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            default: result.append(character)
-            }
-        }
     }
 
     private static let head = """

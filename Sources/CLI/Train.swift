@@ -62,7 +62,7 @@ struct Train: ParsableCommand {
         // Each shard has one thread; operators are not divided further.
         try Threads.set(1)
         // What cannot be opened is said before hours of training.
-        if let segmenter { _ = try Segmenter(contentsOf: segmenter) }
+        let segmenter = try segmenter.map { try Segmenter(contentsOf: $0) }
         let beginning = stage.flatMap { stage in model.map { (model: $0, stage: stage) } }
         let trainer: any TrainingRun =
             SegmenterTrainingConfiguration.isMeant(by: file)
@@ -85,7 +85,7 @@ struct Train: ParsableCommand {
             throw Failure(.interrupted, "stopped at step \(trainer.step) of \(output); --resume continues")
         }
         if let segmenter {
-            try ModelFolder("\(output)/model").add(Segmenter(contentsOf: segmenter))
+            try ModelFolder("\(output)/model").add(segmenter)
         }
         print("wrote \(output)/model")
     }

@@ -14,7 +14,7 @@ struct ReportPage {
 
     /// - Throws: `MediaError` when a case cannot be drawn.
     func html() throws -> String {
-        var body = "<h1>How well it answers</h1>\n<p class=\"lead\">\(Self.escaped(model))</p>\n"
+        var body = "<h1>How well it answers</h1>\n<p class=\"lead\">\(HTML.escaped(model))</p>\n"
         body += table()
         for outcome in outcomes {
             let report = outcome.report
@@ -48,7 +48,7 @@ struct ReportPage {
             let isPart =
                 name.split(separator: ".").last.map { BenchmarkReport.partNames.contains(String($0)) }
                 ?? false
-            text += "<tr\(isPart ? " class=\"part\"" : "")><th>\(Self.escaped(title))</th>"
+            text += "<tr\(isPart ? " class=\"part\"" : "")><th>\(HTML.escaped(title))</th>"
             for outcome in outcomes {
                 guard let figure = outcome.report[name] else {
                     text += "<td></td><td></td>"
@@ -97,7 +97,7 @@ struct ReportPage {
             for part in report.parts where part.task == task {
                 let percent = String(format: "%.1f", 100 * part.value)
                 text +=
-                    "<span>\(Self.escaped(part.name))</span><i style=\"--v:\(percent)%\"></i><b>\(percent)</b>\n"
+                    "<span>\(HTML.escaped(part.name))</span><i style=\"--v:\(percent)%\"></i><b>\(percent)</b>\n"
             }
             text += "</div></figure>\n"
         }
@@ -116,11 +116,11 @@ struct ReportPage {
             return "<img loading=\"lazy\" src=\"data:image/jpeg;base64,\(data)\" alt=\"\(name)\">"
         }
         return """
-            <article><h4><em>\(entry.task.rawValue)</em> \(Self.escaped(entry.request))</h4>
+            <article><h4><em>\(entry.task.rawValue)</em> \(HTML.escaped(entry.request))</h4>
             <div class="pair"><figure>\(try picture(entry.trueThings, "truth"))<figcaption><b>truth</b> \
-            \(Self.escaped(entry.truth))</figcaption></figure>
+            \(HTML.escaped(entry.truth))</figcaption></figure>
             <figure>\(try picture(entry.foundThings, "answer"))<figcaption><b>answer</b> \
-            \(Self.escaped(entry.answer))</figcaption></figure></div>
+            \(HTML.escaped(entry.answer))</figcaption></figure></div>
             <p class="soft">scene \(entry.scene)</p></article>
 
             """
@@ -139,7 +139,7 @@ struct ReportPage {
             let down = top + height * (1 - (min(b, y.1) - y.0) / (y.1 - y.0))
             return String(format: "%.1f,%.1f", across, down)
         }
-        var svg = "<svg viewBox=\"0 0 300 220\" role=\"img\" aria-label=\"\(escaped(title))\">"
+        var svg = "<svg viewBox=\"0 0 300 220\" role=\"img\" aria-label=\"\(HTML.escaped(title))\">"
         for step in 0...4 {
             let share = Double(step) / 4
             let (a, b) = (left + width * share, top + height * (1 - share))
@@ -156,10 +156,10 @@ struct ReportPage {
         }
         svg += "</svg>"
         let legend = lines.enumerated().filter { !$1.name.isEmpty }.map {
-            "<span class=\"c\($0)\">\(escaped($1.name))</span>"
+            "<span class=\"c\($0)\">\(HTML.escaped($1.name))</span>"
         }.joined()
         return
-            "<figure><figcaption>\(escaped(title))</figcaption>\(svg)<p class=\"legend\">\(legend)</p></figure>\n"
+            "<figure><figcaption>\(HTML.escaped(title))</figcaption>\(svg)<p class=\"legend\">\(legend)</p></figure>\n"
     }
 
     private static func number(_ value: Double) -> String {
@@ -168,11 +168,6 @@ struct ReportPage {
     }
 
     private static func name(_ suite: String) -> String { suite.prefix(1).uppercased() + suite.dropFirst() }
-
-    private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-            .replacing("\"", with: "&quot;")
-    }
 
     private static let head = """
         <!doctype html>

@@ -72,8 +72,9 @@ struct LumenLosses {
         losses.append(
             (batch.content == .people ? "joints" : "heat", try focal(maps.heat, words.heat) * weights.heat))
         if words.boxes.cells.size(0) > 0 {
-            let error = try boxes(
-                logSize: maps.logSize.reshaped(-1, 2), offset: maps.offset!.reshaped(-1, 2), words.boxes)
+            let error = try boxLoss(
+                logSize: maps.logSize.reshaped(-1, 2).indexSelected(0, words.boxes.cells),
+                offset: maps.offset!.reshaped(-1, 2).indexSelected(0, words.boxes.cells), words.boxes)
             losses.append(("box", try error * weights.box))
         }
         return losses
@@ -110,13 +111,6 @@ struct LumenLosses {
                     logSize: seen.narrowed(1, names, 2), offset: seen.narrowed(1, names + 2, 2), truth.boxes)
             ))
         return losses
-    }
-
-    /// Box loss of maps in which only some cells count: [all cells, 2] each.
-    private func boxes(logSize: Tensor, offset: Tensor, _ truth: BoxTruth) throws -> Tensor {
-        try boxLoss(
-            logSize: logSize.indexSelected(0, truth.cells), offset: offset.indexSelected(0, truth.cells),
-            truth)
     }
 
     /// L1 of the log sizes (LUMEN's), half of that of the offsets, and 1 - IoU; all [n, 2], in the order of the truth.

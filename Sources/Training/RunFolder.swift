@@ -3,19 +3,6 @@ import Foundation
 import NN
 import Torch
 
-/// A training that `vitrail train` runs: a folder of its own, kill-safe.
-public protocol TrainingRun: AnyObject {
-    /// Steps done.
-    var step: Int { get }
-
-    /// Trains until the last step, or until `shouldStop` says so; either way a checkpoint is written.
-    ///
-    /// - Returns: true when the run is complete and `model/` was written.
-    func run(shouldStop: () -> Bool, progress: (Trainer.Progress) -> Void) throws -> Bool
-}
-
-extension Trainer: TrainingRun {}
-
 /// The files of a run: `configuration.json`, `metrics.jsonl` and `checkpoint.safetensors`, the last, replaced whole.
 struct RunFolder {
     let path: String
@@ -79,16 +66,25 @@ struct RunFolder {
         guard let step = file.metadata["step"].flatMap({ Int($0) }) else {
             throw TrainingError.badRun(checkpoint, "the checkpoint does not say which step it is of")
         }
-        for (name, tensor) in parameters {
-            guard let value = try file.tensor(named: "model.\(name)"), value.shape == tensor.shape else {
-                throw TrainingError.badRun(
-                    checkpoint, "the parameter \(name) is missing or of another shape")
-            }
-            try tensor.copy(from: value)
-        }
+        try Self.copy(into: parameters, from: checkpoint) { try file.tensor(named: "model.\($0)") }
         try optimizer.load(OptimizerState(file: file))
         try dropMetrics(after: step)
         return step
+    }
+
+    /// Copies every parameter's value.
+    ///
+    /// - Throws: ``TrainingError`` that names the first which is missing or of another shape.
+    static func copy(
+        into parameters: [(name: String, tensor: Tensor)], from path: String,
+        _ value: (_ name: String) throws -> Tensor?
+    ) throws {
+        for (name, tensor) in parameters {
+            guard let value = try value(name), value.shape == tensor.shape else {
+                throw TrainingError.badRun(path, "the parameter \(name) is missing or of another shape")
+            }
+            try tensor.copy(from: value)
+        }
     }
 
     private func dropMetrics(after step: Int) throws {

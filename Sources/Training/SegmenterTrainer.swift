@@ -11,11 +11,11 @@ public import Vitrail
 ///
 /// A run is a folder as of ``Trainer``; a step's data depends on the seed and the step's number alone, so a run that
 /// was killed continues exactly.
-public final class SegmenterTrainer: TrainingRun {
+public final class SegmenterTrainer: SteppedRun {
     public let configuration: SegmenterTrainingConfiguration
     public let model: SAM
     public private(set) var step: Int
-    private let folder: RunFolder
+    let files: RunFolder
     private let optimizer: AdamW
 
     /// Prepares a run in `folder`.
@@ -45,68 +45,34 @@ public final class SegmenterTrainer: TrainingRun {
             "patch_size is \(shape.vision.patchSize), Mosaic's training takes 8")
         self.configuration = configuration
         model = try SAM(shape, seed: configuration.seed)
-        self.folder = try RunFolder(folder, configuration: configuration.json(), resume: resume)
+        files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
         // The shared positions stay as they were drawn; weight decay on matrices alone.
         let learnt = model.store.named.filter { $0.name != SAM.positionsName }
-        func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
-            parameter.tensor.rank >= 2
-                && !["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"].contains {
-                    parameter.name.contains($0)
-                }
-        }
         optimizer = try AdamW(
-            [
-                .init(learnt.filter(decays), weightDecay: configuration.weightDecay),
-                .init(learnt.filter { !decays($0) }, weightDecay: 0),
-            ], betas: (0.9, 0.98))
+            training: learnt, weightDecay: configuration.weightDecay,
+            exempt: ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"])
         step = 0
-        if resume { step = try self.folder.restore(model.store.named, optimizer) }
+        if resume { step = try files.restore(model.store.named, optimizer) }
     }
 
     public func run(
         shouldStop: () -> Bool = { false }, progress: (Trainer.Progress) -> Void = { _ in }
-    ) throws -> Bool {
-        let start = ContinuousClock.now
-        let first = step
-        var sums: [String: (sum: Double, count: Int)] = [:]
-        var lastLog = (time: start, step: step)
-        while step < configuration.steps {
-            if shouldStop() {
-                try save()
-                return false
-            }
-            let values = try learn(from: batch(step: step))
-            guard values["loss"]!.isFinite else { throw TrainingError.diverged(step: step) }
-            for (name, value) in values {
-                let before = sums[name] ?? (0, 0)
-                sums[name] = (before.sum + value, before.count + 1)
-            }
-            let now = ContinuousClock.now
-            let (elapsed, done) = ((now - start).seconds, step - first)
-            progress(
-                Trainer.Progress(
-                    step: step, steps: configuration.steps,
-                    samplesPerSecond: Double(done * configuration.scenes) / elapsed,
-                    secondsLeft: elapsed / Double(done) * Double(configuration.steps - step),
-                    loss: values["loss"]!))
-            if step % configuration.logEvery == 0 || step == configuration.steps {
-                var line = sums.mapValues { $0.sum / Double($0.count) }
-                line["step"] = Double(step)
-                line["seconds_per_step"] = (now - lastLog.time).seconds / Double(step - lastLog.step)
-                line["seconds"] = elapsed
-                line["learning_rate"] = configuration.schedule.rate(step: step - 1, of: configuration.steps)
-                try folder.log(line)
-                sums = [:]
-                lastLog = (now, step)
-            }
-            if step % configuration.checkpointEvery == 0 { try save() }
-        }
-        try save()
-        try model.save(to: "\(folder.path)/model")
-        return true
+    ) throws -> Bool { try runSteps(shouldStop: shouldStop, progress: progress) }
+
+    var steps: Int { configuration.steps }
+    var logEvery: Int { configuration.logEvery }
+    var checkpointEvery: Int { configuration.checkpointEvery }
+    var isModelDue: Bool { step == steps }
+
+    func learningRate(of step: Int) -> Double { configuration.schedule.rate(step: step, of: steps) }
+
+    func advance() throws -> (losses: [String: Double], pictures: Int) {
+        (try learn(from: batch(step: step)), configuration.scenes)
     }
 
-    private func save() throws { try folder.save(model.store.named, optimizer, step: step) }
+    func saveCheckpoint() throws { try files.save(model.store.named, optimizer, step: step) }
+
+    func saveModel() throws { try model.save(to: "\(files.path)/model") }
 
     /// What a step learns from.
     package func batch(step: Int) throws -> SegmenterBatch {
@@ -138,7 +104,7 @@ public final class SegmenterTrainer: TrainingRun {
         try optimizer.zeroGrad()
         try total.backward()
         values["gradient"] = try optimizer.clipGradients(to: configuration.gradientLimit)
-        try optimizer.step(learningRate: configuration.schedule.rate(step: step, of: configuration.steps))
+        try optimizer.step(learningRate: learningRate(of: step))
         step += 1
         values["loss"] = try total.item()
         return values

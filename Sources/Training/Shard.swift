@@ -6,19 +6,15 @@ import Vitrail
 /// A share of every step's pictures, learnt from on a thread of its own.
 ///
 /// Its network has the trainer's own parameters in storage, but gradients of its own, so that shards can run at the same
-/// time. Each uses one thread: a small network keeps two cores busier as two halves of a batch than as one whole with
-/// every operator divided, and the result does not depend on how many cores there are.
+/// time. Each uses one thread, so that the result does not depend on how many cores there are.
 final class Shard: @unchecked Sendable {
-    let number: Int
     let losses: LumenLosses
     let parameters: [Tensor]
 
     /// - Parameters:
-    ///   - number: from 0.
     ///   - model: the trainer's.
     ///   - configuration: the trainer's.
-    init(_ number: Int, of model: Lumen, _ configuration: TrainingConfiguration) throws {
-        self.number = number
+    init(of model: Lumen, _ configuration: TrainingConfiguration) throws {
         let replica = try Lumen(sharing: model)
         losses = LumenLosses(model: replica, configuration: configuration)
         parameters = replica.parameters.map(\.tensor)

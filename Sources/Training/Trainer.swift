@@ -11,13 +11,13 @@ public import Vitrail
 /// A run is a folder: `configuration.json`, `tokenizer.json`, `metrics.jsonl`, `checkpoint.safetensors` (the last, one
 /// file, replaced whole) and at the end `model/`. A step's data depends on the seed and the step's number alone, so a
 /// run that was killed continues exactly.
-public final class Trainer {
+public final class Trainer: SteppedRun {
     public let configuration: TrainingConfiguration
     public let folder: String
     public let model: Lumen
     /// Steps done.
     public private(set) var step: Int
-    private let files: RunFolder
+    let files: RunFolder
     private let optimizer: AdamW
     private let shards: [Shard]
     private let threads: ShardThreads
@@ -75,20 +75,11 @@ public final class Trainer {
             tokenizer: tokenizer,
             seed: configuration.seed)
         let (master, count) = (model, configuration.shards)
-        shards = try (0..<count).map { try Shard($0, of: master, configuration) }
+        shards = try (0..<count).map { _ in try Shard(of: master, configuration) }
         self.threads = ShardThreads(min(threads, count))
-        // Weight decay on matrices alone, as the study found best.
-        func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
-            parameter.tensor.rank >= 2
-                && !["position_embedding", "embed_tokens", "output_tokens"].contains {
-                    parameter.name.contains($0)
-                }
-        }
         optimizer = try AdamW(
-            [
-                .init(model.parameters.filter(decays), weightDecay: configuration.weightDecay),
-                .init(model.parameters.filter { !decays($0) }, weightDecay: 0),
-            ], betas: (0.9, 0.98))
+            training: model.parameters, weightDecay: configuration.weightDecay,
+            exempt: ["position_embedding", "embed_tokens", "output_tokens"])
         step = 0
         if resume {
             step = try files.restore(model.parameters, optimizer)
@@ -99,7 +90,9 @@ public final class Trainer {
                     "the configuration has stages 0 to \(configuration.stages.count - 1), and a model begins one after the first"
                 )
             }
-            try load(Lumen(contentsOf: ModelFolder(path)), from: path)
+            let other = try Lumen(contentsOf: ModelFolder(path)).parameters
+            let values = Dictionary(uniqueKeysWithValues: other.map { ($0.name, $0.tensor) })
+            try RunFolder.copy(into: model.parameters, from: path) { values[$0] }
             step = configuration.start(of: stage)
         }
     }
@@ -109,51 +102,9 @@ public final class Trainer {
     /// - Returns: true when the run is complete and `model/` was written.
     public func run(
         shouldStop: () -> Bool = { false }, progress: (Progress) -> Void = { _ in }
-    ) throws -> Bool {
-        let start = ContinuousClock.now
-        let first = step
-        var sums: [String: (total: Double, count: Int)] = [:]
-        var samples = 0
-        var lastLog = (time: start, step: step)
-        while step < configuration.steps {
-            if shouldStop() {
-                try saveCheckpoint()
-                return false
-            }
-            let (values, pictures) = try advance()
-            let loss = values.first { $0.name == "loss" }!.value
-            guard loss.isFinite else { throw TrainingError.diverged(step: step) }
-            for (name, value) in values {
-                let sum = sums[name] ?? (0, 0)
-                sums[name] = (sum.total + value, sum.count + 1)
-            }
-            samples += pictures
-            let now = ContinuousClock.now
-            let elapsed = (now - start).seconds
-            let rate = Double(samples) / elapsed
-            let left = elapsed / Double(step - first) * Double(configuration.steps - step)
-            progress(
-                Progress(
-                    step: step, steps: configuration.steps, samplesPerSecond: rate, secondsLeft: left,
-                    loss: loss))
-            if step % configuration.logEvery == 0 || step == configuration.steps {
-                let perStep = (now - lastLog.time).seconds / Double(step - lastLog.step)
-                lastLog = (now, step)
-                try log(
-                    sums.mapValues { $0.total / Double($0.count) }, secondsPerStep: perStep, elapsed: elapsed)
-                sums = [:]
-            }
-            if step == configuration.start(of: configuration.stage(of: step).stage) {
-                try saveCheckpoint()
-                try model.save(to: "\(folder)/model")
-            }
-            if step % configuration.checkpointEvery == 0 { try saveCheckpoint() }
-        }
-        return true
-    }
+    ) throws -> Bool { try runSteps(shouldStop: shouldStop, progress: progress) }
 
-    /// One step; the losses of it, and how many pictures it saw.
-    private func advance() throws -> (losses: [(name: String, value: Double)], pictures: Int) {
+    func advance() throws -> (losses: [String: Double], pictures: Int) {
         if step > 0, configuration.stage(of: step).step == 0 { try beginStage() }
         let (step, count) = (step, configuration.shards)
         let learnt = try threads.map(count) { [self] number in
@@ -163,7 +114,10 @@ public final class Trainer {
                 pictures: batch.pixels.size(0)
             )
         }
-        return (try move(learnt.map(\.losses)), learnt.reduce(0) { $0 + $1.pictures })
+        return (
+            Dictionary(uniqueKeysWithValues: try move(learnt.map(\.losses))),
+            learnt.reduce(0) { $0 + $1.pictures }
+        )
     }
 
     /// What a shard of a step learns from.
@@ -205,36 +159,21 @@ public final class Trainer {
         return [("gradient", norm)] + sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    private func learningRate(of step: Int) -> Double {
+    func learningRate(of step: Int) -> Double {
         let (number, stageStep) = configuration.stage(of: step)
         let stage = configuration.stages[number]
         return stage.schedule.rate(step: stageStep, of: stage.steps)
     }
 
-    private func log(_ values: [String: Double], secondsPerStep: Double, elapsed: Double) throws {
-        var line = values
-        line["step"] = Double(step)
-        line["seconds_per_step"] = secondsPerStep
-        line["seconds"] = elapsed
-        line["learning_rate"] = learningRate(of: step - 1)
-        try files.log(line)
-    }
-
     // MARK: Checkpoints
 
-    private func saveCheckpoint() throws { try files.save(model.parameters, optimizer, step: step) }
+    var steps: Int { configuration.steps }
+    var logEvery: Int { configuration.logEvery }
+    var checkpointEvery: Int { configuration.checkpointEvery }
+    /// At the end of every stage.
+    var isModelDue: Bool { configuration.stage(of: step).step == 0 }
 
-    private func load(_ other: Lumen, from path: String) throws {
-        let values = Dictionary(uniqueKeysWithValues: other.parameters.map { ($0.name, $0.tensor) })
-        for (name, tensor) in model.parameters {
-            guard let value = values[name], value.shape == tensor.shape else {
-                throw TrainingError.badRun(path, "the parameter \(name) is missing or of another shape")
-            }
-            try tensor.copy(from: value)
-        }
-    }
-}
+    func saveModel() throws { try model.save(to: "\(folder)/model") }
 
-extension Duration {
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+    func saveCheckpoint() throws { try files.save(model.parameters, optimizer, step: step) }
 }

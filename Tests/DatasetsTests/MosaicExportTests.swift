@@ -49,7 +49,7 @@ import Testing
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         let read = try decoder.decode(Annotations.self, from: data)
-        #expect(read.categories.map(\.name) == MosaicScene.classNames)
+        #expect(read.categories.map(\.name) == MosaicKind.names)
         #expect(read.categories.map(\.id) == Array(1...MosaicKind.allCases.count))
         #expect(read.categories[10].keypoints?.count == 17 && read.categories[10].skeleton?.count == 19)
         #expect(read.categories[10].skeleton?.joined().min() == 1)

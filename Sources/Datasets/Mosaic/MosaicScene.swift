@@ -55,9 +55,6 @@ public struct MosaicScene: Sendable {
         // The bitmap has the picture's own size, which is all that can be wrong with one.
         try! Mask(width: width, height: height, bitmap: instances.map { $0 == UInt8(object + 1) })
     }
-
-    /// The nouns of all kinds, in the order of `MosaicKind`.
-    public static let classNames = MosaicKind.names
 }
 
 extension SceneCanvas {

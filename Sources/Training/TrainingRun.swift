@@ -1,0 +1,99 @@
+import NN
+import Torch
+
+/// A training that `vitrail train` runs: a folder of its own, kill-safe.
+public protocol TrainingRun: AnyObject {
+    /// Steps done.
+    var step: Int { get }
+
+    /// Trains until the last step, or until `shouldStop` says so; either way a checkpoint is written.
+    ///
+    /// - Returns: true when the run is complete and `model/` was written.
+    func run(shouldStop: () -> Bool, progress: (Trainer.Progress) -> Void) throws -> Bool
+}
+
+/// What the steps of every training have in common.
+protocol SteppedRun: TrainingRun {
+    var files: RunFolder { get }
+    /// Steps in all, and between two lines of metrics and two checkpoints.
+    var steps: Int { get }
+    var logEvery: Int { get }
+    var checkpointEvery: Int { get }
+    /// Whether the model is to be written after the steps done so far.
+    var isModelDue: Bool { get }
+
+    func learningRate(of step: Int) -> Double
+    /// One step; its losses, of which "loss" is the whole, and how many pictures it saw.
+    func advance() throws -> (losses: [String: Double], pictures: Int)
+    func saveCheckpoint() throws
+    func saveModel() throws
+}
+
+extension SteppedRun {
+    func runSteps(shouldStop: () -> Bool, progress: (Trainer.Progress) -> Void) throws -> Bool {
+        let start = ContinuousClock.now
+        let first = step
+        var sums: [String: (total: Double, count: Int)] = [:]
+        var pictures = 0
+        var lastLog = (time: start, step: step)
+        while step < steps {
+            if shouldStop() {
+                try saveCheckpoint()
+                return false
+            }
+            let done = try advance()
+            let loss = done.losses["loss"]!
+            guard loss.isFinite else { throw TrainingError.diverged(step: step) }
+            for (name, value) in done.losses {
+                let sum = sums[name] ?? (0, 0)
+                sums[name] = (sum.total + value, sum.count + 1)
+            }
+            pictures += done.pictures
+            let now = ContinuousClock.now
+            let elapsed = (now - start).seconds
+            progress(
+                Trainer.Progress(
+                    step: step, steps: steps, samplesPerSecond: Double(pictures) / elapsed,
+                    secondsLeft: elapsed / Double(step - first) * Double(steps - step), loss: loss))
+            if step % logEvery == 0 || step == steps {
+                var line = sums.mapValues { $0.total / Double($0.count) }
+                line["step"] = Double(step)
+                line["seconds_per_step"] = (now - lastLog.time).seconds / Double(step - lastLog.step)
+                line["seconds"] = elapsed
+                line["learning_rate"] = learningRate(of: step - 1)
+                try files.log(line)
+                sums = [:]
+                lastLog = (now, step)
+            }
+            // The model before the checkpoint: a run that is killed in between does these steps again.
+            if isModelDue { try saveModel() }
+            if isModelDue || step % checkpointEvery == 0 { try saveCheckpoint() }
+        }
+        return true
+    }
+}
+
+extension AdamW {
+    /// For a training from nothing: weight decay on matrices alone, as the study found best.
+    ///
+    /// - Parameters:
+    ///   - parameters: what is learnt.
+    ///   - weightDecay: of the matrices.
+    ///   - exempt: parts of the names of matrices that do not decay, such as tables of positions.
+    convenience init(
+        training parameters: [(name: String, tensor: Tensor)], weightDecay: Double, exempt: [String]
+    ) throws {
+        func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
+            parameter.tensor.rank >= 2 && !exempt.contains { parameter.name.contains($0) }
+        }
+        try self.init(
+            [
+                .init(parameters.filter(decays), weightDecay: weightDecay),
+                .init(parameters.filter { !decays($0) }, weightDecay: 0),
+            ], betas: (0.9, 0.98))
+    }
+}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
