@@ -4,38 +4,30 @@ import Vitrail
 
 /// A model's folder as the benchmark asks it.
 public actor EngineModel: BenchmarkModel {
-    /// Peaks down to this count towards average precision.
-    static let leastScore = 0.05
+    /// What counts towards average precision: peaks down to 0.05, and of a picture's things COCO's best hundred.
+    static let generous = Locator(threshold: 0.05, maximumDetections: 100)
 
-    /// For average precision: answers with everything down to ``leastScore``.
-    private let generous: Engine
-    /// As users have it.
-    private let usual: Engine
-    private var pictures: (generous: Picture, usual: Picture)?
+    private let engine: Engine
+    private var picture: Picture?
 
     /// - Parameter path: a model's folder.
     /// - Throws: what ``Vitrail/Engine`` throws when a model cannot be opened.
-    public init(model path: String) throws {
-        generous = try Engine(model: path, locator: Locator(threshold: Self.leastScore))
-        usual = try Engine(model: path)
-    }
+    public init(model path: String) throws { engine = try Engine(model: path) }
 
-    public func look(at image: Image) async {
-        pictures = (await generous.open(image), await usual.open(image))
-    }
+    public func look(at image: Image) async { picture = await engine.open(image) }
 
     public func find(_ phrases: [String], as response: LocateResponse) async throws -> [[FoundThing]] {
-        try await generous.locate(phrases, in: pictures!.generous, as: response).map { location in
+        try await engine.locate(phrases, in: picture!, as: response, by: Self.generous).map { location in
             location.detections.map(Self.thing)
         }
     }
 
     public func count(_ phrases: [String]) async throws -> [Int] {
-        try await usual.locate(phrases, in: pictures!.usual, as: .count).map(\.count)
+        try await engine.locate(phrases, in: picture!, as: .count).map(\.count)
     }
 
     public func answer(_ request: String) async throws -> BenchmarkAnswer {
-        let answer = try await usual.ask(request, about: pictures!.usual)
+        let answer = try await engine.ask(request, about: picture!)
         return BenchmarkAnswer(
             text: answer.text, routes: answer.findings.map(\.route),
             found: answer.findings.flatMap { $0.detections.map(Self.thing) })

@@ -123,11 +123,13 @@ public actor Engine {
     ///   - picture: where to look.
     ///   - response: what to answer with. Boxes, points and scores come with each; `.masks` adds masks, `.keypoints`
     ///     the joints of people; `.count` takes the places that count, ``Locator/countThreshold``.
+    ///   - locator: thresholds in place of the engine's.
     /// - Returns: one location a phrase, in their order.
     /// - Throws: ``ModelError/badRequest(_:)`` for phrases that are empty, too long, or more than ``phraseLimit``,
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func locate(
-        _ phrases: [String], in picture: Picture, as response: LocateResponse = .boxes
+        _ phrases: [String], in picture: Picture, as response: LocateResponse = .boxes,
+        by locator: Locator? = nil
     ) throws -> [Location] {
         guard !phrases.isEmpty, phrases.count <= Self.phraseLimit else {
             throw ModelError.badRequest(
@@ -145,7 +147,7 @@ public actor Engine {
         let parts = distinct.count <= Self.batchLimit ? [distinct] : distinct.parts(of: Self.partSize)
         return try withInference {
             let reading = try reading(of: picture)
-            let found = try parts.flatMap { try locations($0, in: reading, as: response) }
+            let found = try parts.flatMap { try locations($0, in: reading, as: response, by: locator) }
             return phrases.map { found[places[$0]!] }
         }
     }
@@ -166,13 +168,13 @@ public actor Engine {
     }
 
     private func locations(
-        _ phrases: [String], in reading: Reading, as response: LocateResponse
+        _ phrases: [String], in reading: Reading, as response: LocateResponse, by locator: Locator?
     ) throws -> [Location] {
         let requests = phrases.map { response.request(for: $0) }
         let maps = try model.align(
             model.queries(requests, after: reading.prefix, pictures: 1), reading.features)
         let found = try specialists.decode(
-            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading)
+            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, by: locator)
         let heatmaps = try Heatmap.all(maps, in: reading.frame)
         return phrases.indices.map {
             Location(phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0])

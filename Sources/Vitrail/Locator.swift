@@ -13,20 +13,32 @@ public struct Locator: Sendable, Hashable {
     public var threshold: Double
     /// Peaks below this are not counted.
     public var countThreshold: Double
+    /// Things of one request at most, the best of all its phrases, before they are outlined; nil for no limit.
+    public var maximumDetections: Int?
 
     /// - Parameters:
     ///   - maximumPeaks: peaks taken from a heatmap at most.
     ///   - overlapLimit: the IoU with a better box above which a box is dropped.
     ///   - threshold: the least heat of a place that is answered.
     ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
+    ///   - maximumDetections: things of one request at most; nil for no limit.
     public init(
         maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
-        countThreshold: Double? = nil
+        countThreshold: Double? = nil, maximumDetections: Int? = nil
     ) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
         self.threshold = threshold
         self.countThreshold = countThreshold ?? threshold
+        self.maximumDetections = maximumDetections
+    }
+
+    /// What is left of the detections of many queries when the best are taken.
+    func best(of found: [[Detection]]) -> [[Detection]] {
+        let scores = found.joined().map(\.score)
+        guard let maximumDetections, scores.count > maximumDetections else { return found }
+        let least = scores.sorted(by: >)[max(maximumDetections, 1) - 1]
+        return found.map { $0.filter { $0.score >= least } }
     }
 
     /// The one that counts.

@@ -50,13 +50,17 @@ struct Specialists {
     ///   - response: what is asked for.
     ///   - areSingle: for each query whether it means one thing alone.
     ///   - reading: the picture.
+    ///   - locator: what to take in place of the engine's.
     func decode(
-        _ maps: AlignerMaps, as response: LocateResponse, areSingle: [Bool], in reading: Reading
+        _ maps: AlignerMaps, as response: LocateResponse, areSingle: [Bool], in reading: Reading,
+        by locator: Locator? = nil
     ) throws -> [[Detection]] {
         try check(response)
-        let locator = response == .count ? locator.counting : locator
+        let usual = locator ?? self.locator
+        let locator = response == .count ? usual.counting : usual
         var found = try locator.detections(maps, in: reading.frame)
         for query in found.indices where areSingle[query] { found[query] = Array(found[query].prefix(1)) }
+        found = locator.best(of: found)
         switch response {
         case .boxes, .points, .count: break
         case .masks: try addMasks(to: &found, in: reading)
