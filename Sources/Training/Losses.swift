@@ -93,13 +93,15 @@ struct LumenLosses {
         let seen = try cellRows(features.dense!).reshaped(-1, maps.size(1)).indexSelected(
             0, truth.boxes.cells)
         let weight = try truth.boxes.weight / truth.boxes.weight.sum()
-        var start = groups[0]
+        var start = 0
         var attributes = try Tensor.zeros([])
-        for group in 1..<groups.count {
+        for group in groups.indices {
+            // Kinds have the heat already; compared with one another they are told apart much sooner.
+            let count = group == 0 ? truth.kinds.count : groups[group]
             let target = try truth.traits[.all, group]
             let known = try (target .>= 0).to(.float32)
             let loss = try crossEntropy(
-                seen.narrowed(1, start, groups[group]), target.clamped(min: 0), reduction: .none)
+                seen.narrowed(1, start, count), target.clamped(min: 0), reduction: .none)
             attributes = try attributes + (loss * weight * known).sum()
             start += groups[group]
         }

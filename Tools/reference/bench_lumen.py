@@ -206,7 +206,8 @@ def dense_losses(features, truth):
     heat = focal(maps[:, :lumen.THINGS], truth.heat)
     seen = lumen.rows(features.dense).flatten(0, 1).index_select(0, truth.cells)
     weight, attributes = truth.weight / truth.weight.sum(), 0
-    for group, (a, b) in list(enumerate(lumen.GROUPS))[1:]:
+    for group, (a, b) in enumerate(lumen.GROUPS):
+        b = lumen.THINGS if group == 0 else b
         target = truth.traits[:, group]
         loss = F.cross_entropy(seen[:, a:b], target.clamp(min=0), reduction="none")
         attributes = attributes + (loss * weight * (target >= 0).float()).sum()

@@ -186,10 +186,8 @@ class Projector(nn.Module):
         nn.init.zeros_(self.fine.weight)
         nn.init.zeros_(self.fine.bias)
         self.position_embedding = nn.Parameter(sinusoids(grid, hidden))
-        # Only the loss that puts words on patches uses these.
-        self.word_norm = nn.LayerNorm(hidden)
-        self.word_scale = nn.Parameter(torch.full((1,), 3.0))
-        self.word_bias = nn.Parameter(torch.full((ATTRIBUTES - JOINTS,), -3.0))
+        # Only the loss that puts words on patches uses it.
+        self.word_bias = nn.Parameter(torch.full((ATTRIBUTES - JOINTS,), -4.0))
 
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """-> (input embeddings [B, 256, 256], image words [B, 256, 256])"""
@@ -204,8 +202,9 @@ class Projector(nn.Module):
 
     def word_logits(self, image_words: Tensor, word_embeddings: Tensor) -> Tensor:
         """[B, 256, 256] x [59, 256] -> [B, 256, 59], attributes without joints: which attribute words cover which patch."""
-        logits = F.linear(self.word_norm(image_words), word_embeddings).float()
-        return logits * self.word_scale + self.word_bias
+        direction = lambda x: x.float() / ((x.float() ** 2).sum(-1, keepdim=True) + 1e-6).sqrt()
+        content = F.layer_norm(image_words, image_words.shape[-1:])
+        return F.linear(direction(content), direction(word_embeddings)).float() * 20 + self.word_bias
 
 
 # ---------------------------------------------------------------- language model
