@@ -139,7 +139,9 @@ public final class ParameterStore {
     /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source, or of LoRA's;
     ///   ``ConfigurationError`` when a target of LoRA's is no layer.
     public func finish() throws {
-        if case .loaded(let source) = origin { try check(source, misfits) { !LoRA.isPart($0) || lora == nil } }
+        if case .loaded(let source) = origin {
+            try check(source, misfits) { !LoRA.isPart($0) || lora == nil }
+        }
         if let source = lora?.source { try check(source, loraMisfits, LoRA.isPart) }
         guard let lora, lora.source == nil else { return }
         for target in lora.targets where !names.contains(where: { lora.isUpdate($0, by: target) }) {
