@@ -91,9 +91,8 @@ struct Piece : torch::CustomClassHolder {
 struct Recomputed : torch::autograd::Function<Recomputed> {
   /// `inputs` begins with an empty tensor that wants a gradient, so that there is a gradient to ask for also where only
   /// parameters inside the piece want one.
-  static variable_list forward(AutogradContext *ctx, const variable_list &inputs,
-                               const c10::intrusive_ptr<Piece> &piece) {
-    ctx->save_for_backward(inputs);
+  static variable_list forward(AutogradContext *ctx, at::TensorList inputs, const c10::intrusive_ptr<Piece> &piece) {
+    ctx->save_for_backward(inputs.vec());
     ctx->saved_data["piece"] = c10::IValue::make_capsule(piece);
     ctx->set_materialize_grads(false);
     return (*piece)({inputs.begin() + 1, inputs.end()});
@@ -148,7 +147,7 @@ vt_status vt_checkpoint(const vt_tensor_t *inputs, size_t count, vt_piece run, v
     variable_list all = {at::empty({0}).set_requires_grad(true)};
     for (size_t i = 0; i < count; ++i) all.push_back(borrow(inputs[i]));
     piece->surroundings = Surroundings(count > 0 ? all.back().device() : at::Device(at::kCPU));
-    const auto results = Recomputed::apply(all, piece);
+    const auto results = Recomputed::apply(at::TensorList(all), piece);
     TORCH_CHECK(results.size() <= capacity, "gives ", results.size(), " tensors, ", capacity, " are possible");
     for (size_t i = 0; i < results.size(); ++i) outputs[i] = hand(results[i]);
     *outputCount = results.size();
