@@ -26,7 +26,9 @@ final class FileMapping {
             return
         }
         let protection = PROT_READ | PROT_WRITE
-        guard let address = mmap(nil, size, protection, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
+        // Pages that are only read need no memory of their own: none is set aside for a file larger than what is free.
+        let flags = MAP_PRIVATE | MAP_NORESERVE
+        guard let address = mmap(nil, size, protection, flags, descriptor, 0), address != MAP_FAILED
         else {
             throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
         }
@@ -39,9 +41,28 @@ final class FileMapping {
 }
 
 /// A file that appears under its name only when it is whole.
-public struct AtomicFile {
-    fileprivate let descriptor: Int32
-    fileprivate let path: String
+public final class AtomicFile {
+    private let path: String
+    private let temporary: String
+    private var descriptor: Int32
+
+    /// Begins a file beside `path`, which goes again unless it is committed.
+    init(beside path: String) throws {
+        self.path = path
+        temporary = "\(path).\(getpid()).tmp"
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure() }
+    }
+
+    deinit {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        unlink(temporary)
+    }
+
+    private func failure() -> CheckpointError {
+        CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
+    }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         var written = 0
@@ -51,34 +72,27 @@ public struct AtomicFile {
             #else
                 let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
             #endif
-            guard count > 0 else {
-                throw CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
-            }
+            guard count > 0 else { throw failure() }
             written += count
         }
     }
 
+    /// The next byte is written at `offset` from the start; what is skipped is zero.
+    func seek(to offset: Int) throws {
+        guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw failure() }
+    }
+
+    /// Flushes the file to the disk and gives it its name.
+    func commit(as path: String) throws {
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure() }
+        close(descriptor)
+        descriptor = -1
+    }
+
     /// Calls `body` with a file beside `path`, flushes it to the disk and renames it to `path`; removes it on an error.
     public static func write(to path: String, _ body: (AtomicFile) throws -> Void) throws {
-        let temporary = "\(path).\(getpid()).tmp"
-        func failure() -> CheckpointError {
-            CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
-        }
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure() }
-        do {
-            try body(AtomicFile(descriptor: descriptor, path: path))
-            guard fsync(descriptor) == 0 else { throw failure() }
-        } catch {
-            close(descriptor)
-            unlink(temporary)
-            throw error
-        }
-        close(descriptor)
-        guard rename(temporary, path) == 0 else {
-            let error = failure()
-            unlink(temporary)
-            throw error
-        }
+        let file = try AtomicFile(beside: path)
+        try body(file)
+        try file.commit(as: path)
     }
 }
