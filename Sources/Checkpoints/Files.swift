@@ -4,6 +4,12 @@
     internal import Darwin
 #endif
 
+/// Whether a folder lies at `path`; nil when nothing does.
+func isFolder(_ path: String) -> Bool? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : nil
+}
+
 /// A file mapped into memory for as long as the object lives. What is written there stays in this process, so that
 /// a training may start from the mapped parameters; the file itself never changes.
 final class FileMapping {
@@ -51,7 +57,7 @@ public final class AtomicFile {
         self.path = path
         temporary = "\(path).\(getpid()).tmp"
         descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure() }
+        guard descriptor >= 0 else { throw failure(path) }
     }
 
     deinit {
@@ -60,7 +66,7 @@ public final class AtomicFile {
         unlink(temporary)
     }
 
-    private func failure() -> CheckpointError {
+    private func failure(_ path: String) -> CheckpointError {
         CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
     }
 
@@ -72,19 +78,19 @@ public final class AtomicFile {
             #else
                 let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
             #endif
-            guard count > 0 else { throw failure() }
+            guard count > 0 else { throw failure(path) }
             written += count
         }
     }
 
     /// The next byte is written at `offset` from the start; what is skipped is zero.
     func seek(to offset: Int) throws {
-        guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw failure() }
+        guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw failure(path) }
     }
 
     /// Flushes the file to the disk and gives it its name.
     func commit(as path: String) throws {
-        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure() }
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure(path) }
         close(descriptor)
         descriptor = -1
     }

@@ -1,4 +1,4 @@
-public import NN
+internal import NN
 public import Torch
 
 #if canImport(FoundationEssentials)

@@ -67,7 +67,8 @@ struct ZipArchive {
             let size = MemoryLayout<Number>.size
             guard position >= 0, position <= bytes.count - size,
                 let value = Int(
-                    exactly: Number(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: Number.self)))
+                    exactly: Number(
+                        littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: Number.self)))
             else { throw refuse("zip directory reaches beyond the end of the file") }
             return value
         }
