@@ -3,39 +3,6 @@
 public import NN
 public import Torch
 
-/// Keys and values of a prefix that many continuations share: [b, key-value heads, length, head width] a layer.
-public struct PrefixCache {
-    public let layers: [(keys: Tensor, values: Tensor)]
-    public var length: Int { layers.first.map { $0.keys.size(2) } ?? 0 }
-
-    /// The first `count` images of the batch.
-    public func first(_ count: Int) throws -> PrefixCache {
-        PrefixCache(
-            layers: try layers.map {
-                (try $0.keys.narrowed(0, 0, count), try $0.values.narrowed(0, 0, count))
-            })
-    }
-}
-
-/// Keys and values of the text after a prefix, of one layer each; grows as tokens are added.
-public final class TextCache {
-    var layers: [(keys: Tensor, values: Tensor)?]
-
-    public init(layers: Int) { self.layers = Array(repeating: nil, count: layers) }
-
-    /// Tokens held.
-    public var length: Int { layers.first.flatMap { $0?.keys.size(2) } ?? 0 }
-
-    func extend(_ layer: Int, _ keys: Tensor, _ values: Tensor) throws -> (Tensor, Tensor) {
-        var joined = (keys: keys, values: values)
-        if let before = layers[layer] {
-            joined = (try .cat([before.keys, keys], axis: 2), try .cat([before.values, values], axis: 2))
-        }
-        layers[layer] = joined
-        return joined
-    }
-}
-
 package struct LlamaAttention {
     let q: Linear
     let k: Linear

@@ -85,6 +85,20 @@ struct GenerationTests {
         #expect(texts[0] == texts[2] && texts[0] != texts[1])
     }
 
+    /// A cache that is cut back goes on as if the rest had never been there.
+    @Test func aCacheIsCutBack() throws {
+        let model = try model()
+        let embeddings = try model.wordEmbeddings([1, 5, 9, 2, 7]).unsqueezed(0)
+        let cache = TextCache(layers: 2)
+        _ = try model(embeddings, cache)
+        cache.truncate(to: 2)
+        #expect(cache.length == 2)
+        let again = try model(embeddings[.all, 2...], cache)
+        let whole = try model(embeddings, TextCache(layers: 2))
+        #expect(cache.length == 5)
+        #expect(try relativeError(again, whole[.all, 2...]) < 1e-5)
+    }
+
     @Test func cancellationStopsBetweenTokens() async throws {
         let seen = Counter()
         let task = Task {
