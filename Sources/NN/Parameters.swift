@@ -7,6 +7,12 @@ public protocol TensorSource {
     var names: [String] { get }
     /// What to call the source in an error, such as a file's path.
     var label: String { get }
+    /// What to call a tensor in an error, for who wants to find it in the file; `name` itself unless the source renames.
+    func originalName(of name: String) -> String
+}
+
+extension TensorSource {
+    public func originalName(of name: String) -> String { name }
 }
 
 /// How a parameter starts when no checkpoint gives it.
@@ -123,11 +129,12 @@ public final class ParameterStore {
             return try tensor.to(device: device, dtype: dtype)
         case .loaded(let source):
             guard let tensor = try source.tensor(named: name) else {
-                misfits.missing.append(name)
+                misfits.missing.append(source.originalName(of: name))
                 return try Tensor.zeros([0])
             }
             guard tensor.shape == shape else {
-                misfits.misshaped.append("\(name) is \(tensor.shape), expected \(shape)")
+                let original = source.originalName(of: name)
+                misfits.misshaped.append("\(original) is \(tensor.shape), expected \(shape)")
                 return tensor
             }
             return try tensor.to(device: device, dtype: dtype)
@@ -152,7 +159,8 @@ public final class ParameterStore {
     private func check(
         _ source: any TensorSource, _ misfits: Misfits, _ isMeant: (String) -> Bool
     ) throws {
-        let unexpected = source.names.filter { values[$0] == nil || !isMeant($0) }.sorted()
+        let unexpected = source.names.filter { values[$0] == nil || !isMeant($0) }
+            .map(source.originalName).sorted()
         guard misfits.missing.isEmpty, misfits.misshaped.isEmpty, unexpected.isEmpty else {
             throw ParameterError(
                 label: source.label, missing: misfits.missing, misshaped: misfits.misshaped,
