@@ -34,15 +34,15 @@ public struct LoRAConfiguration {
     }
 
     /// Whether the layer at `path` is meant.
-    public func targets(_ path: String) -> Bool { targets.contains { Self.isEnd($0, of: path) } }
+    public func targets(_ path: String) -> Bool { targets.contains { isEnd($0, of: path) } }
 
     public func rank(of path: String) -> Int {
-        rankPattern.first { Self.isEnd($0.key, of: path) }?.value ?? rank
+        rankPattern.first { isEnd($0.key, of: path) }?.value ?? rank
     }
 
     /// What B(A(x)) is multiplied by in the layer at `path`.
     public func scale(of path: String) -> Double {
-        let alpha = alphaPattern.first { Self.isEnd($0.key, of: path) }?.value ?? alpha
+        let alpha = alphaPattern.first { isEnd($0.key, of: path) }?.value ?? alpha
         let rank = Double(rank(of: path))
         return alpha / (isRankStabilised ? rank.squareRoot() : rank)
     }
@@ -50,13 +50,13 @@ public struct LoRAConfiguration {
     /// Whether the parameter `name` is an A of a layer that `target` means.
     func isUpdate(_ name: String, by target: String) -> Bool {
         let end = ".\(LoRA.names.a)"
-        return name.hasSuffix(end) && Self.isEnd(target, of: String(name.dropLast(end.count)))
+        return name.hasSuffix(end) && isEnd(target, of: String(name.dropLast(end.count)))
     }
 
-    private static func isEnd(_ name: String, of path: String) -> Bool {
-        path == name || path.hasSuffix(".\(name)")
-    }
 }
+
+/// Whether the last parts of a path are `name`.
+func isEnd(_ name: String, of path: String) -> Bool { path == name || path.hasSuffix(".\(name)") }
 
 /// The low-rank update of one linear layer: `scale * B(A(x))`.
 public struct LoRA {

@@ -55,11 +55,19 @@ public final class ParameterStore {
     public let dtype: DType?
     /// Which linear layers get a low-rank update.
     public let lora: LoRAConfiguration?
+    /// Which tables get new rows.
+    public let newRows: NewRowsConfiguration?
     public private(set) var names: [String] = []
     private var values: [String: Tensor] = [:]
-    private var misfits = Misfits()
-    private var loraMisfits = Misfits()
+    private var misfits: [Sort: Misfits] = [:]
     private var loraOrigin: Origin?
+
+    /// What a parameter is; each sort has a source of its own.
+    private enum Sort {
+        case base, lora, newRows
+
+        init(_ name: String) { self = LoRA.isPart(name) ? .lora : NewRows.isPart(name) ? .newRows : .base }
+    }
 
     /// What a source lacks.
     private struct Misfits {
@@ -68,13 +76,18 @@ public final class ParameterStore {
     }
 
     public init(
-        _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, lora: LoRAConfiguration? = nil
+        _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, lora: LoRAConfiguration? = nil,
+        newRows: NewRowsConfiguration? = nil
     ) {
         self.origin = origin
         self.device = device
         self.dtype = dtype
         self.lora = lora
+        self.newRows = newRows
     }
+
+    /// Whether a parameter was added to the network by ``lora`` or ``newRows``.
+    public static func isAdded(_ name: String) -> Bool { Sort(name) != .base }
 
     /// The place from which a network's layers build their paths.
     public var root: ParameterPath { ParameterPath(store: self, name: "") }
@@ -87,7 +100,7 @@ public final class ParameterStore {
     public var count: Int { values.values.reduce(0) { $0 + $1.count } }
 
     fileprivate func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
-        try register(name, shape, initializer, from: origin, dtype: dtype, &misfits)
+        try register(name, value(name, shape, initializer, from: origin, dtype: dtype, .base))
     }
 
     /// The update of the layer at `path`; nil when it is not meant.
@@ -98,21 +111,37 @@ public final class ParameterStore {
         }
         let rank = lora.rank(of: path)
         func matrix(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
-            try register(
-                "\(path).\(name)", shape, initializer, from: loraOrigin!, dtype: lora.dtype ?? dtype,
-                &loraMisfits)
+            let name = "\(path).\(name)"
+            return try register(
+                name, value(name, shape, initializer, from: loraOrigin!, dtype: lora.dtype ?? dtype, .lora))
         }
         return LoRA(
             a: try matrix(LoRA.names.a, [rank, input], .fanIn(input)),
             b: try matrix(LoRA.names.b, [output, rank], .zeros), scale: lora.scale(of: path))
     }
 
-    private func register(
-        _ name: String, _ shape: [Int], _ initializer: Initializer, from origin: Origin, dtype: DType?,
-        _ misfits: inout Misfits
-    ) throws -> Tensor {
+    /// The new rows of the table at `path`; nil when it is not meant.
+    fileprivate func newRows(_ path: String, of table: Tensor) throws -> NewRows? {
+        guard let newRows, newRows.means(path), table.rank == 2 else { return nil }
+        let (count, width) = table.shape2
+        guard newRows.ids.lowerBound <= count else {
+            throw ConfigurationError(
+                part: path, reason: "new rows begin at \(newRows.ids.lowerBound), after the end of \(count) rows")
+        }
+        let (name, shape) = ("\(path).\(NewRows.name)", [newRows.ids.count, width])
+        let dtype = newRows.dtype ?? table.dtype
+        let rows: Tensor
+        if let source = newRows.source {
+            rows = try value(name, shape, .zeros, from: .loaded(source), dtype: dtype, .newRows)
+        } else {
+            let mean = try table.detached().to(.float32).mean(0, keepDims: true)
+            rows = try mean.repeated(newRows.ids.count, 1).to(dtype)
+        }
+        return NewRows(ids: newRows.ids, weight: register(name, rows))
+    }
+
+    private func register(_ name: String, _ tensor: Tensor) -> Tensor {
         precondition(values[name] == nil, "parameter \(name) is registered twice")
-        let tensor = try value(name, shape, initializer, from: origin, dtype: dtype, &misfits)
         names.append(name)
         values[name] = tensor
         return tensor
@@ -120,7 +149,7 @@ public final class ParameterStore {
 
     private func value(
         _ name: String, _ shape: [Int], _ initializer: Initializer, from origin: Origin, dtype: DType?,
-        _ misfits: inout Misfits
+        _ sort: Sort
     ) throws -> Tensor {
         switch origin {
         case .initialised(let generator):
@@ -129,12 +158,13 @@ public final class ParameterStore {
             return try tensor.to(device: device, dtype: dtype)
         case .loaded(let source):
             guard let tensor = try source.tensor(named: name) else {
-                misfits.missing.append(source.originalName(of: name))
+                misfits[sort, default: Misfits()].missing.append(source.originalName(of: name))
                 return try Tensor.zeros([0])
             }
             guard tensor.shape == shape else {
                 let original = source.originalName(of: name)
-                misfits.misshaped.append("\(original) is \(tensor.shape), expected \(shape)")
+                misfits[sort, default: Misfits()].misshaped.append(
+                    "\(original) is \(tensor.shape), expected \(shape)")
                 return tensor
             }
             return try tensor.to(device: device, dtype: dtype)
@@ -146,20 +176,18 @@ public final class ParameterStore {
     /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source, or of LoRA's;
     ///   ``ConfigurationError`` when a target of LoRA's is no layer.
     public func finish() throws {
-        if case .loaded(let source) = origin {
-            try check(source, misfits) { !LoRA.isPart($0) || lora == nil }
-        }
-        if let source = lora?.source { try check(source, loraMisfits, LoRA.isPart) }
+        if case .loaded(let source) = origin { try check(source, .base) }
+        if let source = lora?.source { try check(source, .lora) }
+        if let source = newRows?.source { try check(source, .newRows) }
         guard let lora, lora.source == nil else { return }
         for target in lora.targets where !names.contains(where: { lora.isUpdate($0, by: target) }) {
             throw ConfigurationError(part: "LoRA", reason: "the target \(target) is no linear layer")
         }
     }
 
-    private func check(
-        _ source: any TensorSource, _ misfits: Misfits, _ isMeant: (String) -> Bool
-    ) throws {
-        let unexpected = source.names.filter { values[$0] == nil || !isMeant($0) }
+    private func check(_ source: any TensorSource, _ sort: Sort) throws {
+        let misfits = misfits[sort] ?? Misfits()
+        let unexpected = source.names.filter { values[$0] == nil || Sort($0) != sort }
             .map(source.originalName).sorted()
         guard misfits.missing.isEmpty, misfits.misshaped.isEmpty, unexpected.isEmpty else {
             throw ParameterError(
@@ -207,4 +235,7 @@ public struct ParameterPath {
     func lora(_ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
         try store.lora(name, input, output, dtype: dtype)
     }
+
+    /// The new rows of the table at this path, when the store gives it some.
+    func newRows(of table: Tensor) throws -> NewRows? { try store.newRows(name, of: table) }
 }
