@@ -5,10 +5,11 @@ public protocol Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor
 }
 
-/// `x @ weight^T + bias` over the last axis.
+/// `x @ weight^T + bias` over the last axis, with the low-rank update that its store asks for.
 public struct Linear: Layer {
     public let weight: Tensor
     public let bias: Tensor?
+    public let lora: LoRA?
 
     /// - Parameters:
     ///   - path: where `weight` and `bias` are registered.
@@ -21,9 +22,13 @@ public struct Linear: Layer {
     ) throws {
         weight = try path.parameter("weight", [output, input], initializer ?? .fanIn(input))
         self.bias = bias ? try path.parameter("bias", [output], initializer ?? .fanIn(input)) : nil
+        lora = try path.lora(input, output, dtype: weight.dtype)
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try linear(x, weight, bias) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        let out = try linear(x, weight, bias)
+        return try lora.map { try out + $0(x).to(out.dtype) } ?? out
+    }
 }
 
 /// A convolution of [n, in, h, w] with a square kernel.

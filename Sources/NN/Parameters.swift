@@ -7,6 +7,12 @@ public protocol TensorSource {
     var names: [String] { get }
     /// What to call the source in an error, such as a file's path.
     var label: String { get }
+    /// What to call a tensor in an error, for who wants to find it in the file; `name` itself unless the source renames.
+    func originalName(of name: String) -> String
+}
+
+extension TensorSource {
+    public func originalName(of name: String) -> String { name }
 }
 
 /// How a parameter starts when no checkpoint gives it.
@@ -47,15 +53,27 @@ public final class ParameterStore {
     public let device: Device
     /// The dtype that parameters are held in; nil keeps the source's.
     public let dtype: DType?
+    /// Which linear layers get a low-rank update.
+    public let lora: LoRAConfiguration?
     public private(set) var names: [String] = []
     private var values: [String: Tensor] = [:]
-    private var missing: [String] = []
-    private var misshaped: [String] = []
+    private var misfits = Misfits()
+    private var loraMisfits = Misfits()
+    private var loraOrigin: Origin?
 
-    public init(_ origin: Origin, device: Device = .cpu, dtype: DType? = .float32) {
+    /// What a source lacks.
+    private struct Misfits {
+        var missing: [String] = []
+        var misshaped: [String] = []
+    }
+
+    public init(
+        _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, lora: LoRAConfiguration? = nil
+    ) {
         self.origin = origin
         self.device = device
         self.dtype = dtype
+        self.lora = lora
     }
 
     /// The place from which a network's layers build their paths.
@@ -69,14 +87,41 @@ public final class ParameterStore {
     public var count: Int { values.values.reduce(0) { $0 + $1.count } }
 
     fileprivate func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+        try register(name, shape, initializer, from: origin, dtype: dtype, &misfits)
+    }
+
+    /// The update of the layer at `path`; nil when it is not meant.
+    fileprivate func lora(_ path: String, _ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
+        guard let lora, lora.targets(path) else { return nil }
+        if loraOrigin == nil {
+            loraOrigin = try lora.source.map(Origin.loaded) ?? .initialised(Generator(seed: lora.seed))
+        }
+        let rank = lora.rank(of: path)
+        func matrix(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+            try register(
+                "\(path).\(name)", shape, initializer, from: loraOrigin!, dtype: lora.dtype ?? dtype,
+                &loraMisfits)
+        }
+        return LoRA(
+            a: try matrix(LoRA.names.a, [rank, input], .fanIn(input)),
+            b: try matrix(LoRA.names.b, [output, rank], .zeros), scale: lora.scale(of: path))
+    }
+
+    private func register(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, from origin: Origin, dtype: DType?,
+        _ misfits: inout Misfits
+    ) throws -> Tensor {
         precondition(values[name] == nil, "parameter \(name) is registered twice")
-        let tensor = try value(name, shape, initializer)
+        let tensor = try value(name, shape, initializer, from: origin, dtype: dtype, &misfits)
         names.append(name)
         values[name] = tensor
         return tensor
     }
 
-    private func value(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+    private func value(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, from origin: Origin, dtype: DType?,
+        _ misfits: inout Misfits
+    ) throws -> Tensor {
         switch origin {
         case .initialised(let generator):
             let tensor = try Tensor.zeros(shape, dtype: .float32)
@@ -84,11 +129,12 @@ public final class ParameterStore {
             return try tensor.to(device: device, dtype: dtype)
         case .loaded(let source):
             guard let tensor = try source.tensor(named: name) else {
-                missing.append(name)
+                misfits.missing.append(source.originalName(of: name))
                 return try Tensor.zeros([0])
             }
             guard tensor.shape == shape else {
-                misshaped.append("\(name) is \(tensor.shape), expected \(shape)")
+                let original = source.originalName(of: name)
+                misfits.misshaped.append("\(original) is \(tensor.shape), expected \(shape)")
                 return tensor
             }
             return try tensor.to(device: device, dtype: dtype)
@@ -97,13 +143,28 @@ public final class ParameterStore {
 
     /// To be called when the network is built.
     ///
-    /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source.
+    /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source, or of LoRA's;
+    ///   ``ConfigurationError`` when a target of LoRA's is no layer.
     public func finish() throws {
-        guard case .loaded(let source) = origin else { return }
-        let unexpected = source.names.filter { values[$0] == nil }.sorted()
-        guard missing.isEmpty, misshaped.isEmpty, unexpected.isEmpty else {
+        if case .loaded(let source) = origin {
+            try check(source, misfits) { !LoRA.isPart($0) || lora == nil }
+        }
+        if let source = lora?.source { try check(source, loraMisfits, LoRA.isPart) }
+        guard let lora, lora.source == nil else { return }
+        for target in lora.targets where !names.contains(where: { lora.isUpdate($0, by: target) }) {
+            throw ConfigurationError(part: "LoRA", reason: "the target \(target) is no linear layer")
+        }
+    }
+
+    private func check(
+        _ source: any TensorSource, _ misfits: Misfits, _ isMeant: (String) -> Bool
+    ) throws {
+        let unexpected = source.names.filter { values[$0] == nil || !isMeant($0) }
+            .map(source.originalName).sorted()
+        guard misfits.missing.isEmpty, misfits.misshaped.isEmpty, unexpected.isEmpty else {
             throw ParameterError(
-                label: source.label, missing: missing, misshaped: misshaped, unexpected: unexpected)
+                label: source.label, missing: misfits.missing, misshaped: misfits.misshaped,
+                unexpected: unexpected)
         }
     }
 }
@@ -140,5 +201,10 @@ public struct ParameterPath {
     /// Registers the parameter `name` under this path and gives its tensor.
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
         try store.parameter(self[name].name, shape, initializer)
+    }
+
+    /// The low-rank update of the linear layer at this path, when the store gives it one.
+    func lora(_ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
+        try store.lora(name, input, output, dtype: dtype)
     }
 }
