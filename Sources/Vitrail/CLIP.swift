@@ -1,8 +1,8 @@
 // CLIP's vision tower as it was published; proven by VitrailTests/CLIPTests.
-public import Checkpoints
+import Checkpoints
 public import Encoders
 import Foundation
-public import NN
+import NN
 public import Torch
 
 /// A folder of CLIP: the whole model, of which the text part is left alone, or the vision tower by itself.
@@ -19,16 +19,13 @@ struct CLIPFolder {
     init(_ path: String) throws {
         let file = "\(path)/config.json"
         let fields: Fields = try ModelFolder.read(file)
-        switch fields.model_type {
-        case "clip", nil where fields.vision_config != nil:
-            guard let found = fields.vision_config else {
-                throw ModelError.notAModel(file, "has no vision_config")
-            }
-            configuration = found
-        case "clip_vision_model": configuration = try ModelFolder.read(file)
-        default:
+        switch (fields.model_type, fields.vision_config) {
+        case ("clip", let vision?), (nil, let vision?): configuration = vision
+        case ("clip", nil): throw ModelError.notAModel(file, "has no vision_config")
+        case ("clip_vision_model", _): configuration = try ModelFolder.read(file)
+        case (let type, _):
             throw ModelError.notAModel(
-                file, "the model_type is \(fields.model_type ?? "missing"); clip and clip_vision_model are known")
+                file, "the model_type is \(type ?? "missing"); clip and clip_vision_model are known")
         }
         self.path = path
         checkpoint = try Checkpoint(contentsOf: path)

@@ -1,7 +1,7 @@
-public import Checkpoints
+import Checkpoints
 import Foundation
 public import Language
-public import NN
+import NN
 public import Torch
 
 extension Llama {

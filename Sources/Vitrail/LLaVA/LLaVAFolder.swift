@@ -3,7 +3,6 @@ public import Checkpoints
 import Encoders
 import Foundation
 import Language
-public import Torch
 
 /// A LLaVA as it was downloaded: its configuration, its weights under one set of names, and what goes with them.
 ///
@@ -27,9 +26,7 @@ public struct LLaVAFolder {
     ///   - visionTower: the folder of the CLIP tower that the original layout names; looked for when nil.
     /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` that names what is missing or not supported.
     public init(_ path: String, base: String? = nil, visionTower: String? = nil) throws {
-        let kind = try CheckpointKind(of: path)
-        self.path = path
-        switch kind {
+        switch try CheckpointKind(of: path) {
         case .llava(let layout): self = try Self.whole(path, layout, base, visionTower, adapter: nil)
         case .llavaAdapter(let name):
             // LLaVA's own LoRA: its configuration is LLaVA's, its base is the language model it started from.
