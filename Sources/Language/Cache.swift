@@ -63,7 +63,7 @@ public final class TextCache {
 
     /// Forgets all tokens but the first `count`, so that another text can continue them.
     public func truncate(to count: Int) {
-        for index in layers.indices { layers[index]?.length = min(count, layers[index]?.length ?? 0) }
+        for index in layers.indices where length(of: index) > count { layers[index]?.length = count }
     }
 
     /// A tensor with room for more tokens, of which the first `length` are copied.
