@@ -207,7 +207,7 @@ func measureTraining(
         var configuration = try TrainingConfiguration(contentsOf: "Training/mosaic.json")
         var stage = configuration.stages[0]
         (stage.visionSteps, stage.alignerFrom, stage.rampSteps, stage.easyShare) = (0, 0, 1, 0)
-        (stage.richShare, stage.poseShare) = (richShare, 0)
+        (stage.richShare, stage.poseShare, stage.variedShare) = (richShare, 0, 0)
         configuration.stages = [stage]
         let shards = configuration.shards
         let scenes = richShare > 0 ? stage.richScenes : stage.plainScenes
@@ -276,10 +276,8 @@ extension MosaicBatch {
                 ("\(name).log_size", boxes.logSize), ("\(name).offset", boxes.offset),
             ]
         }
-        if let dense {
-            tensors += [("dense.heat", dense.heat), ("dense.traits", dense.traits)]
-            add("dense", dense.boxes)
-        }
+        tensors += [("dense.heat", dense.heat), ("dense.traits", dense.traits)]
+        add("dense", dense.boxes)
         if let wordTargets { tensors.append(("words", wordTargets)) }
         guard let words else { return tensors }
         tensors += words.ids.enumerated().map { ("ids.\($0)", $1) }

@@ -32,8 +32,13 @@ struct MultiplyAdds {
         let convolutions =
             9 * 3 * stem[0] * 4 * cells + 9 * stem[0] * stem[1] * cells + 9 * stem[1] * stem[2] * patches
             + 4 * 9 * stem[1] * stem[1] * cells + 4 * 9 * stem[2] * stem[2] * patches
-        let block = 12 * width * width + 2 * patches * width
-        let vision = patches * (stem[2] * width + encoder.numHiddenLayers * block + width * 4 * fine)
+        // A token sees the picture, or its window.
+        let window = min(patches, 256)
+        let seen = (0..<encoder.numHiddenLayers).map {
+            encoder.globalAttentionIndexes?.contains($0) ?? true ? patches : window
+        }
+        let blocks = 12 * width * width * seen.count + 2 * width * seen.reduce(0, +)
+        let vision = patches * (stem[2] * width + blocks + width * 4 * fine)
         let head =
             stem[1] * fine + 9 * fine * fine + 9 * fine * encoder.headChannels + encoder.headChannels
             * outputs

@@ -117,7 +117,10 @@ public final class HybridViT: ImageEncoder {
         let grid = (height: height, width: width)
 
         var tokens = try embed(cellRows(f8)) + resizedPositions(positions, to: grid)
-        for block in blocks { tokens = try block(tokens) }
+        for (index, block) in blocks.enumerated() {
+            let isGlobal = configuration.globalAttentionIndexes?.contains(index) ?? true
+            tokens = try isGlobal ? block(tokens) : inWindows(tokens, of: grid) { try block($0) }
+        }
         tokens = try norm(tokens)
 
         let raised = try pixelShuffle(up(tokens).transposed(1, 2).reshaped(b, -1, height, width), 2)
@@ -133,11 +136,33 @@ public final class HybridViT: ImageEncoder {
             probabilities.append(try group == 0 ? logits.sigmoid() : logits.softmax(1))
             start += names.count
         }
-        let objectness = try probabilities[0].amax(1, keepDims: true).detached().to(seen.dtype)
+        let things = configuration.attributes[0].count - (configuration.jointCount ?? 0)
+        let objectness = try probabilities[0].narrowed(1, 0, things).amax(1, keepDims: true).detached()
+            .to(seen.dtype)
         return ImageFeatures(
             tokens: tokens, grid: grid, fine: try Tensor.cat([map, seen, seen * objectness], axis: 1),
             attributes: try Tensor.cat(probabilities, axis: 1), dense: dense)
     }
+}
+
+/// Runs `body` on windows of at most 16 x 16 tokens of [b, h * w, c] by themselves: [b * windows, tokens, c]. Of a grid
+/// that does not divide evenly the last windows are filled up with zeros.
+private func inWindows(
+    _ tokens: Tensor, of grid: (height: Int, width: Int), _ body: (Tensor) throws -> Tensor
+) throws -> Tensor {
+    let limit = 16
+    let (rows, columns) = ((grid.height + limit - 1) / limit, (grid.width + limit - 1) / limit)
+    guard rows * columns > 1 else { return try body(tokens) }
+    let (b, _, c) = tokens.shape3
+    let (h, w) = ((grid.height + rows - 1) / rows, (grid.width + columns - 1) / columns)
+    var x = try tokens.view([b, grid.height, grid.width, c])
+    let isUneven = (rows * h, columns * w) != (grid.height, grid.width)
+    if isUneven { x = try pad(x, [0, 0, 0, columns * w - grid.width, 0, rows * h - grid.height]) }
+    let windows = try x.view([b, rows, h, columns, w, c]).transposed(2, 3).reshaped(-1, h * w, c)
+    x = try body(windows).view([b, rows, columns, h, w, c]).transposed(2, 3)
+        .reshaped(b, rows * h, columns * w, c)
+    if isUneven { x = try x.narrowed(1, 0, grid.height).narrowed(2, 0, grid.width) }
+    return try x.reshaped(b, -1, c)
 }
 
 public struct HybridViTConfiguration: Codable, Sendable, Hashable {
@@ -156,6 +181,10 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
     public var attributes: [[String]]
     /// What the dense head says of boxes: 2 for log width and log height, 4 for the offset to the centre too.
     public var boxChannels: Int
+    /// How many of the kinds, the last ones, are joints of a body and no things by themselves; nil for none.
+    public var jointCount: Int?
+    /// The blocks that attend to the whole picture; the others do so in windows of at most 16 x 16 tokens. Nil for all.
+    public var globalAttentionIndexes: [Int]?
 
     public var attributeCount: Int { attributes.reduce(0) { $0 + $1.count } }
     func check() throws {
@@ -176,6 +205,12 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
         try check.positive(["head_channels": headChannels])
         try check.that(
             !attributes.isEmpty && attributes.allSatisfy { !$0.isEmpty }, "attributes has an empty group")
+        try check.that(
+            (0..<attributes[0].count).contains(jointCount ?? 0),
+            "joint_count is \(jointCount ?? 0), fewer than the \(attributes[0].count) kinds are possible")
+        try check.that(
+            (globalAttentionIndexes ?? []).allSatisfy { (0..<numHiddenLayers).contains($0) },
+            "global_attn_indexes names a block beyond the \(numHiddenLayers)")
     }
 
     /// Channels of ``ImageFeatures/fine``: the map, the head's features, and these where something is.
@@ -184,7 +219,7 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
     public init(
         imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int, stemChannels: [Int],
         fineChannels: Int, headChannels: Int, attributes: [[String]], minImageSize: Int? = nil,
-        boxChannels: Int = 2
+        boxChannels: Int = 2, jointCount: Int? = nil, globalAttentionIndexes: [Int]? = nil
     ) {
         self.imageSize = imageSize
         self.hiddenSize = hiddenSize
@@ -196,6 +231,8 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
         self.attributes = attributes
         self.minImageSize = minImageSize ?? imageSize
         self.boxChannels = boxChannels
+        self.jointCount = jointCount
+        self.globalAttentionIndexes = globalAttentionIndexes
     }
 
     enum CodingKeys: String, CodingKey {
@@ -209,5 +246,7 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
         case headChannels = "head_channels"
         case attributes
         case boxChannels = "box_channels"
+        case jointCount = "joint_count"
+        case globalAttentionIndexes = "global_attn_indexes"
     }
 }

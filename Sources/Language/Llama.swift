@@ -69,8 +69,11 @@ package struct LlamaAttention {
 
     func prefix(_ x: Tensor, _ rotation: Rotation) throws -> (out: Tensor, keys: Tensor, values: Tensor) {
         let (queries, keys, values) = try split(x, rotation)
-        let out = try scaledDotProductAttention(
-            queries, keys, values, causal: causalPrefix, groupedQuery: keyValueHeads < heads)
+        let out =
+            try causalPrefix || keyValueHeads < heads
+            ? scaledDotProductAttention(
+                queries, keys, values, causal: causalPrefix, groupedQuery: keyValueHeads < heads)
+            : attention(queries, keys, values)
         return (try joined(out), keys, values)
     }
 
@@ -115,7 +118,7 @@ package struct LlamaAttention {
             matmul(folded(weights.narrowed(3, 0, p), textKeyHeads), farValues), textHeads)
         var out = try fromImage + matmul(weights.narrowed(3, p, weights.size(3) - p), nearValues)
         if imageHeads > 0 {
-            let seen = try scaledDotProductAttention(
+            let seen = try attention(
                 folded(queries.narrowed(1, textHeads, imageHeads), imageHeads),
                 prefix.keys.narrowed(1, textKeyHeads, imageHeads),
                 prefix.values.narrowed(1, textKeyHeads, imageHeads))

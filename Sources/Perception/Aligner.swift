@@ -220,6 +220,8 @@ public final class Aligner {
             let (width, head) = (configuration.languageSize, configuration.headChannels)
             let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
             let gain = configuration.matchGain
+            // A free channel adds nothing until its query has learnt to ask for something.
+            try matchQuery.weight.zero_()
             for (layer, offset) in [(matchQuery, width), (matchKey, head)] {
                 try layer.weight.multiply_(0.3)
                 try layer.weight.assign(0, at: .all, offset...)
@@ -326,7 +328,8 @@ public final class Aligner {
             let head = try fine.narrowed(1, configuration.fineMapChannels, configuration.headChannels).to(
                 .float32)
             let probabilities = try cellRows(seen.detached())
-            let anything = try probabilities.narrowed(2, 0, groups[0]).amax(2, keepDims: true)
+            let things = groups[0] - (configuration.jointCount ?? 0)
+            let anything = try probabilities.narrowed(2, 0, things).amax(2, keepDims: true)
             let offered = try matchKey!(
                 Tensor.cat([matchNorm!(cellRows(head)), probabilities, anything], axis: 2))
             return try matmul(asked, offered.transposed(1, 2))
@@ -359,6 +362,9 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     public var matchChannels: Int
     /// Whether two more output tokens give the target's centre within its cell, which LUMEN leaves to the grid.
     public var offsetMaps: Bool
+    /// How many of the first group's attributes, the last ones, are joints of a body: what names no kind means none of
+    /// them. Nil for none.
+    public var jointCount: Int?
 
     /// Output tokens: [M], [W], [H], and two for offsets.
     var mapCount: Int { offsetMaps ? 5 : 3 }
@@ -368,7 +374,7 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         languageSize: Int, imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,
         tokenCount: Int, upsample: Int, mapChannels: Int, fineChannels: Int = 0, fineMapChannels: Int = 0,
         headChannels: Int = 0, attributeGroups: [Int] = [], matchGain: Double = 8,
-        matchChannels: Int = 128, offsetMaps: Bool = false
+        matchChannels: Int = 128, offsetMaps: Bool = false, jointCount: Int? = nil
     ) {
         self.languageSize = languageSize
         self.imageSize = imageSize
@@ -385,6 +391,7 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         self.matchGain = matchGain
         self.matchChannels = matchChannels
         self.offsetMaps = offsetMaps
+        self.jointCount = jointCount
     }
 
     enum CodingKeys: String, CodingKey {
@@ -403,5 +410,6 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         case matchGain = "match_gain"
         case matchChannels = "match_channels"
         case offsetMaps = "offset_maps"
+        case jointCount = "joint_count"
     }
 }

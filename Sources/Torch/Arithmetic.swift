@@ -134,6 +134,8 @@ extension Tensor {
     /// The Euclidean length of all elements together.
     public func norm() throws -> Tensor { try Aten.norm(self) }
     public func softmax(_ axis: Int) throws -> Tensor { try Aten.softmax(self, axis) }
+    /// The same in the tensor's own dtype also under autocast, which otherwise takes float32.
+    public func softmaxKeepingType(_ axis: Int) throws -> Tensor { try Aten.softmaxOfType(self, axis, false) }
     public func logSoftmax(_ axis: Int) throws -> Tensor { try Aten.logSoftmax(self, axis) }
     public func logSumExp(_ axis: Int, keepDims: Bool = false) throws -> Tensor {
         try Aten.logsumexp(self, [axis], keepDims)

@@ -133,6 +133,7 @@ enum Aten {
     static let cumsum = Operator("cumsum")
     static let norm = Operator("linalg_vector_norm")
     static let softmax = Operator("softmax", "int")
+    static let softmaxOfType = Operator("_softmax")
     static let logSoftmax = Operator("log_softmax", "int")
     static let logsumexp = Operator("logsumexp")
     static let sort = Operator("sort", "stable")

@@ -19,7 +19,7 @@ struct LumenLosses {
         self.model = model
         self.configuration = configuration
         // The last token of a name stands for it: "A" for "letter A".
-        wordIDs = MosaicBatch.attributes.joined().map { model.tokenizer.encode(" \($0)").last! }
+        wordIDs = MosaicBatch.traits.joined().map { model.tokenizer.encode(" \($0)").last! }
     }
 
     private var groups: [Int] { MosaicBatch.attributes.map(\.count) }
@@ -31,10 +31,7 @@ struct LumenLosses {
         let stage = configuration.stages[number]
         let weights = stage.weights(at: stageStep)
         let features = try model.encode(batch.pixels)
-        var losses =
-            try batch.dense.map { truth in
-                try dense(features, truth).map { ($0.name, try $0.value * weights.dense) }
-            } ?? []
+        var losses = try dense(features, batch.dense).map { ($0.name, try $0.value * weights.dense) }
         guard let words = batch.words else { return losses }
 
         let (embeddings, patches) = try model.projector(features)
@@ -47,23 +44,24 @@ struct LumenLosses {
         }
 
         let depth = model.configuration.language.numHiddenLayers
-        let states = try words.ids.map {
-            try model.language.text($0, after: cache, depths: [depth / 2, depth])
-        }
+        // A phrase is understood first, then what it leads to, then the answer is found.
+        let depths = [(depth + 1) / 3, (2 * depth + 1) / 3, depth]
+        let states = try words.ids.map { try model.language.text($0, after: cache, depths: depths) }
         let width = model.configuration.language.hiddenSize
-        let (half, last) = (
-            try Tensor.cat(states.map { try $0[0].reshaped(-1, width) }, axis: 0),
-            try Tensor.cat(states.map { try $0[1].reshaped(-1, width) }, axis: 0)
-        )
+        let levels = try depths.indices.map { level in
+            try Tensor.cat(states.map { try $0[level].reshaped(-1, width) }, axis: 0)
+        }
+        let (low, middle, last) = (levels[0], levels[1], levels[2])
         losses.append(("location", try nextToken(last, words.location) * weights.location))
         if words.text.sources.size(0) > 0 {
             losses.append(("text", try nextToken(last, words.text) * weights.text))
         }
         losses += try told(last, words.loc, "named", weights.named, "place", weights.place)
+        losses += try told(middle, words.loc, "named_early", weights.named, "place_early", weights.place)
         losses += try told(
-            half, words.mentions, "mention", weights.mention, "mention_place", weights.mentionPlace)
+            low, words.mentions, "mention", weights.mention, "mention_place", weights.mentionPlace)
         losses += try told(
-            last, words.subjects, "subject", weights.subject, "subject_place", weights.subjectPlace)
+            middle, words.subjects, "subject", weights.subject, "subject_place", weights.subjectPlace)
         guard stageStep >= stage.alignerFrom else { return losses }
 
         let queries = words.heat.size(1)
@@ -88,7 +86,9 @@ struct LumenLosses {
     /// The encoder's dense head: what is centred where, its attributes and box.
     private func dense(_ features: ImageFeatures, _ truth: MosaicBatch.DenseTruth) throws -> Losses {
         let maps = try features.dense!.flattened(2)
-        var losses = [("dense_heat", try focal(maps.narrowed(1, 0, groups[0]), truth.heat))]
+        let heat = try focal(maps.narrowed(1, truth.kinds.lowerBound, truth.kinds.count), truth.heat)
+        guard truth.boxes.cells.size(0) > 0 else { return [("dense_joints", heat)] }
+        var losses = [("dense_heat", heat)]
         // Attributes and boxes are learnt near the centres, each cell from the object that it belongs to.
         let seen = try cellRows(features.dense!).reshaped(-1, maps.size(1)).indexSelected(
             0, truth.boxes.cells)

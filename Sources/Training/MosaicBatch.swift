@@ -14,8 +14,13 @@ package struct MosaicBatch {
         case plain, rich, people
     }
 
-    /// What the attribute head knows, by group.
-    static let attributes = [MosaicKind.names, MosaicColour.names, MosaicSize.names, MosaicTexture.names]
+    /// What the attribute head knows, by group; a joint counts as a kind.
+    static let attributes = [
+        MosaicKind.names + Keypoints.cocoNames, MosaicColour.names, MosaicSize.names, MosaicTexture.names,
+    ]
+    /// How many of the kinds are joints, and what is no joint.
+    static let joints = Keypoints.cocoNames.count
+    static let traits = [MosaicKind.names] + attributes.dropFirst()
     /// A target that does not count in a cross entropy.
     static let ignored = -100
     /// Numbers of scenes that each step has for itself.
@@ -26,16 +31,17 @@ package struct MosaicBatch {
     package let content: Content
     /// [b, 3, size, size], 0...255.
     package let pixels: Tensor
-    /// What the dense head is to see; nil for people.
-    package let dense: DenseTruth?
-    /// [b, patches, attributes]: 1 where a thing with the attribute covers the patch of 16 x 16 pixels.
+    /// What the dense head is to see.
+    package let dense: DenseTruth
+    /// [b, patches, traits]: 1 where a thing with the attribute covers the patch of 16 x 16 pixels.
     package let wordTargets: Tensor?
     /// What is said; nil while the encoder learns alone.
     package let words: Words?
 
     package struct DenseTruth {
-        /// [b, kinds, cells].
+        /// [b, kinds, cells], of `kinds` among all: the things' in scenes, the joints' of people.
         package let heat: Tensor
+        package let kinds: Range<Int>
         package let boxes: BoxTruth
         /// [n, 4] for the cells of `boxes`: kind, colour, size, texture, ``ignored`` where there is none.
         package let traits: Tensor
@@ -95,32 +101,46 @@ package struct MosaicBatch {
         func slots(_ count: Int) -> [Int] {
             Array(Swift.stride(from: shard % count, to: count, by: configuration.shards))
         }
+        // Pictures of another size than their ring's, so many that there are about as many pixels.
+        func varied(_ size: Int, _ count: Int) -> (size: Int, count: Int) {
+            var random = SceneRandom(seed: configuration.seed, index: step, stream: 6)
+            guard random.chance(stage.variedShare) else { return (size, count) }
+            // Not so small that things of the rich ring are lost.
+            let least = max(configuration.plainSize, size * 3 / 4 / 16 * 16)
+            let sizes = Array(Swift.stride(from: least, through: configuration.richSize, by: 16))
+            let other = random.element(of: sizes)
+            let ratio = Double(size * size) / Double(other * other)
+            return (other, max(1, min(2 * count, Int((Double(count) * ratio).rounded()))))
+        }
         let first = step * Self.indicesPerStep
         switch content {
         case .people:
             try self.init(people: slots(stage.people).map { first + $0 }, stage, configuration, tokenizer)
         case .plain, .rich:
-            let count = content == .rich ? stage.richScenes : stage.plainScenes
+            let (size, count) =
+                content == .rich
+                ? varied(configuration.richSize, stage.richScenes)
+                : varied(configuration.plainSize, stage.plainScenes)
             try self.init(
-                scenes: slots(count).map { first + $0 }, content, stage, stageStep, configuration, tokenizer)
+                scenes: slots(count).map { first + $0 }, content, size, stage, stageStep, configuration,
+                tokenizer)
         }
     }
 
     private static func world(
-        _ isRich: Bool, _ configuration: TrainingConfiguration, isEasy: Bool = false
+        _ isRich: Bool, size: Int, isEasy: Bool = false
     ) throws -> MosaicConfiguration {
         try MosaicConfiguration(
-            size: isRich ? configuration.richSize : configuration.plainSize, ring: isRich ? .rich : .plain,
-            maximumObjects: isEasy ? 3 : isRich ? 30 : 12, pairs: .trained)
+            size: size, ring: isRich ? .rich : .plain, maximumObjects: isEasy ? 3 : isRich ? 30 : 12,
+            pairs: .trained)
     }
 
     private init(
-        scenes indices: [Int], _ content: Content, _ stage: TrainingConfiguration.Stage, _ step: Int,
-        _ configuration: TrainingConfiguration, _ tokenizer: Tokenizer
+        scenes indices: [Int], _ content: Content, _ size: Int, _ stage: TrainingConfiguration.Stage,
+        _ step: Int, _ configuration: TrainingConfiguration, _ tokenizer: Tokenizer
     ) throws {
         let isRich = content == .rich
         let count = indices.count
-        let size = isRich ? configuration.richSize : configuration.plainSize
         let talks = step >= stage.visionSteps
         let fade = stage.easySteps > 0 ? 1 - Double(step) / Double(stage.easySteps) : 0
         let easyShare = stage.easyShare * max(0, fade)
@@ -130,7 +150,7 @@ package struct MosaicBatch {
         var words = WordsBuilder(tokenizer, size: size, queries: stage.queries)
         for index in indices {
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
-            let world = try Self.world(isRich, configuration, isEasy: random.chance(easyShare))
+            let world = try Self.world(isRich, size: size, isEasy: random.chance(easyShare))
             let scene = MosaicScene(seed: configuration.seed, index: index, configuration: world)
             pixels += scene.image.pixels
             dense.append(scene)
@@ -164,7 +184,7 @@ package struct MosaicBatch {
         self.dense = try dense.finish()
         let patches = (size / 16) * (size / 16)
         self.wordTargets =
-            talks ? try Tensor(wordTargets, [count, patches, Self.attributes.joined().count]) : nil
+            talks ? try Tensor(wordTargets, [count, patches, Self.traits.joined().count]) : nil
         self.words = talks ? try words.finish(count) : nil
     }
 
@@ -175,6 +195,7 @@ package struct MosaicBatch {
     ) throws {
         let size = configuration.plainSize
         var pixels: [UInt8] = []
+        var dense = DenseBuilder(size: size)
         var words = WordsBuilder(tokenizer, size: size, queries: stage.joints)
         for index in indices {
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
@@ -188,11 +209,13 @@ package struct MosaicBatch {
                 width: w * random.number(0.9, 1.15), height: h * random.number(0.9, 1.15))
             let crop = SquareCrop(of: scene.image, around: box, side: size)
             pixels += crop.image.pixels
-            words.begin(
-                targets: object.keypoints!.joints.map { joint in
-                    let place = crop.inside(joint.point)
-                    return .init(joint: joint.visibility == .absent ? nil : (place.x, place.y))
-                })
+            let joints = object.keypoints!.joints.enumerated().map { number, joint in
+                let place = crop.inside(joint.point)
+                return WordsBuilder.Target(
+                    joint: number, at: joint.visibility == .absent ? nil : (place.x, place.y))
+            }
+            dense.append(joints: joints.map { ($0.centre, $0.deviation) })
+            words.begin(targets: joints)
             let names = random.permuted(Array(Keypoints.cocoNames.indices)).prefix(stage.joints)
             for joint in names {
                 words.append(MosaicScene.keypointTurn(Keypoints.cocoNames[joint]), .short, joint: joint)
@@ -201,7 +224,7 @@ package struct MosaicBatch {
         }
         content = .people
         self.pixels = try Self.tensor(pixels, indices.count, size)
-        dense = nil
+        self.dense = try dense.finish()
         wordTargets = nil
         self.words = try words.finish(indices.count)
     }
@@ -212,7 +235,8 @@ package struct MosaicBatch {
         _ random: inout SceneRandom
     ) throws -> (MosaicScene, Int) {
         let isRich = random.chance(stage.richShare)
-        let world = try world(isRich, configuration)
+        let world = try world(
+            isRich, size: isRich ? configuration.richSize : configuration.plainSize)
         var attempt = 0
         while true {
             // Numbers that no step's own scenes have.
@@ -243,7 +267,7 @@ package struct MosaicBatch {
                 }
             }
         }
-        let counts = attributes.map(\.count)
+        let counts = traits.map(\.count)
         let total = counts.reduce(0, +)
         var targets = [Float](repeating: 0, count: side * side * total)
         for patch in 0..<(side * side) {
@@ -289,6 +313,7 @@ extension MosaicDescription {
 
 private struct DenseBuilder {
     let side: Int
+    var kinds = 0..<MosaicKind.names.count
     var heat: [Float] = []
     var boxes = BoxTruth.Builder()
     var traits: [[Int]] = []
@@ -297,13 +322,12 @@ private struct DenseBuilder {
     init(size: Int) { side = size / Int(HeatGrid.stride) }
 
     mutating func append(_ scene: MosaicScene) {
-        let kinds = MosaicKind.names.count
         var all = HeatGrid(rows: side, columns: side)
         for (number, object) in scene.objects.enumerated() {
             all.add(centre: (object.centre.x, object.centre.y), deviation: object.deviation, target: number)
         }
         boxes.append(all, boxes: scene.objects.map(\.boxNumbers), first: traits.count)
-        var maps = [Float](repeating: 0, count: kinds * side * side)
+        var maps = [Float](repeating: 0, count: kinds.count * side * side)
         for kind in Set(scene.objects.map(\.kind)) {
             var grid = HeatGrid(rows: side, columns: side)
             for (number, object) in scene.objects.enumerated() where object.kind == kind {
@@ -318,10 +342,22 @@ private struct DenseBuilder {
         images += 1
     }
 
+    /// The joints of one person, who fills a picture.
+    mutating func append(joints: [(centre: (x: Double, y: Double)?, deviation: (x: Double, y: Double))]) {
+        let first = MosaicKind.names.count
+        kinds = first..<(first + joints.count)
+        for joint in joints {
+            var grid = HeatGrid(rows: side, columns: side)
+            if let centre = joint.centre { grid.add(centre: centre, deviation: joint.deviation, target: 0) }
+            heat += grid.heat
+        }
+        images += 1
+    }
+
     func finish() throws -> MosaicBatch.DenseTruth {
         let boxes = try boxes.finish()
         return .init(
-            heat: try Tensor(heat, [images, MosaicKind.names.count, side * side]), boxes: boxes,
+            heat: try Tensor(heat, [images, kinds.count, side * side]), kinds: kinds, boxes: boxes,
             traits: try Tensor(boxes.target.flatMap { traits[$0] }, [boxes.target.count, 4]))
     }
 }
@@ -345,10 +381,11 @@ private struct WordsBuilder {
         }
 
         /// A joint's deviation is LUMEN's 2 pixels, and one more because cells are 4 wide.
-        init(joint: (x: Double, y: Double)?) {
-            centre = joint
+        init(joint number: Int, at place: (x: Double, y: Double)?) {
+            centre = place
             deviation = (3, 3)
-            traits = [Int](repeating: MosaicBatch.ignored, count: 4)
+            traits = MosaicBatch.attributes.map(\.count)
+            traits[0] = MosaicKind.names.count + number
         }
     }
 
@@ -427,7 +464,7 @@ private struct WordsBuilder {
                 guard id == loc else { continue }
                 let place = Place(length: length, row: number, token: row.ids.count - 1)
                 let meant = joint.map { [$0] } ?? turn.queries[query].objects
-                tell(&locs, place, named(turn.queries[query]), meant)
+                tell(&locs, place, joint.map { targets[$0].traits } ?? named(turn.queries[query]), meant)
                 candidates.append((place, meant))
                 query += 1
             }
@@ -438,7 +475,6 @@ private struct WordsBuilder {
     private func named(_ query: LocationQuery) -> [Int] {
         // The state is told all about a referred thing, also what the words leave to be seen.
         if query.isReferring, let object = query.objects.first { return targets[object].traits }
-        // A joint is no thing of any kind: nothing is named.
         return (query.description ?? MosaicDescription()).namedTargets
     }
 

@@ -39,13 +39,13 @@ public final class Trainer: SteppedRun {
     ///   - resume: whether to continue from the folder's checkpoint.
     ///   - threads: how many shards run at the same time.
     ///   - beginning: a model folder and the number of the stage, from 0, that begins with it; from nothing when left out.
-    ///   - shape: the network for the attributes' names, the tokenizer's size and the pictures' sizes; the embedded
+    ///   - shape: the network for the attributes' names, joints among them, the tokenizer's size and the pictures' sizes; the embedded
     ///     model's when left out.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
     public init(
         _ configuration: TrainingConfiguration, folder: String, resume: Bool,
         threads: Int = 1, beginning: (model: String, stage: Int)? = nil,
-        shape: (_ attributes: [[String]], _ vocabulary: Int, _ sizes: ClosedRange<Int>) ->
+        shape: (_ attributes: [[String]], _ joints: Int, _ vocabulary: Int, _ sizes: ClosedRange<Int>) ->
             LumenConfiguration =
             LumenConfiguration.mosaic
     ) throws {
@@ -70,7 +70,7 @@ public final class Trainer: SteppedRun {
         }
         model = try Lumen(
             shape(
-                MosaicBatch.attributes, tokenizer.vocabularySize,
+                MosaicBatch.attributes, MosaicBatch.joints, tokenizer.vocabularySize,
                 configuration.plainSize...configuration.richSize),
             tokenizer: tokenizer,
             seed: configuration.seed)

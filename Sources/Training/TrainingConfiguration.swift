@@ -37,6 +37,9 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         /// two, once the aligner learns; before, there are no people.
         public var richShare: Double
         public var poseShare: Double
+        /// The share of the rings' steps that show pictures of another size than their ring's, from ``plainSize`` to
+        /// ``richSize``.
+        public var variedShare: Double
         /// Scenes a step, of each ring, and people.
         public var plainScenes: Int
         public var richScenes: Int
@@ -173,7 +176,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
                     count("questions", stage.questions, 0...256),
                     count("captions", stage.captions, 0...256), count("queries", stage.queries, 1...256),
                     count("joints", stage.joints, 1...17), share("rich_share", stage.richShare),
-                    share("pose_share", stage.poseShare), share("referring_share", stage.referringShare),
+                    share("pose_share", stage.poseShare), share("varied_share", stage.variedShare),
+                    share("referring_share", stage.referringShare),
                     share("negative_rate", stage.negativeRate), share("free_wording", stage.freeWording),
                     share("easy_share", stage.easyShare), share("schedule.peak", stage.schedule.peak),
                     share("schedule.floor", stage.schedule.floor),

@@ -166,33 +166,34 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
         self.aligner = aligner
     }
 
-    /// The embedded model's shape: about 12 million parameters.
+    /// The embedded model's shape: about 14 million parameters.
     ///
     /// - Parameters:
     ///   - attributes: names that the dense head knows, by group, kinds first.
+    ///   - joints: how many of the kinds, the last ones, are joints of a body.
     ///   - vocabulary: tokens of the tokenizer.
     ///   - sizes: the longer sides of pictures in pixels, at least and at most; multiples of 16.
     public static func mosaic(
-        attributes: [[String]], vocabulary: Int, sizes: ClosedRange<Int> = 128...256
+        attributes: [[String]], joints: Int, vocabulary: Int, sizes: ClosedRange<Int> = 128...256
     ) -> LumenConfiguration {
         let patches = (sizes.upperBound / 8) * (sizes.upperBound / 8)
         let encoder = HybridViTConfiguration(
             imageSize: sizes.upperBound, hiddenSize: 256, numHiddenLayers: 4, numAttentionHeads: 4,
             stemChannels: [32, 64, 128], fineChannels: 96, headChannels: 128, attributes: attributes,
-            minImageSize: sizes.lowerBound, boxChannels: 4)
+            minImageSize: sizes.lowerBound, boxChannels: 4, jointCount: joints, globalAttentionIndexes: [3])
         return LumenConfiguration(
             encoder: encoder,
             projector: ProjectorConfiguration(
                 imageSize: 256, hiddenSize: 256, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
-                scale: 0.3, tokenCount: patches / 4, wordClasses: encoder.attributeCount),
+                scale: 0.3, tokenCount: patches / 4, wordClasses: encoder.attributeCount - joints),
             language: LlamaConfiguration(
-                vocabSize: vocabulary, hiddenSize: 256, intermediateSize: 704, numHiddenLayers: 4,
+                vocabSize: vocabulary, hiddenSize: 256, intermediateSize: 704, numHiddenLayers: 6,
                 numAttentionHeads: 4, maxPositionEmbeddings: 2048, tieWordEmbeddings: true,
                 initializerRange: 0.1, imageHeads: 2, prefixAttention: .full),
             aligner: AlignerConfiguration(
                 languageSize: 256, imageSize: 256, hiddenSize: 128, numHiddenLayers: 2, numAttentionHeads: 4,
                 tokenCount: patches, upsample: 2, mapChannels: 64, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
-                attributeGroups: attributes.map(\.count), offsetMaps: true))
+                attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints))
     }
 }

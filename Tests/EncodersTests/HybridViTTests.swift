@@ -9,7 +9,8 @@ enum TinyEncoder {
     static let configuration = HybridViTConfiguration(
         imageSize: 32, hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2, stemChannels: [8, 8, 16],
         fineChannels: 8, headChannels: 8,
-        attributes: [43, 10, 3, 3].map { group in (0..<group).map { "name \($0)" } }, boxChannels: 4)
+        attributes: [60, 10, 3, 3].map { group in (0..<group).map { "name \($0)" } }, boxChannels: 4,
+        jointCount: 17, globalAttentionIndexes: [1])
 
     static func make(_ fixture: Fixture) throws -> HybridViT {
         let store = ParameterStore(.loaded(fixture.source("encoder/")))
@@ -38,12 +39,21 @@ struct HybridViTTests {
         }
     }
 
+    @Test func attendsInWindowsWhereThePictureIsLarge() throws {
+        let fixture = try Fixture("lumen")
+        let encoder = try TinyEncoder.make(fixture)
+        let pixels = try fixture["inputs/windows/pixels"].to(.float32)
+        let error = try relativeError(
+            encoder(encoder.normalized(pixels)).tokens, fixture["outputs/windows/tokens"])
+        #expect(error < 1e-5, "\(error)")
+    }
+
     @Test func startsByExpectingNothing() throws {
         let store = ParameterStore(.initialised(try Generator(seed: 1)))
         let encoder = try HybridViT(store.root, TinyEncoder.configuration)
         try encoder.initialise()
         let bias = try store["predict.bias"]!.array(Float.self)
-        #expect(bias == Array(repeating: -4, count: 43) + Array(repeating: 0, count: 20))
+        #expect(bias == Array(repeating: -4, count: 60) + Array(repeating: 0, count: 20))
         // A residual block starts as the identity.
         #expect(try store["stage4.0.b.norm.weight"]!.abs().max().item() == 0)
         #expect(TinyEncoder.configuration.fineFeatureCount == 24)

@@ -12,7 +12,7 @@ struct AlignerTests {
             languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: layers, numAttentionHeads: 2,
             tokenCount: 16, upsample: 2, mapChannels: 8, fineChannels: 24, fineMapChannels: 8,
             headChannels: 8,
-            attributeGroups: [43, 10, 3, 3], offsetMaps: true)
+            attributeGroups: [60, 10, 3, 3], offsetMaps: true, jointCount: 17)
     }
 
     private func maps(_ fixture: Fixture, _ input: String, queries: Range<Int>? = nil) throws -> AlignerMaps {
@@ -57,7 +57,7 @@ struct AlignerTests {
             ("match_query.weight", try store["match_query.weight"]![.all, 16...]),
             ("match_key.weight", try store["match_key.weight"]![.all, 8...]),
             ("match_query.bias", store["match_query.bias"]!), ("match_key.bias", store["match_key.bias"]!),
-            ("attributes.bias", try store["attributes.bias"]![59..<63]), ("map_bias", store["map_bias"]!),
+            ("attributes.bias", try store["attributes.bias"]![76..<80]), ("map_bias", store["map_bias"]!),
         ]
         for (name, value) in starts {
             let line = try difference(value, fixture["outputs/start/\(name)"])

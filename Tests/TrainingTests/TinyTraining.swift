@@ -31,7 +31,7 @@ enum TinyTraining {
         func stage(_ changes: [String: Any]) -> [String: Any] {
             [
                 "steps": 4, "vision_steps": 0, "aligner_from": 0, "ramp_steps": 2, "schedule": schedule,
-                "rich_share": 0.3, "pose_share": 0.3, "plain_scenes": 2, "rich_scenes": 2, "people": 2,
+                "rich_share": 0.3, "pose_share": 0.3, "varied_share": 0.3, "plain_scenes": 2, "rich_scenes": 2, "people": 2,
                 "locations": 2, "compounds": 1, "questions": 2, "captions": 1, "queries": 3, "joints": 2,
                 "referring_share": 0.3, "negative_rate": 0.3, "free_wording": 0.4, "easy_share": 0.5,
                 "easy_steps": 8, "binding_losses": losses, "losses": losses,
@@ -58,22 +58,22 @@ enum TinyTraining {
             shape: shape)
     }
 
-    static func shape(_ attributes: [[String]], _ vocabulary: Int, _ sizes: ClosedRange<Int>)
-        -> LumenConfiguration
-    {
+    static func shape(
+        _ attributes: [[String]], _ joints: Int, _ vocabulary: Int, _ sizes: ClosedRange<Int>
+    ) -> LumenConfiguration {
         let encoder = HybridViTConfiguration(
             imageSize: sizes.upperBound, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
             stemChannels: [8, 8, 8],
             fineChannels: 8, headChannels: 8, attributes: attributes, minImageSize: sizes.lowerBound,
-            boxChannels: 4)
+            boxChannels: 4, jointCount: joints)
         return LumenConfiguration(
             encoder: encoder,
             projector: ProjectorConfiguration(
                 imageSize: 16, hiddenSize: 16, unshuffle: 2, fineChannels: encoder.fineFeatureCount,
                 scale: 0.3,
-                tokenCount: 49, wordClasses: encoder.attributeCount),
+                tokenCount: 49, wordClasses: encoder.attributeCount - joints),
             language: LlamaConfiguration(
-                vocabSize: vocabulary, hiddenSize: 16, intermediateSize: 24, numHiddenLayers: 2,
+                vocabSize: vocabulary, hiddenSize: 16, intermediateSize: 24, numHiddenLayers: 3,
                 numAttentionHeads: 4,
                 maxPositionEmbeddings: 256, tieWordEmbeddings: true, initializerRange: 0.1, imageHeads: 2,
                 prefixAttention: .full),
@@ -81,7 +81,7 @@ enum TinyTraining {
                 languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
                 tokenCount: 196, upsample: 2, mapChannels: 8, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
-                attributeGroups: attributes.map(\.count), offsetMaps: true))
+                attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints))
     }
 
     /// The lines of `metrics.jsonl` without what a clock says.

@@ -203,7 +203,7 @@ def box_loss(log_size, offset, truth):
 
 def dense_losses(features, truth):
     maps = features.dense.flatten(2)
-    heat = focal(maps[:, :lumen.KINDS], truth.heat)
+    heat = focal(maps[:, :lumen.THINGS], truth.heat)
     seen = lumen.rows(features.dense).flatten(0, 1).index_select(0, truth.cells)
     weight, attributes = truth.weight / truth.weight.sum(), 0
     for group, (a, b) in list(enumerate(lumen.GROUPS))[1:]:
@@ -218,8 +218,9 @@ def dense_losses(features, truth):
 
 
 def states(language, cache, ids):
-    """Hidden states [tokens, width] of LanguageModel.text half way up and at the end, both normalised."""
+    """Hidden states [tokens, width] of LanguageModel.text a third and two thirds up and at the end, normalised."""
     _, queries, length = ids.shape
+    depth = len(cache)
     model, start = language.model, cache[0][0].shape[2]
     table = lumen.rotary(torch.arange(start, start + length), language.head_width, language.theta)
     x, out = model.embed_tokens(ids.flatten(0, 1)), []
@@ -227,7 +228,7 @@ def states(language, cache, ids):
     for number, (layer, (keys, values)) in enumerate(zip(model.layers, cache), 1):
         x = x + layer.self_attn.text(layer.input_layernorm(x), table, keys, values, queries, causal)
         x = x + layer.mlp(layer.post_attention_layernorm(x))
-        if number in (len(cache) // 2, len(cache)):
+        if number in ((depth + 1) // 3, (2 * depth + 1) // 3, depth):
             out.append(model.norm(x).flatten(0, 1))
     return out
 
@@ -255,14 +256,15 @@ def losses(model, batch, words):
     logits = model.projector.word_logits(patches, model.language_model.model.embed_tokens(words))
     parts["words"] = F.binary_cross_entropy_with_logits(logits, batch.words)
 
-    half, last = (torch.cat(group) for group in zip(*(states(model.language_model, cache, ids) for ids in batch.ids)))
+    low, middle, last = (torch.cat(group) for group in zip(*(states(model.language_model, cache, ids) for ids in batch.ids)))
     for name, following in (("location", batch.location), ("text", batch.text)):
         if len(following.sources):
             scores = model.logits(last.index_select(0, following.sources)).float()
             parts[name] = F.cross_entropy(scores, following.targets)
     parts |= told(model, last, batch.loc, "named", "place")
-    parts |= told(model, half, batch.mentions, "mention", "mention_place")
-    parts |= told(model, last, batch.subjects, "subject", "subject_place")
+    parts |= told(model, middle, batch.loc, "named_early", "place_early")
+    parts |= told(model, low, batch.mentions, "mention", "mention_place")
+    parts |= told(model, middle, batch.subjects, "subject", "subject_place")
 
     loc = last.index_select(0, batch.aligned).view(*batch.heat.shape[:2], -1)
     maps = model.align(loc, features)
@@ -313,7 +315,7 @@ class Training:
         """The weighted losses by name."""
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.configuration["mixed_precision"]):
             parts = losses(self.model, self.batch, self.words)
-        weight = lambda name: self.weights["dense" if name.startswith("dense_") else name]
+        weight = lambda name: self.weights["dense" if name.startswith("dense_") else name.removesuffix("_early")]
         parts = {name: value * weight(name) for name, value in parts.items()}
         self.optimizer.zero_grad(set_to_none=True)
         sum(parts.values()).backward()

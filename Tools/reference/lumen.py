@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-KINDS, COLOURS, SIZES, TEXTURES = 43, 10, 3, 3
+# The last of the kinds are joints of a body and no things by themselves.
+THINGS, JOINTS, COLOURS, SIZES, TEXTURES = 43, 17, 10, 3, 3
+KINDS = THINGS + JOINTS
 ATTRIBUTES = KINDS + COLOURS + SIZES + TEXTURES
-GROUPS = tuple((end - count, end) for count, end in ((KINDS, 43), (COLOURS, 53), (SIZES, 56), (TEXTURES, 59)))
+GROUPS = tuple((end - count, end) for count, end in ((KINDS, 60), (COLOURS, 70), (SIZES, 73), (TEXTURES, 76)))
 MATCH_GAIN = 8.0
 MATCH = 128
 
@@ -99,13 +101,28 @@ class Features:
     tokens: Tensor  # [B, rows*columns, 256]
     grid: tuple[int, int]  # rows, columns
     fine: Tensor  # [B, 352, 2*rows, 2*columns]: fine map, dense head's features, the same times objectness
-    attributes: Tensor  # [B, 59, 2*rows, 2*columns], float32 probabilities
-    dense: Tensor  # [B, 63, 2*rows, 2*columns], float32 logits, log sizes and offsets
+    attributes: Tensor  # [B, 76, 2*rows, 2*columns], float32 probabilities
+    dense: Tensor  # [B, 80, 2*rows, 2*columns], float32 logits, log sizes and offsets
+
+
+def in_windows(tokens: Tensor, grid: tuple[int, int], body) -> Tensor:
+    """Runs `body` on windows of at most 16 x 16 of [B, rows*columns, c], the last ones filled up with zeros."""
+    (height, width), c = grid, tokens.shape[-1]
+    rows, columns = -(-height // 16), -(-width // 16)
+    if rows * columns == 1:
+        return body(tokens)
+    h, w = -(-height // rows), -(-width // columns)
+    x = F.pad(tokens.view(-1, height, width, c), (0, 0, 0, columns * w - width, 0, rows * h - height))
+    x = body(x.view(-1, rows, h, columns, w, c).transpose(2, 3).reshape(-1, h * w, c))
+    x = x.view(-1, rows, columns, h, w, c).transpose(2, 3).reshape(-1, rows * h, columns * w, c)
+    return x[:, :height, :width].reshape(-1, height * width, c)
 
 
 class HybridViT(nn.Module):
-    def __init__(self, hidden=256, layers=4, heads=4, stem=(32, 64, 128), fine=96, head=128, grid=32):
+    def __init__(self, hidden=256, layers=4, heads=4, stem=(32, 64, 128), fine=96, head=128, grid=32,
+                 global_indexes=(3,)):
         super().__init__()
+        self.global_indexes = global_indexes
         self.stem = nn.ModuleList(
             [ConvNorm(3, stem[0], 2), ConvNorm(stem[0], stem[1], 2), ConvNorm(stem[1], stem[2], 2)]
         )
@@ -129,8 +146,8 @@ class HybridViT(nn.Module):
         f8 = self.stage8(F.relu(self.stem[2](f4)))
         batch, grid = f8.shape[0], tuple(f8.shape[-2:])
         tokens = self.embed(rows(f8)) + resized(self.position_embedding, grid)
-        for block in self.blocks:
-            tokens = block(tokens)
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens) if index in self.global_indexes else in_windows(tokens, grid, block)
         tokens = self.norm(tokens)
         up = F.pixel_shuffle(self.up(tokens).transpose(1, 2).reshape(batch, -1, *grid), 2)
         fine = F.relu(self.fuse(F.relu(up + self.skip(f4))))
@@ -138,7 +155,7 @@ class HybridViT(nn.Module):
         dense = self.predict(head).float()
         kinds = dense[:, :KINDS].sigmoid()
         attributes = torch.cat([kinds] + [dense[:, a:b].softmax(1) for a, b in GROUPS[1:]], 1)
-        objectness = kinds.amax(1, keepdim=True).detach().to(head.dtype)
+        objectness = kinds[:, :THINGS].amax(1, keepdim=True).detach().to(head.dtype)
         return Features(tokens, grid, torch.cat([fine, head, head * objectness], 1), attributes, dense)
 
 
@@ -172,7 +189,7 @@ class Projector(nn.Module):
         # Only the loss that puts words on patches uses these.
         self.word_norm = nn.LayerNorm(hidden)
         self.word_scale = nn.Parameter(torch.full((1,), 3.0))
-        self.word_bias = nn.Parameter(torch.full((ATTRIBUTES,), -3.0))
+        self.word_bias = nn.Parameter(torch.full((ATTRIBUTES - JOINTS,), -3.0))
 
     def forward(self, features: Features) -> tuple[Tensor, Tensor]:
         """-> (input embeddings [B, 256, 256], image words [B, 256, 256])"""
@@ -186,7 +203,7 @@ class Projector(nn.Module):
         return embeddings, x
 
     def word_logits(self, image_words: Tensor, word_embeddings: Tensor) -> Tensor:
-        """[B, 256, 256] x [59, 256] -> [B, 256, 59]: which attribute words cover which patch."""
+        """[B, 256, 256] x [59, 256] -> [B, 256, 59], attributes without joints: which attribute words cover which patch."""
         logits = F.linear(self.word_norm(image_words), word_embeddings).float()
         return logits * self.word_scale + self.word_bias
 
@@ -294,7 +311,7 @@ class LlamaModel(nn.Module):
 class LanguageModel(nn.Module):
     """Llama with an image prefix that attends to itself without a mask; the output head is tied."""
 
-    def __init__(self, vocabulary, hidden=256, layers=4, heads=4, image_heads=2, intermediate=704, theta=10000.0):
+    def __init__(self, vocabulary, hidden=256, layers=6, heads=4, image_heads=2, intermediate=704, theta=10000.0):
         super().__init__()
         self.head_width, self.theta = hidden // heads, theta
         self.model = LlamaModel(vocabulary, hidden, layers, heads, image_heads, intermediate)
@@ -417,7 +434,7 @@ class Maps:
     heat: Tensor  # [B, Q, f*f] logits
     log_size: Tensor  # [B, Q, f*f, 2]: log(width / 16), log(height / 16)
     offset: Tensor  # [B, Q, f*f, 2]: from the cell's centre to the target's, right and down, in cells
-    attributes: Tensor  # [B, Q, 65]: logits of what the phrase names (59 + 4 "not said"), centre x, y
+    attributes: Tensor  # [B, Q, 82]: logits of what the phrase names (76 + 4 "not said"), centre x, y
 
 
 class Aligner(nn.Module):
@@ -452,6 +469,8 @@ class Aligner(nn.Module):
         or wholly where the phrase does not name it; a kind that is not named agrees as far as there is anything
         in the cell. So the heat of a named thing starts as the dense head's."""
         root = MATCH_GAIN**0.5
+        # A free channel adds nothing until its query has learnt to ask for something.
+        self.match_query.weight.zero_()
         for layer, offset in ((self.match_query, width), (self.match_key, head)):
             layer.weight.mul_(0.3)
             layer.weight[:, offset:] = 0
@@ -504,7 +523,7 @@ class Aligner(nn.Module):
             head = rows(features.fine[:, self.fine_map:self.fine_map + self.head]).float()
             query = self.match_query(torch.cat([loc.float(), said], -1))
             seen = rows(features.attributes).detach()
-            anything = seen[..., :KINDS].amax(-1, keepdim=True)
+            anything = seen[..., :THINGS].amax(-1, keepdim=True)
             key = self.match_key(torch.cat([self.match_norm(head), seen, anything], -1))
             return query @ key.transpose(1, 2)
 

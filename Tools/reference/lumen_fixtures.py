@@ -44,7 +44,8 @@ def save(target, values):
 
 
 encoder = randomised(
-    lumen.HybridViT(hidden=WIDTH, layers=2, heads=2, stem=(8, 8, 16), fine=FINE, head=HEAD, grid=GRID), 1)
+    lumen.HybridViT(hidden=WIDTH, layers=2, heads=2, stem=(8, 8, 16), fine=FINE, head=HEAD, grid=GRID,
+                    global_indexes=(1,)), 1)
 projector = randomised(
     lumen.Projector(width=WIDTH, hidden=WIDTH, fine_channels=FINE + 2 * HEAD, unshuffle=2, scale=0.3, grid=GRID // 2), 2)
 language = randomised(
@@ -59,7 +60,7 @@ pixels = {"square": torch.randint(0, 256, (2, 3, 32, 32)), "larger": torch.randi
 prefixes, answers = weights(language), weights(aligner)
 images = weights(encoder, "encoder") | weights(projector, "projector")
 ids = torch.randint(0, VOCABULARY, (2, 3, 6))
-words = torch.randn(lumen.ATTRIBUTES, WIDTH)
+words = torch.randn(lumen.ATTRIBUTES - lumen.JOINTS, WIDTH)
 images["inputs/words"], prefixes["inputs/ids"] = words, ids
 
 with torch.no_grad():
@@ -89,6 +90,12 @@ with torch.no_grad():
             f"outputs/{name}/heat": maps.heat, f"outputs/{name}/log_size": maps.log_size, f"outputs/{name}/offset": maps.offset,
             f"outputs/{name}/named": maps.attributes,
         }
+
+# More than one window down and across, of which the last one is not full.
+with torch.no_grad():
+    many = torch.randint(0, 256, (1, 3, 144, 304))
+    images |= {"inputs/windows/pixels": many.to(torch.uint8),
+               "outputs/windows/tokens": encoder((many.float() - 128) / 64).tokens}
 
 # What training starts from where it is not random: the phrase's and the cell's names, matched by the gain.
 start = lumen.Aligner(width=WIDTH, hidden=WIDTH, layers=1, heads=2, up=8, fine=FINE + 2 * HEAD, fine_map=FINE,
