@@ -176,6 +176,8 @@ public final class Llama {
     let norm: RMSNorm
     let head: Linear?
     package let rotary: Rotary
+    /// Whether a training keeps nothing of a block but what it was given, and runs it again for the gradient.
+    public var recomputesBlocks = false
 
     public init(_ path: ParameterPath, _ configuration: LlamaConfiguration) throws {
         let model = path["model"]
@@ -257,10 +259,13 @@ public final class Llama {
         var x = embeddings
         var layers: [(keys: Tensor, values: Tensor)] = []
         for block in blocks {
-            let (out, keys, values) = try block.attention.prefix(block.inputNorm(x), rotation)
-            x = try x + out
-            x = try x + block.mlp(block.postAttentionNorm(x))
-            layers.append((keys, values))
+            let results = try run([x]) { inputs in
+                let (out, keys, values) = try block.attention.prefix(block.inputNorm(inputs[0]), rotation)
+                let x = try inputs[0] + out
+                return [try x + block.mlp(block.postAttentionNorm(x)), keys, values]
+            }
+            x = results[0]
+            layers.append((results[1], results[2]))
         }
         return (PrefixCache(layers: layers), try norm(x))
     }
@@ -292,17 +297,26 @@ public final class Llama {
             length == 1
             ? nil : try Tensor.full([length, before + length], -1e4, device: ids.device).triu(before + 1)
         for (index, block) in blocks.enumerated() {
-            x =
-                try x
-                + block.attention.text(
-                    block.inputNorm(x), rotation, prefix: prefix.layers[index], past: past, layer: index,
-                    mask: mask)
-            x = try x + block.mlp(block.postAttentionNorm(x))
+            let (keys, values) = prefix.layers[index]
+            x = try run([x, keys, values], isRepeatable: past == nil) { inputs in
+                let seen = try block.attention.text(
+                    block.inputNorm(inputs[0]), rotation, prefix: (inputs[1], inputs[2]), past: past,
+                    layer: index, mask: mask)
+                let x = try inputs[0] + seen
+                return [try x + block.mlp(block.postAttentionNorm(x))]
+            }[0]
             if depths.contains(index + 1) {
                 states.append(try norm(x).view([b, texts, length, configuration.hiddenSize]))
             }
         }
         return states
+    }
+
+    /// Runs a block, once more for its gradient where that is wanted and a second run gives the same.
+    private func run(
+        _ inputs: [Tensor], isRepeatable: Bool = true, _ block: @escaping ([Tensor]) throws -> [Tensor]
+    ) throws -> [Tensor] {
+        try recomputesBlocks && isRepeatable ? checkpointed(inputs, block) : block(inputs)
     }
 
     /// Scores [..., vocabulary] of the next token after hidden states.

@@ -11,6 +11,8 @@ public struct LoRAConfiguration {
     public var isRankStabilised: Bool
     /// Names of layers: the last part of a path (`q_proj`), or several (`layers.3.mlp.up_proj`).
     public var targets: [String]
+    /// Above the layers that are meant: part of a path; nil for anywhere.
+    public var root: String?
     /// Another rank or alpha for the layers that end in a name.
     public var rankPattern: [String: Int] = [:]
     public var alphaPattern: [String: Double] = [:]
@@ -34,7 +36,16 @@ public struct LoRAConfiguration {
     }
 
     /// Whether the layer at `path` is meant.
-    public func targets(_ path: String) -> Bool { targets.contains { isEnd($0, of: path) } }
+    public func targets(_ path: String) -> Bool {
+        targets.contains { isEnd($0, of: path) } && (root.map { path.hasPrefix("\($0).") } ?? true)
+    }
+
+    /// The same for the layers below `root` alone.
+    public func under(_ root: String) -> LoRAConfiguration {
+        var copy = self
+        copy.root = root
+        return copy
+    }
 
     public func rank(of path: String) -> Int {
         rankPattern.first { isEnd($0.key, of: path) }?.value ?? rank

@@ -34,10 +34,10 @@ struct LumenLosses {
         var losses = try dense(features, batch.dense).map { ($0.name, try $0.value * weights.dense) }
         guard let words = batch.words else { return losses }
 
-        let (embeddings, patches) = try model.projector(features)
+        let (embeddings, patches) = try model.project(features)
         let cache = try model.language.prefix(embeddings).cache
         if let targets = batch.wordTargets,
-            let logits = try model.projector.wordLogits(
+            let logits = try model.wordLogits(
                 patches, embeddings: model.language.wordEmbeddings(wordIDs))
         {
             losses.append(("words", try binaryCrossEntropy(logits: logits, targets) * weights.words))
