@@ -117,7 +117,6 @@ public final class Lumen {
             lora?.source = source
             newRows?.source = source
             // No dtype: every parameter keeps its own.
-            (lora?.dtype, newRows?.dtype) = (.float32, .float32)
             return ParameterStore(
                 .loaded(source), device: store.device, dtype: nil, lora: lora, newRows: newRows)
         }
