@@ -17,7 +17,7 @@ final class Shard: @unchecked Sendable {
     init(of model: Lumen, _ configuration: TrainingConfiguration) throws {
         let replica = try Lumen(sharing: model)
         losses = LumenLosses(model: replica, configuration: configuration)
-        parameters = replica.parameters.map(\.tensor)
+        parameters = replica.trainedParameters.map(\.tensor)
         for parameter in parameters { try parameter.requireGrad() }
     }
 

@@ -219,6 +219,12 @@ public final class Lumen {
 
     // MARK: The path from pixels to maps
 
+    /// Input pixels a cell of the aligner's maps.
+    package var cellSize: Double {
+        let patch = llava?.model.vision.configuration.patchSize ?? 8
+        return Double(patch) / Double(configuration.aligner.upsample)
+    }
+
     /// Pixels [b, 3, h, w] of 0...255 to features.
     public func encode(_ pixels: Tensor) throws -> ImageFeatures { try encoder(encoder.normalized(pixels)) }
 
