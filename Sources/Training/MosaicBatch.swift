@@ -97,6 +97,14 @@ package struct MosaicBatch {
         var count: Int { positions.size(0) }
     }
 
+    init(content: Content, pixels: Tensor, dense: DenseTruth, wordTargets: Tensor?, words: Words?) {
+        self.content = content
+        self.pixels = pixels
+        self.dense = dense
+        self.wordTargets = wordTargets
+        self.words = words
+    }
+
     /// What a step of a stage shows.
     static func content(of step: Int, in stage: TrainingConfiguration.Stage, seed: UInt64) -> Content {
         var random = SceneRandom(seed: seed, index: step, stream: 5)
@@ -516,7 +524,10 @@ private struct WordsBuilder {
             var grid = HeatGrid(rows: side, columns: side, stride: writing.cell)
             for target in query.targets {
                 guard let centre = targets[target].centre else { continue }
-                grid.add(centre: centre, deviation: targets[target].deviation, target: target)
+                // Deviations are those of the embedded model's cells; larger cells have them as much larger.
+                let (deviation, scale) = (targets[target].deviation, writing.cell / HeatGrid.stride)
+                grid.add(
+                    centre: centre, deviation: (deviation.x * scale, deviation.y * scale), target: target)
             }
             heat += grid.heat
             if targets.contains(where: { $0.box != nil }) {
