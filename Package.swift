@@ -78,7 +78,8 @@ let package = Package(
         program(
             "CLI",
             [
-                "Checkpoints", "Datasets", "Evaluation", "Language", "Media", "NN", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Text",
+                "Torch",
                 "Training", "Vitrail",
             ]),
         program(
