@@ -61,6 +61,11 @@ public final class TextCache {
         return (try held.keys.narrowed(2, 0, length), try held.values.narrowed(2, 0, length))
     }
 
+    /// Forgets all tokens but the first `count`, so that another text can continue them.
+    public func truncate(to count: Int) {
+        for index in layers.indices where length(of: index) > count { layers[index]?.length = count }
+    }
+
     /// A tensor with room for more tokens, of which the first `length` are copied.
     private func grown(_ tensor: Tensor, _ length: Int, to room: Int) throws -> Tensor {
         let (b, heads, _, width) = tensor.shape4

@@ -292,6 +292,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         func value<Value: Decodable>(_ key: CodingKeys, _ standard: Value) throws -> Value {
             try values.decodeIfPresent(Value.self, forKey: key) ?? standard
         }
+        try requireActivation("relu", in: decoder)
         hiddenSize = try value(.hiddenSize, 256)
         mlpDim = try value(.mlpDim, 2048)
         numHiddenLayers = try value(.numHiddenLayers, 2)
@@ -311,7 +312,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
             "attention_downsample_rate": attentionDownsampleRate,
             "num_multimask_outputs": numMultimaskOutputs, "iou_head_hidden_dim": iouHeadHiddenDim,
         ])
-        try check.multiple("hidden_size", hiddenSize, of: 8)
+        try check.that(hiddenSize >= 8, "hidden_size is \(hiddenSize), at least 8 is needed")
         try check.multiple("hidden_size", hiddenSize, of: attentionDownsampleRate)
         try check.heads(numAttentionHeads, width: hiddenSize)
         try check.heads(numAttentionHeads, width: innerSize)
