@@ -140,7 +140,8 @@ enum Aten {
     // Networks
     static let matmul = Operator("matmul")
     static let einsum = Operator("einsum")
-    static let linear = Operator("linear")
+    /// `aten::linear`, with a kernel of its own for a few rows (Sources/CTorch/Kernels.cpp).
+    static let linear = Operator("vitrail::linear")
     static let conv1d = Operator("conv1d")
     static let conv2d = Operator("conv2d")
     static let conv3d = Operator("conv3d")

@@ -1,36 +1,38 @@
 public import Checkpoints
-public import Foundation
+import Foundation
 public import Torch
 
-/// What a network computes in, as `--dtype` has it.
+/// What a model that was downloaded is computed in.
 public enum Precision: String, Sendable, CaseIterable {
-    /// The weights' own dtype; float16 becomes float32 where that fits in half of the memory, else bfloat16, because
-    /// CPUs have no fast float16.
+    /// The weights' own dtype, so that the mapped files are used as they are. CPUs are slow at float16: such weights become
+    /// float32 when that takes no more than half of the machine's memory, else bfloat16.
     case auto
     case float32
     case bfloat16
 
-    /// The dtype for weights that are held as they are.
+    /// The dtype for a checkpoint's weights.
     ///
     /// - Parameters:
-    ///   - entries: the weights. Where they differ, the dtype that most numbers have counts.
-    ///   - memory: bytes of the machine's memory.
+    ///   - source: whose dtype is that of most of its elements.
+    ///   - device: on which the weights are to be.
+    ///   - memory: in bytes; the machine's when nil.
     public func dtype(
-        for entries: some Collection<TensorEntry>, memory: UInt64 = ProcessInfo.processInfo.physicalMemory
+        for source: any CheckpointSource, on device: Device = .cpu,
+        memory: Int? = nil
     ) -> DType {
         switch self {
         case .float32: return .float32
         case .bfloat16: return .bfloat16
         case .auto:
-            let held = Dictionary(entries.map { ($0.dtype, $0.count) }, uniquingKeysWith: +)
-                .filter { $0.key.isFloatingPoint }
-            switch held.max(by: { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) })?.key {
-            case .bfloat16: return .bfloat16
-            case .float16:
-                let bytes = entries.reduce(0) { $0 + $1.count * DType.float32.size }
-                return UInt64(bytes) <= memory / 2 ? .float32 : .bfloat16
-            default: return .float32
+            var counts: [DType: Int] = [:]
+            for entry in source.entries.values where entry.dtype.isFloatingPoint {
+                counts[entry.dtype, default: 0] += entry.count
             }
+            let own = counts.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key ?? .float32
+            guard own == .float16 else { return own == .float64 ? .float32 : own }
+            if device.kind != .cpu { return .float16 }
+            let memory = memory ?? Int(ProcessInfo.processInfo.physicalMemory)
+            return source.count * DType.float32.size <= memory / 2 ? .float32 : .bfloat16
         }
     }
 }

@@ -83,7 +83,7 @@ public final class Segmenter {
         let checkpoint = try SAMCheckpoint(contentsOf: part ?? path)
         let precision = part != nil && precision == .auto ? .float32 : precision
         self.init(
-            try SAM(checkpoint, device: device, dtype: precision.dtype(for: checkpoint.weights.entries.values)),
+            try SAM(checkpoint, device: device, dtype: precision.dtype(for: checkpoint.weights, on: device)),
             processor: checkpoint.processor)
     }
 
