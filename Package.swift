@@ -85,7 +85,7 @@ let package = Package(
         program(
             "Benchmarks",
             [
-                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "Perception", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch",
                 "Training", "Vitrail",
             ]),
         // As a user's program: nothing but the library.

@@ -12,6 +12,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <optional>
 
@@ -278,11 +279,37 @@ void fillRandom(const at::Tensor &tensor, double mean, double deviation, int64_t
   }
 }
 
+// MARK: Memory
+
+/// Reads every byte of a tensor on all threads and does nothing with them: how fast memory is. Returns their exclusive
+/// or, 64 bytes at a time, so that nothing can be left out.
+int64_t readMemory(const at::Tensor &tensor) {
+  TORCH_CHECK(tensor.is_contiguous() && tensor.device().is_cpu(), "a contiguous tensor on the CPU is needed");
+  constexpr int64_t line = 64;
+  const int64_t lines = static_cast<int64_t>(tensor.nbytes()) / line;
+  const auto *bytes = static_cast<const char *>(tensor.const_data_ptr());
+  std::atomic<uint64_t> all{0};
+  // One element for each line stands for it.
+  const at::Tensor numbers = at::empty({lines}, at::kByte);
+  inParallel<uint8_t>(numbers, 1 << 14, [&](int64_t begin, int64_t end) {
+    uint64_t words[8] = {};
+    for (int64_t i = begin; i < end; ++i) {
+      __builtin_prefetch(bytes + i * line + ahead, 0, 0);
+      uint64_t next[8];
+      std::memcpy(next, bytes + i * line, line);
+      for (int word = 0; word < 8; ++word) words[word] ^= next[word];
+    }
+    for (const uint64_t word : words) all ^= word;
+  });
+  return static_cast<int64_t>(all.load());
+}
+
 }  // namespace
 
 TORCH_LIBRARY(vitrail, library) {
   library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", linear);
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
               static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));
+  library.def("read_memory(Tensor self) -> int", readMemory);
   library.def("linear_rows(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", linearRows);
 }

@@ -100,6 +100,7 @@ public actor LLaVAEngine {
         let tokenizer = try Tokenizer(folder: folder.textFolder)
         template = try Self.template(of: folder, named: conversation)
         let dtype = precision.dtype(for: folder.source, on: device)
+        try MemoryCheck.require(folder.source, as: dtype, on: device)
         let executor = EngineExecutor()
         model = try executor.sync {
             let store = ParameterStore(.loaded(folder.source), device: device, dtype: dtype)
