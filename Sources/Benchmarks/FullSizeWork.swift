@@ -48,7 +48,7 @@ struct FullSizeWork: ParsableCommand {
     private func llava() throws -> Result {
         let start = ContinuousClock.now
         let files = try LLaVAFolder(folder)
-        let store = ParameterStore(.loaded(files.source), dtype: Precision.auto.dtype(for: files.source))
+        let store = try files.store(.merged, device: .cpu, dtype: Precision.auto.dtype(for: files.base))
         let model = try LLaVA(files.configuration, store)
         try store.finish()
         var result = Result(open: (ContinuousClock.now - start).milliseconds / 1e3, read: [])

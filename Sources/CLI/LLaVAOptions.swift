@@ -47,6 +47,12 @@ struct LLaVAOptions: ParsableArguments {
     @Option(help: ArgumentHelp("CLIP's folder, for a LLaVA in its authors' layout.", valueName: "folder"))
     var visionTower: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How a LoRA is used: merged into the weights, or live beside them. (default: merged)", valueName: "how"),
+        transform: Self.adaptation)
+    var lora: LLaVAFolder.Adaptation?
+
     /// The options that were given, as they are written.
     var given: [String] {
         let values: [(String, Bool)] = [
@@ -54,6 +60,7 @@ struct LLaVAOptions: ParsableArguments {
             ("--top-p", topP != nil), ("--repetition-penalty", repetitionPenalty != nil), ("--seed", seed != nil),
             ("--stop", !stop.isEmpty), ("--dtype", dtype != nil), ("--conversation", conversation != nil),
             ("--raw-prompt", rawPrompt), ("--base", base != nil), ("--vision-tower", visionTower != nil),
+            ("--lora", lora != nil),
         ]
         return values.filter(\.1).map(\.0)
     }
@@ -71,6 +78,13 @@ struct LLaVAOptions: ParsableArguments {
             throw ValidationError("'\(name)' cannot be computed in; auto, float32 and bfloat16 are possible.")
         }
         return precision
+    }
+
+    private static func adaptation(_ name: String) throws -> LLaVAFolder.Adaptation {
+        guard let adaptation = LLaVAFolder.Adaptation(rawValue: name) else {
+            throw ValidationError("'\(name)' is no way to use a LoRA; merged and live are.")
+        }
+        return adaptation
     }
 
     func generation(repetitionPenalty standard: Double) -> GenerationOptions {
@@ -96,7 +110,7 @@ extension Ask {
         if let threads = engine.threads { try Threads.set(threads) }
         let model = try LLaVAEngine(
             model: path, base: llava.base, visionTower: llava.visionTower, conversation: llava.conversation,
-            device: engine.device, precision: llava.dtype ?? .auto)
+            adaptation: llava.lora ?? .merged, device: engine.device, precision: llava.dtype ?? .auto)
         let question = LLaVARequest(
             llava.rawPrompt ? .verbatim(request) : .messages([.user(request, images: 1)]),
             options: llava.generation(repetitionPenalty: model.repetitionPenalty), stop: llava.stop)
