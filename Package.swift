@@ -120,7 +120,7 @@ let package = Package(
                 "Vitrail",
             ], fixtures: false),
         tests("Evaluation", ["Datasets", "Evaluation", "Media", "Text"]),
-        tests("CLI", ["Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),
+        tests("CLI", ["Checkpoints", "Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),
     ],
     cxxLanguageStandard: .cxx17
 )

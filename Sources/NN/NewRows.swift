@@ -42,9 +42,12 @@ public struct NewRows {
 
     /// Rows of the table, or new ones, by token: [..., width].
     func embedded(_ numbers: Tensor, _ table: Tensor) throws -> Tensor {
-        let old = try embedding(table, numbers.clamped(max: Double(table.size(0) - 1)))
+        // Numbers within the rows there are; which of the two counts is chosen below.
+        func rows(_ table: Tensor, _ numbers: Tensor) throws -> Tensor {
+            try embedding(table, numbers.clamped(min: 0, max: Double(table.size(0) - 1)).to(.int64))
+        }
         let first = Double(ids.lowerBound)
-        let new = try embedding(weight, (numbers - first).clamped(min: 0, max: Double(ids.count - 1)))
+        let (old, new) = (try rows(table, numbers), try rows(weight, numbers - first))
         let isNew = try numbers .>= first .& numbers .< Double(ids.upperBound)
         return try .where(isNew.unsqueezed(-1), new.to(old.dtype), old)
     }

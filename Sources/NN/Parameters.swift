@@ -128,7 +128,8 @@ public final class ParameterStore {
         let (count, width) = table.shape2
         guard newRows.ids.lowerBound <= count else {
             throw ConfigurationError(
-                part: path, reason: "new rows begin at \(newRows.ids.lowerBound), after the end of \(count) rows")
+                part: path,
+                reason: "new rows begin at \(newRows.ids.lowerBound), after the end of \(count) rows")
         }
         let (name, shape) = ("\(path).\(NewRows.name)", [newRows.ids.count, width])
         let dtype = newRows.dtype ?? table.dtype

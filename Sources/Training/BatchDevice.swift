@@ -13,7 +13,9 @@ extension MosaicBatch {
 
 extension MosaicBatch.DenseTruth {
     fileprivate func to(_ device: Device) throws -> Self {
-        Self(heat: try heat.to(device), kinds: kinds, boxes: try boxes.to(device), traits: try traits.to(device))
+        Self(
+            heat: try heat.to(device), kinds: kinds, boxes: try boxes.to(device),
+            traits: try traits.to(device))
     }
 }
 

@@ -78,7 +78,8 @@ public final class Trainer: SteppedRun {
         self.folder = folder
         self.group = group
         files = try RunFolder(
-            folder, configuration: configuration.json(), resume: resume, isWriter: group.map { $0.rank == 0 } ?? true)
+            folder, configuration: configuration.json(), resume: resume,
+            isWriter: group.map { $0.rank == 0 } ?? true)
         model = try Self.model(
             configuration, folder, resume, group, device, base, beginning?.model, shape)
         model.language.recomputesBlocks = configuration.adaptation?.activationCheckpointing ?? false
@@ -119,7 +120,8 @@ public final class Trainer: SteppedRun {
     ) throws -> Lumen {
         if let adaptation = configuration.adaptation {
             guard let base else {
-                throw TrainingError.badConfiguration(folder, "a configuration with adaptation wants a LLaVA (--model)")
+                throw TrainingError.badConfiguration(
+                    folder, "a configuration with adaptation wants a LLaVA (--model)")
             }
             var lora = LoRAConfiguration(
                 rank: adaptation.lora.rank, alpha: adaptation.lora.alpha, targets: adaptation.lora.targets)
@@ -270,7 +272,8 @@ public final class Trainer: SteppedRun {
         // A parameter without a gradient anywhere stays without.
         let counts = try Tensor(gradients.map { $0 == nil ? 0 : 1 } as [Float]).to(group.device)
         try group.sum([counts])
-        for (index, count) in try counts.array(Float.self).enumerated() where count > 0 && gradients[index] == nil {
+        for (index, count) in try counts.array(Float.self).enumerated()
+        where count > 0 && gradients[index] == nil {
             gradients[index] = try parameters[index].tensor.detached().zerosLike()
         }
         try group.sum(gradients.compactMap { $0 })

@@ -233,7 +233,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         }
         guard plainSize == richSize else {
             throw TrainingError.badConfiguration(
-                path, "plain_size is \(plainSize) and rich_size \(richSize); with adaptation they are the same")
+                path,
+                "plain_size is \(plainSize) and rich_size \(richSize); with adaptation they are the same")
         }
         for (number, stage) in stages.enumerated() where stage.visionSteps > 0 {
             throw TrainingError.badConfiguration(

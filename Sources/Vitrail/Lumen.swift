@@ -59,7 +59,8 @@ public final class Lumen {
                 ParameterStore(.loaded(folder.weights(of: "aligner")), device: device, dtype: dtype))
         default:
             throw ModelError.unsupported(
-                "\(folder.path): image encoders of type \(encoder) are not supported; HybridViT and LLaVA are")
+                "\(folder.path): image encoders of type \(encoder) are not supported; HybridViT and LLaVA are"
+            )
         }
         for (_, store) in stores { try store.finish() }
     }

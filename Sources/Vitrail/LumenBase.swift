@@ -58,7 +58,8 @@ public struct LumenBase {
         let configuration = folder.configuration
         guard !configuration.language.tieWordEmbeddings, !configuration.includesClassToken else {
             throw ModelError.unsupported(
-                "\(folder.path): tied embeddings and the class token among the patches are not supported in a LUMEN")
+                "\(folder.path): tied embeddings and the class token among the patches are not supported in a LUMEN"
+            )
         }
     }
 
@@ -66,11 +67,12 @@ public struct LumenBase {
     ///   - device: where the parameters will be.
     ///   - dtype: of LLaVA's own.
     ///   - addedDType: of what is added.
-    func store(device: Device, dtype: DType?, addedDType: DType?) -> ParameterStore {
+    func store(device: Device, dtype: DType?, addedDType: DType?) throws -> ParameterStore {
         var (lora, newRows) = (lora, newRows)
         (lora.dtype, newRows.dtype) = (addedDType, addedDType)
-        return ParameterStore(
-            .loaded(folder.source), device: device, dtype: dtype, lora: lora, newRows: newRows)
+        // A LLaVA that is a LoRA itself is merged with its base.
+        let source = try folder.adapter?.merged(into: folder.base) ?? folder.base
+        return ParameterStore(.loaded(source), device: device, dtype: dtype, lora: lora, newRows: newRows)
     }
 
     // MARK: Files
@@ -85,7 +87,8 @@ public struct LumenBase {
             .map { (name: $0.name, tensor: try $0.tensor.detached().to(dtype)) }
         try FileManager.default.createDirectory(
             atPath: "\(path)/new_tokens", withIntermediateDirectories: true)
-        try SafetensorsFile.write(rows, metadata: ["format": "pt"], to: "\(path)/new_tokens/model.safetensors")
+        try SafetensorsFile.write(
+            rows, metadata: ["format": "pt"], to: "\(path)/new_tokens/model.safetensors")
         try ModelFolder.write(
             NewTokensFile(first_id: newRows.ids.lowerBound, count: newRows.ids.count),
             to: "\(path)/new_tokens/config.json")
@@ -94,7 +97,9 @@ public struct LumenBase {
             "adapter": ModelFolder.Part(type: "LoRA", path: "adapter"),
             "new_tokens": ModelFolder.Part(type: "NewTokens", path: "new_tokens"),
         ]
-        for part in ["image_encoder", "projector", "language_model"] { parts[part] = .init(type: "LLaVA", path: place) }
+        for part in ["image_encoder", "projector", "language_model"] {
+            parts[part] = .init(type: "LLaVA", path: place)
+        }
         if let visionTower {
             parts["vision_tower"] = .init(type: "CLIP", path: URL(fileURLWithPath: visionTower).path)
         }
@@ -138,7 +143,9 @@ public struct LumenBase {
             var use_rslora: Bool
         }
         let suffix = ".\(LoRA.names.a)"
-        let layers = tensors.map(\.name).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
+        let layers = tensors.map(\.name).filter { $0.hasSuffix(suffix) }.map {
+            String($0.dropLast(suffix.count))
+        }
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try SafetensorsFile.write(
             tensors.map { ("base_model.model.\($0.name)", try $0.tensor.detached().to(dtype)) },

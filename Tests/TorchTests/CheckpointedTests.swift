@@ -70,7 +70,9 @@ struct CheckpointedTests {
         }
         let error = try #require(throws: TorchError.self) { try out[0].sum().backward() }
         #expect(error.message.contains("Stop"))
-        #expect(throws: TorchError.self) { try checkpointed([w]) { Array(repeating: try $0[0] * 1, count: 9) } }
+        #expect(throws: TorchError.self) {
+            try checkpointed([w]) { Array(repeating: try $0[0] * 1, count: 9) }
+        }
     }
 
     @Test func memoryIsFreed() throws {
