@@ -101,7 +101,11 @@ struct FullSizeWork: ParsableCommand {
     private static func memory() -> (peak: Int, own: Int) {
         guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else {
             var usage = rusage()
-            getrusage(RUSAGE_SELF, &usage)
+            #if canImport(Glibc)
+                getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+            #else
+                getrusage(RUSAGE_SELF, &usage)
+            #endif
             return (Int(usage.ru_maxrss), 0)
         }
         func field(_ name: String) -> Int {
