@@ -44,7 +44,11 @@ let package = Package(
     targets: [
         .target(
             name: "CTorch",
-            cxxSettings: [.unsafeFlags(["-isystem", "\(libtorch)/include"])],
+            cxxSettings: [
+                .unsafeFlags([
+                    "-isystem", "\(libtorch)/include", "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                ])
+            ],
             linkerSettings: [
                 // The run-time path is part of every program, so that nobody has to set LD_LIBRARY_PATH.
                 .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
@@ -78,13 +82,14 @@ let package = Package(
         program(
             "CLI",
             [
-                "Checkpoints", "Datasets", "Evaluation", "Language", "Media", "NN", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Text",
+                "Torch",
                 "Training", "Vitrail",
             ]),
         program(
             "Benchmarks",
             [
-                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "Perception", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch",
                 "Training", "Vitrail",
             ]),
         // As a user's program: nothing but the library.
@@ -95,7 +100,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("Torch", ["TestSupport", "Torch"]),
         tests("NN", ["Checkpoints", "NN", "TestSupport", "Torch"]),
-        tests("Checkpoints", ["Checkpoints", "NN", "TestSupport", "Torch"]),
+        tests("Checkpoints", ["Checkpoints", "Language", "NN", "TestSupport", "Torch"]),
         tests("Media", ["Media"]),
         tests("Text", ["Text"]),
         tests("Encoders", ["Encoders", "NN", "TestSupport", "Torch"]),
@@ -115,7 +120,7 @@ let package = Package(
                 "Vitrail",
             ], fixtures: false),
         tests("Evaluation", ["Datasets", "Evaluation", "Media", "Text"]),
-        tests("CLI", ["Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),
+        tests("CLI", ["Checkpoints", "Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -117,7 +117,7 @@ libraries="libavcodec libavformat libavutil libswscale cairo"
 
 debian_packages() {
     local wanted missing="" installed package
-    wanted="libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libcairo2-dev fonts-dejavu-core"
+    wanted="libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libcairo2-dev libgloo-dev fonts-dejavu-core"
     # shellcheck disable=SC2086 # one word for each package
     installed=$(dpkg-query -W -f='${Package} ${Status}\n' $wanted 2>/dev/null |
         awk '$4 == "installed" { print $1 }') || true

@@ -7,12 +7,16 @@ internal import Vitrail
 /// and attention, as they are computed. Norms, activations, softmax and sums are left out.
 struct MultiplyAdds {
     private let configuration: LumenConfiguration
+    private let encoder: HybridViTConfiguration
+    private let projector: ProjectorConfiguration
     /// Patches of the encoder's input along each axis.
     private let rows: Int
     private let columns: Int
 
     init(_ configuration: LumenConfiguration, frame: PictureFrame) {
         self.configuration = configuration
+        // The benchmarks are of the small model.
+        (encoder, projector) = (configuration.encoder!, configuration.projector!)
         (rows, columns) = (frame.inputHeight / 8, frame.inputWidth / 8)
     }
 
@@ -21,12 +25,11 @@ struct MultiplyAdds {
     private var cells: Int { 4 * patches }
     /// What the language model reads of a picture.
     private var imageTokens: Int {
-        patches / (configuration.projector.unshuffle * configuration.projector.unshuffle)
+        patches / (projector.unshuffle * projector.unshuffle)
     }
 
     /// Pixels to features.
     var encode: Int {
-        let encoder = configuration.encoder
         let (stem, fine, width) = (encoder.stemChannels, encoder.fineChannels, encoder.hiddenSize)
         let outputs = encoder.attributeCount + encoder.boxChannels
         let convolutions =
@@ -47,7 +50,7 @@ struct MultiplyAdds {
 
     /// Features to the language model's keys and values.
     var prefix: Int {
-        let (projector, language) = (configuration.projector, configuration.language)
+        let language = configuration.language
         let merged = projector.unshuffle * projector.unshuffle
         let token =
             projector.imageSize * merged * projector.hiddenSize + projector.hiddenSize * projector.hiddenSize

@@ -156,10 +156,6 @@ private struct PictureReport: Report {
     var lines: [String] { ["\(path): picture of \(width) x \(height) pixels, \(megabytes(bytes))"] }
 }
 
-extension SafetensorsFile.Entry {
-    fileprivate var count: Int { shape.reduce(1, *) }
-}
-
 private func size(_ file: String) -> Int {
     let attributes = try? FileManager.default.attributesOfItem(atPath: file)
     return (attributes?[.size] as? NSNumber)?.intValue ?? 0

@@ -13,8 +13,13 @@ struct Train: ParsableCommand {
             checkpoint that is replaced whole, and at the end the folder model/, which every other command takes as \
             --model. Interrupting a run (Ctrl-C) writes a checkpoint first; --resume continues exactly.
 
+            Started once for each rank by torchrun or another launcher that sets RANK, WORLD_SIZE, MASTER_ADDR and \
+            MASTER_PORT, the ranks divide the configuration's shards among them.
+
             Examples:
               vitrail train Training/mosaic.json --output runs/first
+              torchrun --no-python --nproc-per-node 8 vitrail train Training/lumen-7b.json \
+                --model llava-1.5-7b-hf --device cuda --output runs/lumen
               vitrail train Training/mosaic.json --output runs/first --resume --threads 1
             """)
 
@@ -32,13 +37,31 @@ struct Train: ParsableCommand {
             "Begin with a stage after the first, counted from 0; wants --model.", valueName: "number"))
     var stage: Int?
 
-    @Option(help: ArgumentHelp("The model that the stage before ended with.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp(
+            "The model that the stage before ended with; or the LLaVA that a configuration with adaptation is for.",
+            valueName: "folder"))
     var model: String?
 
     @Option(
         help: ArgumentHelp(
-            "Shards that run at the same time; as many as there are cores when left out.", valueName: "count")
-    )
+            "The vision tower of a LLaVA that does not hold it, where it is not found by its name.",
+            valueName: "folder"))
+    var visionTower: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to train with adaptation: cpu, or cuda for each rank's own GPU.", valueName: "device"))
+    var device = "cpu"
+
+    @Option(
+        help: ArgumentHelp("How long ranks wait for one another.", valueName: "seconds"))
+    var timeout = 600.0
+
+    @Option(
+        help: ArgumentHelp(
+            "Shards that run at the same time; when left out as many as there are cores, 1 with adaptation.",
+            valueName: "count"))
     var threads: Int?
 
     @Option(
@@ -47,33 +70,34 @@ struct Train: ParsableCommand {
     var segmenter: String?
 
     func validate() throws {
-        guard (stage == nil) == (model == nil) else {
-            throw ValidationError("--stage and --model go together.")
-        }
+        guard stage == nil || model != nil else { throw ValidationError("--stage wants --model.") }
         guard !resume || stage == nil else {
             throw ValidationError("--resume continues where the run stopped; --stage begins a new run.")
         }
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads is \(threads), 1 to 1024 is possible.")
         }
+        guard ["cpu", "cuda"].contains(device) else {
+            throw ValidationError("--device is \(device), cpu and cuda are possible.")
+        }
+        guard (1...86_400).contains(timeout) else {
+            throw ValidationError("--timeout is \(timeout), 1 to 86400 is possible.")
+        }
     }
 
     func run() throws {
         // Each shard has one thread; operators are not divided further.
         try Threads.set(1)
+        let group = try processGroup()
         // What cannot be opened is said before hours of training.
-        let segmenter = try segmenter.map { try Segmenter(contentsOf: $0) }
-        let beginning = stage.flatMap { stage in model.map { (model: $0, stage: stage) } }
-        let trainer: any TrainingRun =
-            SegmenterTrainingConfiguration.isMeant(by: file)
-            ? try SegmenterTrainer(.init(contentsOf: file), folder: output, resume: resume)
-            : try Trainer(
-                .init(contentsOf: file), folder: output, resume: resume,
-                threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, beginning: beginning)
+        if let segmenter { _ = try Segmenter(contentsOf: segmenter) }
+        let trainer = try trainer(group)
         let interrupt = Interrupt()
         let line = ProgressLine()
         let shouldStop = { interrupt.wasAsked }
+        let isFirst = group.map { $0.rank == 0 } ?? true
         let isComplete = try trainer.run(shouldStop: shouldStop) { progress in
+            guard isFirst else { return }
             let rate = String(format: "%.1f scenes/s", progress.samplesPerSecond)
             let loss = String(format: "loss %.3f", progress.loss)
             line.update(
@@ -84,10 +108,58 @@ struct Train: ParsableCommand {
         guard isComplete else {
             throw Failure(.interrupted, "stopped at step \(trainer.step) of \(output); --resume continues")
         }
+        guard isFirst else { return }
         if let segmenter {
-            try ModelFolder("\(output)/model").add(segmenter)
+            let folder = try ModelFolder("\(output)/model")
+            // A full-size segmenter stays where it is, as the LLaVA does.
+            if try configuration().adaptation != nil {
+                try folder.refer(toSegmenter: segmenter)
+            } else {
+                try folder.add(Segmenter(contentsOf: segmenter))
+            }
         }
         print("wrote \(output)/model")
+    }
+
+    private func configuration() throws -> TrainingConfiguration { try .init(contentsOf: file) }
+
+    /// The other processes of this training; nil when there is none.
+    private func processGroup() throws -> ProcessGroup? {
+        guard let meeting = try ProcessGroup.Meeting(environment: ProcessInfo.processInfo.environment) else {
+            return nil
+        }
+        return try ProcessGroup(meeting, device: rankDevice(meeting), timeout: timeout)
+    }
+
+    private func rankDevice(_ meeting: ProcessGroup.Meeting?) throws -> Device {
+        guard device == "cuda" else { return .cpu }
+        let device = Device(.cuda, index: meeting?.localRank ?? 0)
+        guard device.isAvailable else { throw Failure(.usage, "the device \(device) is not available here") }
+        return device
+    }
+
+    private func trainer(_ group: ProcessGroup?) throws -> any TrainingRun {
+        if SegmenterTrainingConfiguration.isMeant(by: file) {
+            guard group == nil else {
+                throw Failure(.usage, "a segmenter is trained by one process, WORLD_SIZE is \(group!.count)")
+            }
+            return try SegmenterTrainer(.init(contentsOf: file), folder: output, resume: resume)
+        }
+        let configuration = try configuration()
+        let isAdaptation = configuration.adaptation != nil
+        guard isAdaptation || stage != nil || model == nil else {
+            throw Failure(.usage, "--model wants --stage, or a configuration with adaptation")
+        }
+        guard isAdaptation || device == "cpu" else {
+            throw Failure(.usage, "--device is for a configuration with adaptation")
+        }
+        let cores = ProcessInfo.processInfo.activeProcessorCount / (group?.count ?? 1)
+        return try Trainer(
+            configuration, folder: output, resume: resume,
+            threads: threads ?? (isAdaptation ? 1 : max(1, cores)), group: group,
+            device: group?.device ?? rankDevice(nil),
+            base: isAdaptation ? model.map { ($0, visionTower) } : nil,
+            beginning: isAdaptation ? nil : stage.flatMap { stage in model.map { ($0, stage) } })
     }
 }
 

@@ -1,4 +1,4 @@
-#include "CTorch.h"
+#include "Shim.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -22,55 +22,9 @@ thread_local std::vector<bool> isDefault;
 thread_local std::vector<at::Tensor> results;
 std::atomic<int64_t> liveTensors{0};
 
-using Impl = c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>;
-
-vt_tensor_t hand(at::Tensor tensor) {
-  if (!tensor.defined()) return nullptr;
-  liveTensors.fetch_add(1, std::memory_order_relaxed);
-  return reinterpret_cast<vt_tensor_t>(tensor.unsafeReleaseTensorImpl());
-}
-
 c10::TensorImpl *impl(vt_tensor_t tensor) { return reinterpret_cast<c10::TensorImpl *>(tensor); }
 
-at::Tensor borrow(vt_tensor_t tensor) {
-  c10::raw::intrusive_ptr::incref(impl(tensor));
-  return at::Tensor(Impl::reclaim(impl(tensor)));
-}
-
-vt_status fail(vt_status status, const std::string &message) {
-  lastMessage = message;
-  return status;
-}
-
-/// Runs `body`; turns every exception into a status and a message.
-template <typename Body>
-vt_status guarded(Body body) {
-  try {
-    body();
-    return VT_OK;
-  } catch (const c10::IndexError &e) {
-    return fail(VT_INDEX_ERROR, e.what_without_backtrace());
-  } catch (const c10::TypeError &e) {
-    return fail(VT_TYPE_ERROR, e.what_without_backtrace());
-  } catch (const c10::ValueError &e) {
-    return fail(VT_VALUE_ERROR, e.what_without_backtrace());
-  } catch (const c10::NotImplementedError &e) {
-    return fail(VT_NOT_IMPLEMENTED, e.what_without_backtrace());
-  } catch (const c10::OutOfMemoryError &e) {
-    return fail(VT_OUT_OF_MEMORY, e.what_without_backtrace());
-  } catch (const c10::Error &e) {
-    const std::string message = e.what_without_backtrace();
-    // The CPU allocator reports exhaustion as a plain error.
-    const bool exhausted = message.find("DefaultCPUAllocator") != std::string::npos;
-    return fail(exhausted ? VT_OUT_OF_MEMORY : VT_ERROR, message);
-  } catch (const std::bad_alloc &) {
-    return fail(VT_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception &e) {
-    return fail(VT_ERROR, e.what());
-  } catch (...) {
-    return fail(VT_ERROR, "unknown C++ exception");
-  }
-}
+using Impl = c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>;
 
 void push(c10::IValue value) {
   stack.push_back(std::move(value));
@@ -121,6 +75,22 @@ void clearCall() {
 at::DeviceType deviceType(int32_t type) { return static_cast<at::DeviceType>(type); }
 
 }  // namespace
+
+vt_tensor_t hand(at::Tensor tensor) {
+  if (!tensor.defined()) return nullptr;
+  liveTensors.fetch_add(1, std::memory_order_relaxed);
+  return reinterpret_cast<vt_tensor_t>(tensor.unsafeReleaseTensorImpl());
+}
+
+at::Tensor borrow(vt_tensor_t tensor) {
+  c10::raw::intrusive_ptr::incref(impl(tensor));
+  return at::Tensor(Impl::reclaim(impl(tensor)));
+}
+
+vt_status fail(vt_status status, const std::string &message) {
+  lastMessage = message;
+  return status;
+}
 
 const char *vt_last_message(void) { return lastMessage.c_str(); }
 

@@ -4,6 +4,12 @@
     internal import Darwin
 #endif
 
+/// Whether a folder lies at `path`; nil when nothing does.
+func isFolder(_ path: String) -> Bool? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : nil
+}
+
 /// A file mapped into memory for as long as the object lives. What is written there stays in this process, so that
 /// a training may start from the mapped parameters; the file itself never changes.
 final class FileMapping {
@@ -26,7 +32,9 @@ final class FileMapping {
             return
         }
         let protection = PROT_READ | PROT_WRITE
-        guard let address = mmap(nil, size, protection, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
+        // Pages that are only read need no memory of their own: none is set aside for a file larger than what is free.
+        let flags = MAP_PRIVATE | MAP_NORESERVE
+        guard let address = mmap(nil, size, protection, flags, descriptor, 0), address != MAP_FAILED
         else {
             throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
         }
@@ -39,9 +47,28 @@ final class FileMapping {
 }
 
 /// A file that appears under its name only when it is whole.
-public struct AtomicFile {
-    fileprivate let descriptor: Int32
-    fileprivate let path: String
+public final class AtomicFile {
+    private let path: String
+    private let temporary: String
+    private var descriptor: Int32
+
+    /// Begins a file beside `path`, which goes again unless it is committed.
+    init(beside path: String) throws {
+        self.path = path
+        temporary = "\(path).\(getpid()).tmp"
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure(path) }
+    }
+
+    deinit {
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        unlink(temporary)
+    }
+
+    private func failure(_ path: String) -> CheckpointError {
+        CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
+    }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         var written = 0
@@ -51,34 +78,27 @@ public struct AtomicFile {
             #else
                 let count = Darwin.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
             #endif
-            guard count > 0 else {
-                throw CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
-            }
+            guard count > 0 else { throw failure(path) }
             written += count
         }
     }
 
+    /// The next byte is written at `offset` from the start; what is skipped is zero.
+    func seek(to offset: Int) throws {
+        guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw failure(path) }
+    }
+
+    /// Flushes the file to the disk and gives it its name.
+    func commit(as path: String) throws {
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure(path) }
+        close(descriptor)
+        descriptor = -1
+    }
+
     /// Calls `body` with a file beside `path`, flushes it to the disk and renames it to `path`; removes it on an error.
     public static func write(to path: String, _ body: (AtomicFile) throws -> Void) throws {
-        let temporary = "\(path).\(getpid()).tmp"
-        func failure() -> CheckpointError {
-            CheckpointError(path: path, reason: String(cString: strerror(errno)), isWriting: true)
-        }
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure() }
-        do {
-            try body(AtomicFile(descriptor: descriptor, path: path))
-            guard fsync(descriptor) == 0 else { throw failure() }
-        } catch {
-            close(descriptor)
-            unlink(temporary)
-            throw error
-        }
-        close(descriptor)
-        guard rename(temporary, path) == 0 else {
-            let error = failure()
-            unlink(temporary)
-            throw error
-        }
+        let file = try AtomicFile(beside: path)
+        try body(file)
+        try file.commit(as: path)
     }
 }

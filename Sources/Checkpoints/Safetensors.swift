@@ -1,4 +1,4 @@
-public import NN
+internal import NN
 public import Torch
 
 #if canImport(FoundationEssentials)
@@ -21,7 +21,14 @@ public struct CheckpointError: Error, CustomStringConvertible {
 
     public init(path: String, reason: String, isWriting: Bool = false) {
         self.path = path
-        self.reason = reason
+        // Names come from the file, too: they may not break the line, nor fill the screen.
+        let scalars = reason.unicodeScalars.prefix(1000).map { scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .lineSeparator, .paragraphSeparator: " " as Unicode.Scalar
+            default: scalar
+            }
+        }
+        self.reason = String(String.UnicodeScalarView(scalars))
         self.isWriting = isWriting
     }
 
@@ -32,22 +39,16 @@ public struct CheckpointError: Error, CustomStringConvertible {
 /// they are first used.
 ///
 /// Format: https://github.com/huggingface/safetensors, "Format".
-public final class SafetensorsFile: TensorSource {
-    public struct Entry: Sendable {
-        public let dtype: DType
-        public let shape: [Int]
-        /// Bytes from the start of the file.
-        let range: Range<Int>
-    }
-
+public final class SafetensorsFile: CheckpointSource {
     public let path: String
-    public let entries: [String: Entry]
+    public let entries: [String: TensorEntry]
     /// The strings under `__metadata__`.
     public let metadata: [String: String]
+    /// Bytes from the start of the file.
+    private let ranges: [String: Range<Int>]
     private let mapping: FileMapping
 
     public var label: String { path }
-    public var names: [String] { entries.keys.sorted() }
 
     /// The header may not be larger than this; the reference library has the same limit.
     static let headerLimit = 100_000_000
@@ -74,7 +75,8 @@ public final class SafetensorsFile: TensorSource {
         } catch {
             throw refuse("header is not the JSON of a safetensors file")
         }
-        var entries: [String: Entry] = [:]
+        var entries: [String: TensorEntry] = [:]
+        var ranges: [String: Range<Int>] = [:]
         var metadata: [String: String] = [:]
         for (name, value) in header {
             switch value {
@@ -109,21 +111,19 @@ public final class SafetensorsFile: TensorSource {
                         "tensor \(name) of shape \(tensor.shape) needs \(bytes) bytes, its offsets hold \(offsets[1] - offsets[0])"
                     )
                 }
-                entries[name] = Entry(
-                    dtype: dtype, shape: tensor.shape, range: (start + offsets[0])..<(start + offsets[1]))
+                entries[name] = TensorEntry(dtype, tensor.shape)
+                ranges[name] = (start + offsets[0])..<(start + offsets[1])
             }
         }
         // The data is what the header says, without holes, overlaps or a rest.
         var end = start
-        for (name, entry) in entries.sorted(by: {
-            ($0.value.range.lowerBound, $0.value.range.upperBound)
-                < ($1.value.range.lowerBound, $1.value.range.upperBound)
+        for (name, range) in ranges.sorted(by: {
+            ($0.value.lowerBound, $0.value.upperBound) < ($1.value.lowerBound, $1.value.upperBound)
         }) {
-            guard entry.range.lowerBound == end else {
-                throw refuse(
-                    "tensor \(name) begins at byte \(entry.range.lowerBound), where \(end) is expected")
+            guard range.lowerBound == end else {
+                throw refuse("tensor \(name) begins at byte \(range.lowerBound), where \(end) is expected")
             }
-            end = entry.range.upperBound
+            end = range.upperBound
         }
         guard end == mapping.count else {
             throw refuse("\(mapping.count - end) bytes follow the last tensor")
@@ -131,17 +131,17 @@ public final class SafetensorsFile: TensorSource {
         self.path = path
         self.entries = entries
         self.metadata = metadata
+        self.ranges = ranges
         self.mapping = mapping
     }
 
     /// A tensor over the mapped file, whose pages are copied when they are written to; it stays valid after this
     /// object is gone.
     public func tensor(named name: String) throws -> Tensor? {
-        guard let entry = entries[name] else { return nil }
-        guard entry.range.count > 0 else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }
+        guard let entry = entries[name], let range = ranges[name] else { return nil }
+        guard !range.isEmpty else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }
         return try Tensor(
-            over: mapping.bytes.baseAddress! + entry.range.lowerBound, entry.shape, entry.dtype,
-            owner: mapping)
+            over: mapping.bytes.baseAddress! + range.lowerBound, entry.shape, entry.dtype, owner: mapping)
     }
 
     /// Writes tensors to a file, whole or not at all: under another name first, then renamed.
@@ -173,12 +173,12 @@ public final class SafetensorsFile: TensorSource {
     }
 }
 
-private let metadataName = "__metadata__"
+let metadataName = "__metadata__"
 private let dtypes: [String: DType] = [
     "U8": .uint8, "I8": .int8, "I16": .int16, "I32": .int32, "I64": .int64, "F16": .float16, "F32": .float32,
     "F64": .float64, "BOOL": .bool, "BF16": .bfloat16,
 ]
-private let dtypeNames = Dictionary(uniqueKeysWithValues: dtypes.map { ($1, $0) })
+let dtypeNames = Dictionary(uniqueKeysWithValues: dtypes.map { ($1, $0) })
 
 private struct HeaderTensor: Codable {
     let dtype: String

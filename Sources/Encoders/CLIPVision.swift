@@ -4,7 +4,7 @@ public import NN
 public import Torch
 
 /// Softmax attention with four linear layers of their own.
-struct CLIPAttention: Layer {
+package struct CLIPAttention: Layer {
     let q: Linear
     let k: Linear
     let v: Linear
@@ -19,7 +19,7 @@ struct CLIPAttention: Layer {
         self.heads = heads
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
         let (b, n, width) = x.shape3
         func separate(_ y: Tensor) throws -> Tensor {
             try y.view([b, n, heads, width / heads]).transposed(1, 2)
@@ -29,33 +29,27 @@ struct CLIPAttention: Layer {
     }
 }
 
-struct CLIPMLP: Layer {
+package struct CLIPMLP: Layer {
     let fc1: Linear
     let fc2: Linear
-    let activation: CLIPVisionConfiguration.Activation
+    let activation: Activation
 
-    init(
-        _ path: ParameterPath, _ width: Int, _ hidden: Int, _ activation: CLIPVisionConfiguration.Activation
-    ) throws {
+    init(_ path: ParameterPath, _ width: Int, _ hidden: Int, _ activation: Activation) throws {
         fc1 = try Linear(path["fc1"], width, hidden)
         fc2 = try Linear(path["fc2"], hidden, width)
         self.activation = activation
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let h = try fc1(x)
-        return switch activation {
-        case .quickGELU: try fc2(h * (h * 1.702).sigmoid())
-        case .gelu: try fc2(h.gelu())
-        }
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try fc2(activation(fc1(x)))
     }
 }
 
-struct CLIPBlock: Layer {
-    let attention: CLIPAttention
-    let norm1: LayerNorm
-    let mlp: CLIPMLP
-    let norm2: LayerNorm
+package struct CLIPBlock: Layer {
+    package let attention: CLIPAttention
+    package let norm1: LayerNorm
+    package let mlp: CLIPMLP
+    package let norm2: LayerNorm
 
     init(_ path: ParameterPath, _ configuration: CLIPVisionConfiguration) throws {
         let (width, epsilon) = (configuration.hiddenSize, configuration.layerNormEps)
@@ -65,7 +59,7 @@ struct CLIPBlock: Layer {
         norm2 = try LayerNorm(path["layer_norm2"], width, epsilon: epsilon)
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
         let x = try x + attention(norm1(x))
         return try x + mlp(norm2(x))
     }
@@ -79,7 +73,7 @@ public final class CLIPVision: ImageEncoder {
     let patchEmbedding: Conv2d
     let positions: Tensor
     let preNorm: LayerNorm
-    let blocks: [CLIPBlock]
+    package let blocks: [CLIPBlock]
     let postNorm: LayerNorm
 
     /// - Parameters:
@@ -133,6 +127,24 @@ public final class CLIPVision: ImageEncoder {
         return states
     }
 
+    /// The features that LLaVA takes: hidden states [b, tokens, layers * hidden] of some layers, side by side.
+    ///
+    /// - Parameters:
+    ///   - images: [b, 3, h, w], normalized.
+    ///   - layers: counted as in ``CLIPVisionConfiguration/featureLayer``.
+    ///   - includesClassToken: whether the class token comes before the patches.
+    public func features(_ images: Tensor, layers: [Int], includesClassToken: Bool) throws -> Tensor {
+        let depths = layers.map(configuration.depth(of:))
+        var kept: [Int: Tensor] = [:]
+        var x = try preNorm(embed(images).tokens)
+        for depth in 0...(depths.max() ?? 0) {
+            if depth > 0 { x = try blocks[depth - 1](x) }
+            if depths.contains(depth) { kept[depth] = x }
+        }
+        let joined = try layers.count == 1 ? x : .cat(depths.map { kept[$0]! }, axis: 2)
+        return includesClassToken ? joined : try joined[.all, 1...]
+    }
+
     /// The class token's last state, normalised: [b, hidden].
     public func pooled(_ images: Tensor) throws -> Tensor {
         try postNorm(hiddenStates(images).last![.all, 0])
@@ -149,11 +161,6 @@ public final class CLIPVision: ImageEncoder {
 
 /// Hugging Face's `config.json` of a CLIP vision model, and LLaVA's choice of a layer.
 public struct CLIPVisionConfiguration: Codable, Sendable, Hashable {
-    public enum Activation: String, Codable, Sendable {
-        case quickGELU = "quick_gelu"
-        case gelu
-    }
-
     public var hiddenSize: Int
     public var intermediateSize: Int
     public var numHiddenLayers: Int
@@ -166,7 +173,15 @@ public struct CLIPVisionConfiguration: Codable, Sendable, Hashable {
     public var featureLayer: Int
 
     /// How many blocks are run for the features.
-    var featureDepth: Int { featureLayer < 0 ? numHiddenLayers + 1 + featureLayer : featureLayer }
+    var featureDepth: Int { depth(of: featureLayer) }
+
+    /// How many blocks are run for the hidden states of a layer.
+    func depth(of layer: Int) -> Int { layer < 0 ? numHiddenLayers + 1 + layer : layer }
+
+    /// Whether the network has a layer of that number, counted as in ``featureLayer``.
+    public func hasLayer(_ layer: Int) -> Bool {
+        (-numHiddenLayers - 1...numHiddenLayers).contains(layer)
+    }
 
     public init(
         hiddenSize: Int, intermediateSize: Int, numHiddenLayers: Int, numAttentionHeads: Int, imageSize: Int,
@@ -224,7 +239,7 @@ public struct CLIPVisionConfiguration: Codable, Sendable, Hashable {
             patchSize > 0 && imageSize >= patchSize, .imageSize,
             "\(imageSize) holds no patch_size \(patchSize)")
         try require(
-            (-numHiddenLayers - 1...numHiddenLayers).contains(featureLayer), .featureLayer,
+            hasLayer(featureLayer), .featureLayer,
             "\(featureLayer) is outside the \(numHiddenLayers) layers")
     }
 }

@@ -17,13 +17,19 @@ public struct LayerNorm2d: Layer {
     }
 }
 
-/// Attention over a window, or the whole grid, with relative positions by row and by column.
+/// Attention in windows, or over the whole grid, with relative positions by row and by column.
 struct SAMVisionAttention {
     let qkv: Linear
     let proj: Linear
     let relativeRows: Tensor?
     let relativeColumns: Tensor?
     let heads: Int
+    /// Rows, and columns, of a window; the whole grid's where there are no windows.
+    let side: Int
+
+    /// Scores that are in memory at once. What stays in a core's cache is not written out and read again between the
+    /// steps of the attention; and with 4,096 tokens all of them would be a gigabyte.
+    private static let scoreLimit = 1 << 21
 
     init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, side: Int) throws {
         let width = configuration.hiddenSize
@@ -33,39 +39,78 @@ struct SAMVisionAttention {
         let shape = [2 * side - 1, width / heads]
         relativeRows = configuration.useRelPos ? try path.parameter("rel_pos_h", shape, .zeros) : nil
         relativeColumns = configuration.useRelPos ? try path.parameter("rel_pos_w", shape, .zeros) : nil
+        self.side = side
     }
 
-    /// [b, side, side, width], as many rows as columns.
+    /// [b, grid, grid, width], as many rows as columns.
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let (b, side, _, width) = x.shape4
-        let (n, e) = (side * side, width / heads)
-        let parts = try qkv(x).reshaped([b, n, 3, heads, e]).permuted(2, 0, 3, 1, 4)
+        let (b, grid, _, width) = x.shape4
+        let count = (grid + side - 1) / side
+        let (padded, n, e) = (count * side, side * side, width / heads)
+        // Cells beside the grid fill its last windows. They are zeros, of which the projection is the bias alone, and
+        // nobody wants what they read: so neither projection is computed for them.
+        var projected = try qkv(x)
+        if padded > grid {
+            let empty = try qkv.bias ?? Tensor.zeros([3 * width], dtype: x.dtype, device: x.device)
+            for axis in [1, 2] {
+                var shape = projected.shape
+                shape[axis] = padded - grid
+                let beside = try empty.to(projected.dtype).expanded(shape)
+                projected = try Tensor.cat([projected, beside], axis: axis)
+            }
+        }
+        let parts = try projected.reshaped([b, count, side, count, side, 3, heads, e])
+            .permuted(5, 0, 1, 3, 6, 2, 4, 7).reshaped(3, b * count * count * heads, n, e)
         var query = try parts[0] * (1 / Double(e).squareRoot())
         var key = try parts[1]
         if let relativeRows, let relativeColumns {
             // The bias of query q and key k is rows[q, row of k] + columns[q, column of k]. As further channels of the
             // query, against keys that say which row and column they are, it comes out of the same product.
-            let grid = try parts[0].reshaped(b * heads, side, side, e)
-            let rows = try einsum("bhwc,hkc->bhwk", grid, table(relativeRows, side))
-            let columns = try einsum("bhwc,wkc->bhwk", grid, table(relativeColumns, side))
+            let cells = try parts[0].reshaped(-1, side, side, e)
+            let rows = try einsum("bhwc,hkc->bhwk", cells, table(relativeRows))
+            let columns = try einsum("bhwc,wkc->bhwk", cells, table(relativeColumns))
             let eye = try Tensor.eye(side, dtype: key.dtype, device: key.device)
             let place = try Tensor.cat(
                 [eye.repeatedInterleaved(side, axis: 0), eye.repeated(side, 1)], axis: 1)
             query = try Tensor.cat(
                 [
-                    query, rows.to(query.dtype).reshaped([b, heads, n, side]),
-                    columns.to(query.dtype).reshaped([b, heads, n, side]),
-                ], axis: 3)
-            key = try Tensor.cat([key, place.expanded(b, heads, n, 2 * side)], axis: 3)
+                    query, rows.to(query.dtype).reshaped([-1, n, side]),
+                    columns.to(query.dtype).reshaped([-1, n, side]),
+                ], axis: 2)
+            key = try Tensor.cat([key, place.expanded(key.size(0), n, 2 * side)], axis: 2)
         }
-        // With few channels a head this is several times faster on the CPU than libtorch's fused attention.
-        let weights = try matmul(query, key.transposed(2, 3)).softmax(-1).to(key.dtype)
-        let read = try matmul(weights, parts[2]).transposed(1, 2)
-        return try proj(read.reshaped(b, side, side, width))
+        var read = try attend(query, key.transposed(1, 2), parts[2])
+            .reshaped([b, count, count, heads, side, side, e]).permuted(0, 1, 4, 2, 5, 3, 6)
+            .reshaped(b, padded, padded, width)
+        if padded > grid { read = try read[.all, ..<grid, ..<grid] }
+        return try proj(read)
+    }
+
+    /// Softmax attention of many windows and heads, each for itself; scores are already scaled.
+    ///
+    /// With few channels a head this is several times faster on the CPU than libtorch's fused attention.
+    private func attend(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
+        let (count, n, _) = query.shape3
+        func read(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
+            try matmul(matmul(query, key).softmax(-1).to(value.dtype), value)
+        }
+        let (together, rows) = (max(1, Self.scoreLimit / (n * n)), max(1, min(n, Self.scoreLimit / n)))
+        if count <= together { return try read(query, key, value) }
+        return try Tensor.cat(
+            stride(from: 0, to: count, by: together).map { first in
+                let length = min(together, count - first)
+                let (key, value) = (try key.narrowed(0, first, length), try value.narrowed(0, first, length))
+                let query = try query.narrowed(0, first, length)
+                if rows == n { return try read(query, key, value) }
+                return try Tensor.cat(
+                    stride(from: 0, to: n, by: rows).map {
+                        try read(query.narrowed(1, $0, min(rows, n - $0)), key, value)
+                    }, axis: 1)
+            }, axis: 0)
     }
 
     /// [query place, key place, channels].
-    private func table(_ embeddings: Tensor, _ side: Int) throws -> Tensor {
+    private func table(_ embeddings: Tensor) throws -> Tensor {
         let offsets = (0..<side).flatMap { query in (0..<side).map { query - $0 + side - 1 } }
         return try embeddings.indexSelected(0, Tensor(offsets).to(embeddings.device)).reshaped([
             side, side, -1,
@@ -78,36 +123,23 @@ struct SAMVisionLayer {
     let attention: SAMVisionAttention
     let norm2: LayerNorm
     let mlp: MLP
-    /// 0 for the whole grid.
-    let window: Int
 
-    init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, window: Int) throws {
+    /// - Parameters:
+    ///   - path: where the parameters are registered.
+    ///   - configuration: the sizes.
+    ///   - side: rows, and columns, over which the layer's attention goes.
+    init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, side: Int) throws {
         let width = configuration.hiddenSize
         norm1 = try LayerNorm(path["layer_norm1"], width, epsilon: configuration.layerNormEps)
-        attention = try SAMVisionAttention(
-            path["attn"], configuration, side: window > 0 ? window : configuration.gridSize)
+        attention = try SAMVisionAttention(path["attn"], configuration, side: side)
         norm2 = try LayerNorm(path["layer_norm2"], width, epsilon: configuration.layerNormEps)
         mlp = try MLP(path["mlp"], width, configuration.mlpDim, width, names: ("lin1", "lin2"))
-        self.window = window
     }
 
     /// [b, rows, columns, width].
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let normed = try norm1(x)
-        let attended = try x + (window > 0 ? inWindows(normed) : attention(normed))
+        let attended = try x + attention(norm1(x))
         return try attended + mlp(norm2(attended))
-    }
-
-    private func inWindows(_ x: Tensor) throws -> Tensor {
-        let (b, side, _, width) = x.shape4
-        let count = (side + window - 1) / window
-        let padded = count * window
-        let tiles = try pad(x, [0, 0, 0, padded - side, 0, padded - side])
-            .reshaped([b, count, window, count, window, width]).permuted(0, 1, 3, 2, 4, 5)
-            .reshaped(b * count * count, window, window, width)
-        let out = try attention(tiles).reshaped([b, count, count, window, window, width])
-            .permuted(0, 1, 3, 2, 4, 5).reshaped(b, padded, padded, width)
-        return padded == side ? out : try out[.all, ..<side, ..<side]
     }
 }
 
@@ -147,9 +179,9 @@ public final class SAMVision {
             configuration.useAbsPos
             ? try path.parameter("pos_embed", [1, side, side, width], .normal(std: 0.02)) : nil
         layers = try (0..<configuration.numHiddenLayers).map {
-            let isGlobal = configuration.globalAttnIndexes.contains($0)
+            let isGlobal = configuration.windowSize == 0 || configuration.globalAttnIndexes.contains($0)
             return try SAMVisionLayer(
-                path["layers"][$0], configuration, window: isGlobal ? 0 : configuration.windowSize)
+                path["layers"][$0], configuration, side: isGlobal ? side : configuration.windowSize)
         }
         let neck = path["neck"]
         neck1 = try Conv2d(neck["conv1"], width, output, kernel: 1, bias: false)
@@ -194,6 +226,7 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
     public var mlpDim: Int
     public var useAbsPos: Bool
     public var useRelPos: Bool
+    /// 0 for none: every layer's attention is over the whole grid.
     public var windowSize: Int
     public var globalAttnIndexes: [Int]
     /// Half the width of the position code that prompts and picture share.
@@ -238,7 +271,6 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
         case numChannels = "num_channels"
         case imageSize = "image_size"
         case patchSize = "patch_size"
-        case hiddenAct = "hidden_act"
         case layerNormEps = "layer_norm_eps"
         case qkvBias = "qkv_bias"
         case mlpRatio = "mlp_ratio"
@@ -258,11 +290,7 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
             try values.decodeIfPresent(Value.self, forKey: key) ?? standard
         }
         let standard = SAMVisionConfiguration()
-        let act = try value(.hiddenAct, "gelu")
-        guard act == "gelu" else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .hiddenAct, in: values, debugDescription: "hidden_act is \(act), gelu is known")
-        }
+        try requireActivation("gelu", in: decoder)
         let width = try value(.hiddenSize, standard.hiddenSize)
         let ratio = try value(.mlpRatio, 4.0)
         guard (1...1_000_000).contains(width), ratio > 0, ratio < 1000 else {
@@ -313,14 +341,17 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
         try check.positive([
             "hidden_size": hiddenSize, "output_channels": outputChannels,
             "num_hidden_layers": numHiddenLayers, "num_channels": numChannels, "patch_size": patchSize,
-            "mlp_dim": mlpDim, "window_size": windowSize, "num_pos_feats": numPosFeats,
+            "mlp_dim": mlpDim, "num_pos_feats": numPosFeats, "image_size": imageSize,
         ])
-        try check.multiple("image_size", imageSize, of: patchSize)
+        try check.that(
+            (0...1_000_000).contains(windowSize), "window_size is \(windowSize), 0 to 1000000 is possible")
+        try check.that(
+            imageSize >= patchSize, "image_size is \(imageSize), below patch_size \(patchSize)")
         try check.heads(numAttentionHeads, width: hiddenSize)
         try check.that(
             (0...4096).contains(skipChannels), "skip_channels is \(skipChannels), 0 to 4096 is possible")
         try check.that(
-            skipChannels == 0 || patchSize % 4 == 0,
-            "patch_size is \(patchSize), skip_channels needs a multiple of 4")
+            skipChannels == 0 || patchSize % 4 == 0 && imageSize % patchSize == 0,
+            "patch_size is \(patchSize), skip_channels needs a multiple of 4 that divides image_size \(imageSize)")
     }
 }

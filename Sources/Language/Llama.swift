@@ -3,65 +3,7 @@
 public import NN
 public import Torch
 
-/// Cosines and sines of the rotary embedding (Su et al., 2021), in Hugging Face's layout of two equal halves.
-struct RotaryTable {
-    let cosines: Tensor
-    let sines: Tensor
-
-    init(width: Int, length: Int, theta: Double, device: Device) throws {
-        let powers = try Tensor.arange(0, Double(width), step: 2) * (-1 / Double(width))
-        let inverse = try Tensor.full([1], theta).pow(powers)
-        let positions = try Tensor.arange(0, Double(length)).unsqueezed(1)
-        let angles = try positions * inverse
-        let both = try Tensor.cat([angles, angles], axis: 1)
-        cosines = try both.cos().to(device)
-        sines = try both.sin().to(device)
-    }
-
-    /// - Parameter x: [n, heads, length, width], whose first position has the number `start`.
-    func rotate(_ x: Tensor, from start: Int) throws -> Tensor {
-        let (length, half) = (x.size(2), x.size(3) / 2)
-        let cos = try cosines.narrowed(0, start, length).to(x.dtype)
-        let sin = try sines.narrowed(0, start, length).to(x.dtype)
-        let turned = try Tensor.cat([-x.narrowed(3, half, half), x.narrowed(3, 0, half)], axis: 3)
-        return try x * cos + turned * sin
-    }
-}
-
-/// Keys and values of a prefix that many continuations share: [b, key-value heads, length, head width] a layer.
-public struct PrefixCache {
-    public let layers: [(keys: Tensor, values: Tensor)]
-    public var length: Int { layers.first.map { $0.keys.size(2) } ?? 0 }
-
-    /// The first `count` images of the batch.
-    public func first(_ count: Int) throws -> PrefixCache {
-        PrefixCache(
-            layers: try layers.map {
-                (try $0.keys.narrowed(0, 0, count), try $0.values.narrowed(0, 0, count))
-            })
-    }
-}
-
-/// Keys and values of the text after a prefix, of one layer each; grows as tokens are added.
-public final class TextCache {
-    var layers: [(keys: Tensor, values: Tensor)?]
-
-    public init(layers: Int) { self.layers = Array(repeating: nil, count: layers) }
-
-    /// Tokens held.
-    public var length: Int { layers.first.flatMap { $0?.keys.size(2) } ?? 0 }
-
-    func extend(_ layer: Int, _ keys: Tensor, _ values: Tensor) throws -> (Tensor, Tensor) {
-        var joined = (keys: keys, values: values)
-        if let before = layers[layer] {
-            joined = (try .cat([before.keys, keys], axis: 2), try .cat([before.values, values], axis: 2))
-        }
-        layers[layer] = joined
-        return joined
-    }
-}
-
-struct LlamaAttention {
+package struct LlamaAttention {
     let q: Linear
     let k: Linear
     let v: Linear
@@ -80,25 +22,23 @@ struct LlamaAttention {
         headWidth = configuration.headWidth
         imageHeads = configuration.imageHeads
         causalPrefix = configuration.prefixAttention == .causal
-        q = try Linear(path["q_proj"], width, heads * headWidth, bias: false)
-        k = try Linear(path["k_proj"], width, keyValueHeads * headWidth, bias: false)
-        v = try Linear(path["v_proj"], width, keyValueHeads * headWidth, bias: false)
-        o = try Linear(path["o_proj"], heads * headWidth, width, bias: false)
+        let bias = configuration.attentionBias
+        q = try Linear(path["q_proj"], width, heads * headWidth, bias: bias)
+        k = try Linear(path["k_proj"], width, keyValueHeads * headWidth, bias: bias)
+        v = try Linear(path["v_proj"], width, keyValueHeads * headWidth, bias: bias)
+        o = try Linear(path["o_proj"], heads * headWidth, width, bias: bias)
     }
 
     /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
-    private func split(_ x: Tensor, _ rotary: RotaryTable, from start: Int) throws -> (Tensor, Tensor, Tensor)
-    {
+    private func split(_ x: Tensor, _ rotation: Rotation) throws -> (Tensor, Tensor, Tensor) {
         let (n, length, _) = x.shape3
         func separate(_ y: Tensor, _ heads: Int) throws -> Tensor {
             try y.view([n, length, heads, headWidth]).transposed(1, 2)
         }
         func rotate(_ y: Tensor) throws -> Tensor {
-            guard imageHeads > 0 else { return try rotary.rotate(y, from: start) }
+            guard imageHeads > 0 else { return try rotation(y) }
             let text = heads - imageHeads
-            return try .cat(
-                [rotary.rotate(y.narrowed(1, 0, text), from: start), y.narrowed(1, text, imageHeads)], axis: 1
-            )
+            return try .cat([rotation(y.narrowed(1, 0, text)), y.narrowed(1, text, imageHeads)], axis: 1)
         }
         return (
             try rotate(separate(q(x), heads)), try rotate(separate(k(x), keyValueHeads)),
@@ -108,8 +48,27 @@ struct LlamaAttention {
 
     private func joined(_ out: Tensor) throws -> Tensor { try o(out.transposed(1, 2).flattened(2)) }
 
-    func prefix(_ x: Tensor, _ rotary: RotaryTable) throws -> (out: Tensor, keys: Tensor, values: Tensor) {
-        let (queries, keys, values) = try split(x, rotary, from: 0)
+    /// Tokens after what the cache holds, whose keys and values are added to it.
+    ///
+    /// - Parameter mask: what each token sees, where a plain causal mask from the first position on does not say it.
+    package func callAsFunction(
+        _ x: Tensor, _ rotation: Rotation, _ cache: TextCache, layer: Int, mask: Tensor?
+    ) throws -> Tensor {
+        let (b, length, _) = x.shape3
+        let (queries, newKeys, newValues) = try split(x, rotation)
+        let (keys, values) = try cache.extend(layer, newKeys, newValues)
+        guard length == 1 else {
+            let out = try scaledDotProductAttention(
+                queries, keys, values, mask: mask, causal: mask == nil, groupedQuery: keyValueHeads < heads)
+            return try joined(out)
+        }
+        // The query heads of a group are rows of one query, so that no key is copied for them.
+        let rows = try queries.reshaped(b, keyValueHeads, heads / keyValueHeads, headWidth)
+        return try joined(scaledDotProductAttention(rows, keys, values).reshaped(b, heads, 1, headWidth))
+    }
+
+    func prefix(_ x: Tensor, _ rotation: Rotation) throws -> (out: Tensor, keys: Tensor, values: Tensor) {
+        let (queries, keys, values) = try split(x, rotation)
         let out =
             try causalPrefix || keyValueHeads < heads
             ? scaledDotProductAttention(
@@ -122,14 +81,13 @@ struct LlamaAttention {
     ///   - x: [b * texts, length, width]; the texts of an image lie together.
     ///   - prefix: the image's keys and values [b, heads, p, e], shared by its texts and never copied for each.
     func text(
-        _ x: Tensor, _ rotary: RotaryTable, prefix: (keys: Tensor, values: Tensor), past: TextCache?,
-        layer: Int,
-        mask: Tensor?
+        _ x: Tensor, _ rotation: Rotation, prefix: (keys: Tensor, values: Tensor), past: TextCache?,
+        layer: Int, mask: Tensor?
     ) throws -> Tensor {
         let (n, length, _) = x.shape3
         let (b, p) = (prefix.keys.size(0), prefix.keys.size(2))
         let texts = n / b
-        var (queries, keys, values) = try split(x, rotary, from: p + (past?.length(of: layer) ?? 0))
+        var (queries, keys, values) = try split(x, rotation)
         if let past { (keys, values) = try past.extend(layer, keys, values) }
 
         // All texts of an image, and all query heads of a key head, are rows of one matrix:
@@ -170,10 +128,6 @@ struct LlamaAttention {
     }
 }
 
-extension TextCache {
-    fileprivate func length(of layer: Int) -> Int { layers[layer]?.keys.size(2) ?? 0 }
-}
-
 extension Tensor {
     /// Each key head once for every query head of its group.
     fileprivate func repeatedForGroups(_ groups: Int) throws -> Tensor {
@@ -181,30 +135,31 @@ extension Tensor {
     }
 }
 
-struct LlamaMLP: Layer {
+package struct LlamaMLP: Layer {
     let gate: Linear
     let up: Linear
     let down: Linear
 
-    init(_ path: ParameterPath, _ width: Int, _ intermediate: Int) throws {
-        gate = try Linear(path["gate_proj"], width, intermediate, bias: false)
-        up = try Linear(path["up_proj"], width, intermediate, bias: false)
-        down = try Linear(path["down_proj"], intermediate, width, bias: false)
+    init(_ path: ParameterPath, _ width: Int, _ intermediate: Int, bias: Bool) throws {
+        gate = try Linear(path["gate_proj"], width, intermediate, bias: bias)
+        up = try Linear(path["up_proj"], width, intermediate, bias: bias)
+        down = try Linear(path["down_proj"], intermediate, width, bias: bias)
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try down(gate(x).silu() * up(x)) }
+    package func callAsFunction(_ x: Tensor) throws -> Tensor { try down(gate(x).silu() * up(x)) }
 }
 
-struct LlamaBlock {
-    let attention: LlamaAttention
-    let mlp: LlamaMLP
-    let inputNorm: RMSNorm
-    let postAttentionNorm: RMSNorm
+package struct LlamaBlock {
+    package let attention: LlamaAttention
+    package let mlp: LlamaMLP
+    package let inputNorm: RMSNorm
+    package let postAttentionNorm: RMSNorm
 
     init(_ path: ParameterPath, _ configuration: LlamaConfiguration) throws {
         let (width, epsilon) = (configuration.hiddenSize, configuration.rmsNormEps)
         attention = try LlamaAttention(path["self_attn"], configuration)
-        mlp = try LlamaMLP(path["mlp"], width, configuration.intermediateSize)
+        mlp = try LlamaMLP(
+            path["mlp"], width, configuration.intermediateSize, bias: configuration.mlpBias)
         inputNorm = try RMSNorm(path["input_layernorm"], width, epsilon: epsilon)
         postAttentionNorm = try RMSNorm(path["post_attention_layernorm"], width, epsilon: epsilon)
     }
@@ -217,10 +172,12 @@ struct LlamaBlock {
 public final class Llama {
     public let configuration: LlamaConfiguration
     let embedTokens: Embedding
-    let blocks: [LlamaBlock]
+    package let blocks: [LlamaBlock]
     let norm: RMSNorm
     let head: Linear?
-    let rotary: RotaryTable
+    package let rotary: Rotary
+    /// Whether a training keeps nothing of a block but what it was given, and runs it again for the gradient.
+    public var recomputesBlocks = false
 
     public init(_ path: ParameterPath, _ configuration: LlamaConfiguration) throws {
         let model = path["model"]
@@ -235,9 +192,10 @@ public final class Llama {
             configuration.tieWordEmbeddings
             ? nil
             : try Linear(path["lm_head"], configuration.hiddenSize, configuration.vocabSize, bias: false)
-        rotary = try RotaryTable(
-            width: configuration.headWidth, length: configuration.maxPositionEmbeddings,
-            theta: configuration.ropeTheta, device: embedTokens.weight.device)
+        rotary = try Rotary(
+            width: configuration.headWidth, theta: configuration.ropeTheta,
+            scaling: configuration.ropeScaling,
+            device: embedTokens.weight.device)
         self.configuration = configuration
     }
 
@@ -259,6 +217,9 @@ public final class Llama {
         }
     }
 
+    /// The table of input embeddings [vocabulary, hidden].
+    public var embeddingWeight: Tensor { embedTokens.weight }
+
     /// Input embeddings [..., hidden] of token ids.
     public func embed(_ ids: Tensor) throws -> Tensor { try embedTokens(ids) }
 
@@ -267,18 +228,44 @@ public final class Llama {
         try embedTokens(Tensor(ids).to(embedTokens.weight.device))
     }
 
+    /// Runs input embeddings [b, n, hidden] after what the cache holds, and adds their keys and values to it.
+    ///
+    /// This is the path of a published Llama: a prompt in one run, then token by token.
+    ///
+    /// - Returns: last hidden states [b, n, hidden].
+    /// - Throws: ``LanguageError/tooLong(tokens:limit:)`` when all together is over the context.
+    public func callAsFunction(_ embeddings: Tensor, _ cache: TextCache) throws -> Tensor {
+        let (start, length) = (cache.length, embeddings.size(1))
+        try checkLength(start + length)
+        let rotation = try rotary.rotation(from: start, length, embeddings.dtype)
+        let mask =
+            start == 0 || length == 1
+            ? nil
+            : try Tensor.ones([length, start + length], dtype: .bool, device: embeddings.device).tril(start)
+        var x = embeddings
+        for (layer, block) in blocks.enumerated() {
+            x = try x + block.attention(block.inputNorm(x), rotation, cache, layer: layer, mask: mask)
+            x = try x + block.mlp(block.postAttentionNorm(x))
+        }
+        return try norm(x)
+    }
+
     /// Runs a prefix of input embeddings [b, p, hidden].
     ///
     /// - Returns: its keys and values, and its last hidden states [b, p, hidden].
     public func prefix(_ embeddings: Tensor) throws -> (cache: PrefixCache, hidden: Tensor) {
         try checkLength(embeddings.size(1))
+        let rotation = try rotary.rotation(from: 0, embeddings.size(1), embeddings.dtype)
         var x = embeddings
         var layers: [(keys: Tensor, values: Tensor)] = []
         for block in blocks {
-            let (out, keys, values) = try block.attention.prefix(block.inputNorm(x), rotary)
-            x = try x + out
-            x = try x + block.mlp(block.postAttentionNorm(x))
-            layers.append((keys, values))
+            let results = try run([x]) { inputs in
+                let (out, keys, values) = try block.attention.prefix(block.inputNorm(inputs[0]), rotation)
+                let x = try inputs[0] + out
+                return [try x + block.mlp(block.postAttentionNorm(x)), keys, values]
+            }
+            x = results[0]
+            layers.append((results[1], results[2]))
         }
         return (PrefixCache(layers: layers), try norm(x))
     }
@@ -304,22 +291,32 @@ public final class Llama {
         let before = past?.length ?? 0
         try checkLength(prefix.length + before + length)
         var x = try embedTokens(ids.flattened(0, 1))
+        let rotation = try rotary.rotation(from: prefix.length + before, length, x.dtype)
         // One token sees everything before it; several see no token after themselves.
         let mask =
             length == 1
             ? nil : try Tensor.full([length, before + length], -1e4, device: ids.device).triu(before + 1)
         for (index, block) in blocks.enumerated() {
-            x =
-                try x
-                + block.attention.text(
-                    block.inputNorm(x), rotary, prefix: prefix.layers[index], past: past, layer: index,
-                    mask: mask)
-            x = try x + block.mlp(block.postAttentionNorm(x))
+            let (keys, values) = prefix.layers[index]
+            x = try run([x, keys, values], isRepeatable: past == nil) { inputs in
+                let seen = try block.attention.text(
+                    block.inputNorm(inputs[0]), rotation, prefix: (inputs[1], inputs[2]), past: past,
+                    layer: index, mask: mask)
+                let x = try inputs[0] + seen
+                return [try x + block.mlp(block.postAttentionNorm(x))]
+            }[0]
             if depths.contains(index + 1) {
                 states.append(try norm(x).view([b, texts, length, configuration.hiddenSize]))
             }
         }
         return states
+    }
+
+    /// Runs a block, once more for its gradient where that is wanted and a second run gives the same.
+    private func run(
+        _ inputs: [Tensor], isRepeatable: Bool = true, _ block: @escaping ([Tensor]) throws -> [Tensor]
+    ) throws -> [Tensor] {
+        try recomputesBlocks && isRepeatable ? checkpointed(inputs, block) : block(inputs)
     }
 
     /// Scores [..., vocabulary] of the next token after hidden states.
@@ -336,127 +333,14 @@ public final class Llama {
 
 public enum LanguageError: Error, CustomStringConvertible {
     case tooLong(tokens: Int, limit: Int)
+    /// An option of a generation that means nothing.
+    case badOption(String)
 
     public var description: String {
         switch self {
         case .tooLong(let tokens, let limit):
             "text of \(tokens) tokens, image included, is over the model's limit of \(limit)"
+        case .badOption(let text): text
         }
-    }
-}
-
-/// Hugging Face's `config.json` of a Llama, and two fields that the small model adds.
-public struct LlamaConfiguration: Codable, Sendable, Hashable {
-    public enum PrefixAttention: String, Codable, Sendable { case causal, full }
-
-    public var vocabSize: Int
-    public var hiddenSize: Int
-    public var intermediateSize: Int
-    public var numHiddenLayers: Int
-    public var numAttentionHeads: Int
-    public var numKeyValueHeads: Int
-    public var headDim: Int?
-    public var maxPositionEmbeddings: Int
-    public var rmsNormEps: Double
-    public var ropeTheta: Double
-    public var tieWordEmbeddings: Bool
-    /// The deviation with which the embeddings of a training from nothing start.
-    public var initializerRange: Double
-    /// Heads in which text sees the image alone; 0 in a published Llama.
-    public var imageHeads: Int
-    /// Whether a prefix's positions see those after them.
-    public var prefixAttention: PrefixAttention
-
-    public var headWidth: Int { headDim ?? hiddenSize / numAttentionHeads }
-
-    public init(
-        vocabSize: Int, hiddenSize: Int, intermediateSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,
-        numKeyValueHeads: Int? = nil, maxPositionEmbeddings: Int = 2048, rmsNormEps: Double = 1e-5,
-        ropeTheta: Double = 10_000, tieWordEmbeddings: Bool = false, initializerRange: Double = 0.02,
-        imageHeads: Int = 0,
-        prefixAttention: PrefixAttention = .causal
-    ) {
-        self.vocabSize = vocabSize
-        self.hiddenSize = hiddenSize
-        self.intermediateSize = intermediateSize
-        self.numHiddenLayers = numHiddenLayers
-        self.numAttentionHeads = numAttentionHeads
-        self.numKeyValueHeads = numKeyValueHeads ?? numAttentionHeads
-        self.maxPositionEmbeddings = maxPositionEmbeddings
-        self.rmsNormEps = rmsNormEps
-        self.ropeTheta = ropeTheta
-        self.tieWordEmbeddings = tieWordEmbeddings
-        self.initializerRange = initializerRange
-        self.imageHeads = imageHeads
-        self.prefixAttention = prefixAttention
-    }
-
-    enum CodingKeys: String, CodingKey {
-        case vocabSize = "vocab_size"
-        case hiddenSize = "hidden_size"
-        case intermediateSize = "intermediate_size"
-        case numHiddenLayers = "num_hidden_layers"
-        case numAttentionHeads = "num_attention_heads"
-        case numKeyValueHeads = "num_key_value_heads"
-        case headDim = "head_dim"
-        case maxPositionEmbeddings = "max_position_embeddings"
-        case rmsNormEps = "rms_norm_eps"
-        case ropeTheta = "rope_theta"
-        case tieWordEmbeddings = "tie_word_embeddings"
-        case initializerRange = "initializer_range"
-        case imageHeads = "image_heads"
-        case prefixAttention = "prefix_attention"
-    }
-
-    /// Absent fields take the defaults of transformers' `LlamaConfig`.
-    public init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        vocabSize = try values.decodeIfPresent(Int.self, forKey: .vocabSize) ?? 32_000
-        hiddenSize = try values.decodeIfPresent(Int.self, forKey: .hiddenSize) ?? 4096
-        intermediateSize = try values.decodeIfPresent(Int.self, forKey: .intermediateSize) ?? 11_008
-        numHiddenLayers = try values.decodeIfPresent(Int.self, forKey: .numHiddenLayers) ?? 32
-        numAttentionHeads = try values.decodeIfPresent(Int.self, forKey: .numAttentionHeads) ?? 32
-        numKeyValueHeads =
-            try values.decodeIfPresent(Int.self, forKey: .numKeyValueHeads) ?? numAttentionHeads
-        headDim = try values.decodeIfPresent(Int.self, forKey: .headDim)
-        maxPositionEmbeddings = try values.decodeIfPresent(Int.self, forKey: .maxPositionEmbeddings) ?? 2048
-        rmsNormEps = try values.decodeIfPresent(Double.self, forKey: .rmsNormEps) ?? 1e-6
-        ropeTheta = try values.decodeIfPresent(Double.self, forKey: .ropeTheta) ?? 10_000
-        tieWordEmbeddings = try values.decodeIfPresent(Bool.self, forKey: .tieWordEmbeddings) ?? false
-        initializerRange = try values.decodeIfPresent(Double.self, forKey: .initializerRange) ?? 0.02
-        imageHeads = try values.decodeIfPresent(Int.self, forKey: .imageHeads) ?? 0
-        prefixAttention =
-            try values.decodeIfPresent(PrefixAttention.self, forKey: .prefixAttention) ?? .causal
-        try refuseWhatIsNotComputed(decoder)
-    }
-
-    /// A configuration that asks for more than is computed here would load and answer wrongly.
-    private func refuseWhatIsNotComputed(_ decoder: any Decoder) throws {
-        enum Key: String, CodingKey {
-            case ropeScaling = "rope_scaling"
-            case attentionBias = "attention_bias"
-            case mlpBias = "mlp_bias"
-            case activation = "hidden_act"
-        }
-        let values = try decoder.container(keyedBy: Key.self)
-        func refuse(_ key: Key, _ reason: String) -> DecodingError {
-            DecodingError.dataCorruptedError(forKey: key, in: values, debugDescription: reason)
-        }
-        if values.contains(.ropeScaling), try !values.decodeNil(forKey: .ropeScaling) {
-            throw refuse(.ropeScaling, "rope_scaling is not supported yet")
-        }
-        for key in [Key.attentionBias, .mlpBias]
-        where try values.decodeIfPresent(Bool.self, forKey: key) == true {
-            throw refuse(key, "\(key.rawValue) is not supported yet")
-        }
-        if let name = try values.decodeIfPresent(String.self, forKey: .activation), name != "silu" {
-            throw refuse(.activation, "hidden_act \(name) is not supported, silu is")
-        }
-        guard vocabSize > 0, hiddenSize > 0, intermediateSize > 0, numHiddenLayers > 0,
-            maxPositionEmbeddings > 0, numAttentionHeads > 0, numKeyValueHeads > 0, imageHeads >= 0,
-            headDim ?? 1 > 0,
-            numAttentionHeads % numKeyValueHeads == 0, headWidth % 2 == 0, imageHeads <= numKeyValueHeads,
-            imageHeads == 0 || numKeyValueHeads == numAttentionHeads
-        else { throw refuse(.activation, "sizes and numbers of heads are below 1 or do not fit together") }
     }
 }

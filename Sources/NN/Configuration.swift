@@ -36,3 +36,16 @@ public struct ConfigurationCheck {
             width % count == 0, "num_attention_heads is \(count), which does not divide hidden_size \(width)")
     }
 }
+
+/// Refuses a configuration that names an activation function other than the one that the network has.
+///
+/// - Throws: `DecodingError` that names `hidden_act`.
+public func requireActivation(_ known: String, in decoder: any Decoder) throws {
+    enum Keys: String, CodingKey { case hiddenAct = "hidden_act" }
+    let values = try decoder.container(keyedBy: Keys.self)
+    let given = try values.decodeIfPresent(String.self, forKey: .hiddenAct) ?? known
+    guard given == known else {
+        throw DecodingError.dataCorruptedError(
+            forKey: .hiddenAct, in: values, debugDescription: "hidden_act is \(given), \(known) is known")
+    }
+}

@@ -5,10 +5,12 @@ public protocol Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor
 }
 
-/// `x @ weight^T + bias` over the last axis.
+/// `x @ weight^T + bias` over the last axis, with the low-rank update and the new rows that its store asks for.
 public struct Linear: Layer {
     public let weight: Tensor
     public let bias: Tensor?
+    public let lora: LoRA?
+    public let newRows: NewRows?
 
     /// - Parameters:
     ///   - path: where `weight` and `bias` are registered.
@@ -21,9 +23,15 @@ public struct Linear: Layer {
     ) throws {
         weight = try path.parameter("weight", [output, input], initializer ?? .fanIn(input))
         self.bias = bias ? try path.parameter("bias", [output], initializer ?? .fanIn(input)) : nil
+        lora = try path.lora(input, output, dtype: weight.dtype)
+        newRows = try path.newRows(of: weight)
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try linear(x, weight, bias) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        var out = try linear(x, weight, bias)
+        if let lora { out = try out + lora(x).to(out.dtype) }
+        return try newRows.map { try $0.scored(x, out) } ?? out
+    }
 }
 
 /// A convolution of [n, in, h, w] with a square kernel.
@@ -119,12 +127,16 @@ public struct GroupNorm: Layer {
 /// Rows of a table by their numbers.
 public struct Embedding: Layer {
     public let weight: Tensor
+    public let newRows: NewRows?
 
     public init(_ path: ParameterPath, _ count: Int, _ width: Int, std: Double = 0.02) throws {
         weight = try path.parameter("weight", [count, width], .normal(std: std))
+        newRows = try path.newRows(of: weight)
     }
 
-    public func callAsFunction(_ ids: Tensor) throws -> Tensor { try embedding(weight, ids) }
+    public func callAsFunction(_ ids: Tensor) throws -> Tensor {
+        try newRows.map { try $0.embedded(ids, weight) } ?? embedding(weight, ids)
+    }
 }
 
 /// Two linear layers with GELU between them, under the names `first` and `second`.

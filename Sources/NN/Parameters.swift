@@ -7,6 +7,12 @@ public protocol TensorSource {
     var names: [String] { get }
     /// What to call the source in an error, such as a file's path.
     var label: String { get }
+    /// What to call a tensor in an error, for who wants to find it in the file; `name` itself unless the source renames.
+    func originalName(of name: String) -> String
+}
+
+extension TensorSource {
+    public func originalName(of name: String) -> String { name }
 }
 
 /// How a parameter starts when no checkpoint gives it.
@@ -41,22 +47,49 @@ public final class ParameterStore {
     public enum Origin {
         case initialised(Generator)
         case loaded(any TensorSource)
+        /// No values at all: every parameter is a view of one zero, for its name and shape.
+        case outlined
     }
 
     public let origin: Origin
     public let device: Device
     /// The dtype that parameters are held in; nil keeps the source's.
     public let dtype: DType?
+    /// Which linear layers get a low-rank update.
+    public let lora: LoRAConfiguration?
+    /// Which tables get new rows.
+    public let newRows: NewRowsConfiguration?
     public private(set) var names: [String] = []
     private var values: [String: Tensor] = [:]
-    private var missing: [String] = []
-    private var misshaped: [String] = []
+    private var misfits: [Sort: Misfits] = [:]
+    private var loraOrigin: Origin?
 
-    public init(_ origin: Origin, device: Device = .cpu, dtype: DType? = .float32) {
+    /// What a parameter is; each sort has a source of its own.
+    private enum Sort {
+        case base, lora, newRows
+
+        init(_ name: String) { self = LoRA.isPart(name) ? .lora : NewRows.isPart(name) ? .newRows : .base }
+    }
+
+    /// What a source lacks.
+    private struct Misfits {
+        var missing: [String] = []
+        var misshaped: [String] = []
+    }
+
+    public init(
+        _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, lora: LoRAConfiguration? = nil,
+        newRows: NewRowsConfiguration? = nil
+    ) {
         self.origin = origin
         self.device = device
         self.dtype = dtype
+        self.lora = lora
+        self.newRows = newRows
     }
+
+    /// Whether a parameter was added to the network by ``lora`` or ``newRows``.
+    public static func isAdded(_ name: String) -> Bool { Sort(name) != .base }
 
     /// The place from which a network's layers build their paths.
     public var root: ParameterPath { ParameterPath(store: self, name: "") }
@@ -69,26 +102,73 @@ public final class ParameterStore {
     public var count: Int { values.values.reduce(0) { $0 + $1.count } }
 
     fileprivate func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+        try register(name, value(name, shape, initializer, from: origin, dtype: dtype, .base))
+    }
+
+    /// The update of the layer at `path`; nil when it is not meant.
+    fileprivate func lora(_ path: String, _ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
+        guard let lora, lora.targets(path) else { return nil }
+        if loraOrigin == nil {
+            loraOrigin = try lora.source.map(Origin.loaded) ?? .initialised(Generator(seed: lora.seed))
+        }
+        let rank = lora.rank(of: path)
+        func matrix(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+            let name = "\(path).\(name)"
+            return try register(
+                name, value(name, shape, initializer, from: loraOrigin!, dtype: lora.dtype ?? dtype, .lora))
+        }
+        return LoRA(
+            a: try matrix(LoRA.names.a, [rank, input], .fanIn(input)),
+            b: try matrix(LoRA.names.b, [output, rank], .zeros), scale: lora.scale(of: path))
+    }
+
+    /// The new rows of the table at `path`; nil when it is not meant.
+    fileprivate func newRows(_ path: String, of table: Tensor) throws -> NewRows? {
+        guard let newRows, newRows.means(path), table.rank == 2 else { return nil }
+        let (count, width) = table.shape2
+        guard newRows.ids.lowerBound <= count else {
+            throw ConfigurationError(
+                part: path,
+                reason: "new rows begin at \(newRows.ids.lowerBound), after the end of \(count) rows")
+        }
+        let (name, shape) = ("\(path).\(NewRows.name)", [newRows.ids.count, width])
+        let dtype = newRows.dtype ?? table.dtype
+        let rows: Tensor
+        if let source = newRows.source {
+            rows = try value(name, shape, .zeros, from: .loaded(source), dtype: dtype, .newRows)
+        } else {
+            let mean = try table.detached().to(.float32).mean(0, keepDims: true)
+            rows = try mean.repeated(newRows.ids.count, 1).to(dtype)
+        }
+        return NewRows(ids: newRows.ids, weight: register(name, rows))
+    }
+
+    private func register(_ name: String, _ tensor: Tensor) -> Tensor {
         precondition(values[name] == nil, "parameter \(name) is registered twice")
-        let tensor = try value(name, shape, initializer)
         names.append(name)
         values[name] = tensor
         return tensor
     }
 
-    private func value(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+    private func value(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, from origin: Origin, dtype: DType?,
+        _ sort: Sort
+    ) throws -> Tensor {
         switch origin {
         case .initialised(let generator):
             let tensor = try Tensor.zeros(shape, dtype: .float32)
             try initializer.fill(tensor, generator)
             return try tensor.to(device: device, dtype: dtype)
+        case .outlined: return try Tensor.zeros([1], dtype: dtype ?? .float32).expanded(shape)
         case .loaded(let source):
             guard let tensor = try source.tensor(named: name) else {
-                missing.append(name)
+                misfits[sort, default: Misfits()].missing.append(source.originalName(of: name))
                 return try Tensor.zeros([0])
             }
             guard tensor.shape == shape else {
-                misshaped.append("\(name) is \(tensor.shape), expected \(shape)")
+                let original = source.originalName(of: name)
+                misfits[sort, default: Misfits()].misshaped.append(
+                    "\(original) is \(tensor.shape), expected \(shape)")
                 return tensor
             }
             return try tensor.to(device: device, dtype: dtype)
@@ -97,13 +177,26 @@ public final class ParameterStore {
 
     /// To be called when the network is built.
     ///
-    /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source.
+    /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source, or of LoRA's;
+    ///   ``ConfigurationError`` when a target of LoRA's is no layer.
     public func finish() throws {
-        guard case .loaded(let source) = origin else { return }
-        let unexpected = source.names.filter { values[$0] == nil }.sorted()
-        guard missing.isEmpty, misshaped.isEmpty, unexpected.isEmpty else {
+        if case .loaded(let source) = origin { try check(source, .base) }
+        if let source = lora?.source { try check(source, .lora) }
+        if let source = newRows?.source { try check(source, .newRows) }
+        guard let lora, lora.source == nil else { return }
+        for target in lora.targets where !names.contains(where: { lora.isUpdate($0, by: target) }) {
+            throw ConfigurationError(part: "LoRA", reason: "the target \(target) is no linear layer")
+        }
+    }
+
+    private func check(_ source: any TensorSource, _ sort: Sort) throws {
+        let misfits = misfits[sort] ?? Misfits()
+        let unexpected = source.names.filter { values[$0] == nil || Sort($0) != sort }
+            .map(source.originalName).sorted()
+        guard misfits.missing.isEmpty, misfits.misshaped.isEmpty, unexpected.isEmpty else {
             throw ParameterError(
-                label: source.label, missing: missing, misshaped: misshaped, unexpected: unexpected)
+                label: source.label, missing: misfits.missing, misshaped: misfits.misshaped,
+                unexpected: unexpected)
         }
     }
 }
@@ -141,4 +234,12 @@ public struct ParameterPath {
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
         try store.parameter(self[name].name, shape, initializer)
     }
+
+    /// The low-rank update of the linear layer at this path, when the store gives it one.
+    func lora(_ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
+        try store.lora(name, input, output, dtype: dtype)
+    }
+
+    /// The new rows of the table at this path, when the store gives it some.
+    func newRows(of table: Tensor) throws -> NewRows? { try store.newRows(name, of: table) }
 }

@@ -11,28 +11,29 @@ public struct SAMPositions {
         frequencies = try path.parameter("positional_embedding", [2, features], .normal(std: 2))
     }
 
-    /// [..., 2] of x and y to [..., 2 features].
+    /// [..., 2] of x and y to [..., 2 features] of float32.
     public func callAsFunction(_ places: Tensor) throws -> Tensor {
-        // Products by element keep float32 also where matrix products are cast: the sines need it.
-        let centred = try places * 2 - 1
-        let table = try frequencies.to(.float32)
-        let x = try centred[.ellipsis, 0].unsqueezed(-1) * table[0]
-        let y = try centred[.ellipsis, 1].unsqueezed(-1) * table[1]
-        let phases = try (x + y) * (2 * Double.pi)
+        // The phases can be large, so their rounding shows in the sines: places are as exact as they were given, and
+        // the product is float32 also where others are cast.
+        let device = frequencies.device
+        let centred = try (places * 2 - 1).to(device: device, dtype: .float32)
+        let phases = try withFullPrecision(on: device) {
+            try matmul(centred, frequencies.to(.float32)) * (2 * Double.pi)
+        }
         return try Tensor.cat([phases.sin(), phases.cos()], axis: -1)
     }
 
     /// The centres of a grid's cells: [side * side, 2 features].
     public func grid(_ side: Int) throws -> Tensor {
-        let device = frequencies.device
-        let line = try (Tensor.arange(0, Double(side), device: device) + 0.5) / Double(side)
+        let line = try (Tensor.arange(0, Double(side)) + 0.5) / Double(side)
         let x = try line.repeated(side)
         let y = try line.repeatedInterleaved(side, axis: 0)
         return try self(Tensor.stack([x, y], axis: 1))
     }
 }
 
-/// What is asked of each of b pictures, p prompts each, all of one form; in pixels of the encoder's input.
+/// What is asked of each of b pictures, p prompts each, all of one form; in pixels of the encoder's input. Places may be
+/// float64, and on the CPU whatever the device.
 public struct SAMPrompts {
     /// [b, p, n, 2] of x and y, and [b, p, n]: 1 on the thing, 0 off it, -1 for no point, -10 for padding.
     public var points: Tensor?
@@ -67,15 +68,20 @@ public final class SAMPromptEncoder {
     let norm1: LayerNorm
     let norm2: LayerNorm
     let noMask: Tensor
-    /// Off the thing, on the thing, top left and bottom right of a box.
+    /// Off the thing, on the thing, top left and bottom right of a box; more are held and not used.
     let kinds: [Tensor]
     let notAPoint: Tensor
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: SAMPromptEncoderConfiguration) throws {
         let check = ConfigurationCheck("prompt_encoder_config")
-        try check.positive(["hidden_size": configuration.hiddenSize, "patch_size": configuration.patchSize])
-        try check.multiple("image_size", configuration.imageSize, of: configuration.patchSize)
+        try check.positive([
+            "hidden_size": configuration.hiddenSize, "patch_size": configuration.patchSize,
+            "image_size": configuration.imageSize, "num_point_embeddings": configuration.numPointEmbeddings,
+        ])
+        try check.that(
+            configuration.numPointEmbeddings >= 4,
+            "num_point_embeddings is \(configuration.numPointEmbeddings), at least 4 are needed")
         try check.multiple("mask_input_channels", configuration.maskInputChannels, of: 4)
         let (width, channels) = (configuration.hiddenSize, configuration.maskInputChannels)
         let (mask, epsilon) = (path["mask_embed"], configuration.layerNormEps)
@@ -85,7 +91,7 @@ public final class SAMPromptEncoder {
         norm1 = try LayerNorm(mask["layer_norm1"], channels / 4, epsilon: epsilon)
         norm2 = try LayerNorm(mask["layer_norm2"], channels, epsilon: epsilon)
         noMask = try path["no_mask_embed"].parameter("weight", [1, width], .normal(std: 0.02))
-        kinds = try (0..<4).map {
+        kinds = try (0..<configuration.numPointEmbeddings).map {
             try path["point_embed"][$0].parameter("weight", [1, width], .normal(std: 1))
         }
         notAPoint = try path["not_a_point_embed"].parameter("weight", [1, width], .normal(std: 1))
@@ -102,13 +108,14 @@ public final class SAMPromptEncoder {
             if prompts.boxes == nil {
                 // Without a box a point that is none fills its place.
                 let (b, p, _, _) = places.shape4
-                places = try Tensor.cat(
-                    [places, Tensor.zeros([b, p, 1, 2], device: places.device)], axis: 2)
+                let nowhere = try Tensor.zeros([b, p, 1, 2], dtype: places.dtype, device: places.device)
+                places = try Tensor.cat([places, nowhere], axis: 2)
                 let none = try Tensor.full([b, p, 1], -1, dtype: labels.dtype, device: labels.device)
                 labels = try Tensor.cat([labels, none], axis: 2)
             }
             let label = try labels.unsqueezed(-1)
-            var embedded = try Tensor.where(label .== -1, notAPoint, positions(places / size))
+            let placed = try positions(places / size).to(notAPoint.dtype)
+            var embedded = try Tensor.where(label .== -1, notAPoint, placed)
             embedded = try embedded.maskedFilled(label .== -10, 0)
             for (kind, table) in kinds.prefix(2).enumerated() {
                 embedded = try embedded + (label .== Double(kind)).to(table.dtype) * table
@@ -118,7 +125,8 @@ public final class SAMPromptEncoder {
         if let boxes = prompts.boxes {
             let (b, p, _) = boxes.shape3
             let corners = try (boxes.reshaped([b, p, 2, 2]) + 0.5) / size
-            tokens.append(try positions(corners) + Tensor.cat([kinds[2], kinds[3]]))
+            let sides = try Tensor.cat([kinds[2], kinds[3]])
+            tokens.append(try positions(corners).to(sides.dtype) + sides)
         }
         return SAMPromptEmbeddings(
             sparse: tokens.isEmpty ? nil : try Tensor.cat(tokens, axis: 2),
@@ -130,7 +138,7 @@ public final class SAMPromptEncoder {
         func normalised(_ x: Tensor, _ norm: LayerNorm) throws -> Tensor {
             try norm(x.permuted(0, 2, 3, 1)).permuted(0, 3, 1, 2).gelu()
         }
-        var x = try normalised(conv1(masks.reshaped(b * p, 1, h, w)), norm1)
+        var x = try normalised(conv1(masks.reshaped(b * p, 1, h, w).to(noMask.dtype)), norm1)
         x = try normalised(conv2(x), norm2)
         return try cellRows(conv3(x)).reshaped(b, p, (h / 4) * (w / 4), -1)
     }
@@ -142,16 +150,19 @@ public struct SAMPromptEncoderConfiguration: Codable, Sendable, Hashable {
     public var imageSize: Int
     public var patchSize: Int
     public var maskInputChannels: Int
+    /// How many kinds of points have an embedding; SAM's own number, of which all are used, is 4.
+    public var numPointEmbeddings: Int
     public var layerNormEps: Double
 
     public init(
         hiddenSize: Int = 256, imageSize: Int = 1024, patchSize: Int = 16, maskInputChannels: Int = 16,
-        layerNormEps: Double = 1e-6
+        numPointEmbeddings: Int = 4, layerNormEps: Double = 1e-6
     ) {
         self.hiddenSize = hiddenSize
         self.imageSize = imageSize
         self.patchSize = patchSize
         self.maskInputChannels = maskInputChannels
+        self.numPointEmbeddings = numPointEmbeddings
         self.layerNormEps = layerNormEps
     }
 
@@ -160,16 +171,19 @@ public struct SAMPromptEncoderConfiguration: Codable, Sendable, Hashable {
         case imageSize = "image_size"
         case patchSize = "patch_size"
         case maskInputChannels = "mask_input_channels"
+        case numPointEmbeddings = "num_point_embeddings"
         case layerNormEps = "layer_norm_eps"
     }
 
     /// Absent fields take the defaults of transformers' `SamPromptEncoderConfig`.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
+        try requireActivation("gelu", in: decoder)
         hiddenSize = try values.decodeIfPresent(Int.self, forKey: .hiddenSize) ?? 256
         imageSize = try values.decodeIfPresent(Int.self, forKey: .imageSize) ?? 1024
         patchSize = try values.decodeIfPresent(Int.self, forKey: .patchSize) ?? 16
         maskInputChannels = try values.decodeIfPresent(Int.self, forKey: .maskInputChannels) ?? 16
+        numPointEmbeddings = try values.decodeIfPresent(Int.self, forKey: .numPointEmbeddings) ?? 4
         layerNormEps = try values.decodeIfPresent(Double.self, forKey: .layerNormEps) ?? 1e-6
     }
 }

@@ -42,30 +42,42 @@ struct AddedVocabulary: Sendable {
         case token(Int)
     }
 
-    private let exact: Matcher
-    private let normalized: Matcher
+    /// Tokens that are looked for in the text as it stands.
+    let exact: Matcher
+    /// Tokens that are looked for in what the others leave, after it was normalised, and they with it.
+    let normalized: Matcher
 
-    init(_ tokens: [Int: AddedToken]) {
+    /// `others` are further texts to be found after normalising: SentencePiece's user-defined symbols.
+    init(_ tokens: [Int: AddedToken], normalizer: Normalizer, others: [(id: Int, text: [UInt8])] = []) {
+        // Special tokens first, then in order of ids: should two have the same text, the first one wins.
+        let tokens = tokens.sorted {
+            ($0.value.isSpecial ? 0 : 1, $0.key) < ($1.value.isSpecial ? 0 : 1, $1.key)
+        }
         // An empty token would be found everywhere; Hugging Face ignores it.
-        let tokens = tokens.filter { !$0.value.content.isEmpty }
-        exact = Matcher(tokens.filter { !$0.value.normalized })
-        normalized = Matcher(tokens.filter { $0.value.normalized })
+        .filter { !$0.value.content.isEmpty }
+        exact = Matcher(
+            tokens.filter { !$0.value.normalized }.map { ($0.key, $0.value, Array($0.value.content.utf8)) })
+        normalized = Matcher(
+            tokens.filter { $0.value.normalized }.map { id, token in
+                var (text, startsText) = (Array(token.content.utf8), true)
+                normalizer.apply(to: &text, startsText: &startsText)
+                return (id, token, text)
+            } + others.map { ($0.id, AddedToken(""), $0.text) })
     }
 
-    /// The text cut at added tokens, in two passes: a token with `normalized` is looked for only in what the
-    /// others leave.
-    func forEachPiece(in text: ArraySlice<UInt8>, _ body: (Piece) -> Void) {
+    /// The text between the tokens, unless there is a normalizer.
+    func forEachText(in text: ArraySlice<UInt8>, _ body: (ArraySlice<UInt8>) -> Void) {
         exact.forEachPiece(in: text) { piece in
-            switch piece {
-            case .token: body(piece)
-            case .text(let rest): normalized.forEachPiece(in: rest, body)
+            guard case .text(let rest) = piece else { return }
+            normalized.forEachPiece(in: rest) { piece in
+                if case .text(let rest) = piece { body(rest) }
             }
         }
     }
 }
 
-/// Leftmost-longest search for a set of tokens.
-private struct Matcher: Sendable {
+/// A set of byte strings, looked up from a place in a text on.
+struct Trie: Sendable {
     private struct Edge: Hashable {
         var node: Int
         var byte: UInt8
@@ -73,16 +85,14 @@ private struct Matcher: Sendable {
 
     private var edges: [Edge: Int] = [:]
     private var ends: [Int?] = [nil]
-    private var startsToken = [Bool](repeating: false, count: 256)
-    private let tokens: [Int: AddedToken]
+    private var isFirstByte = [Bool](repeating: false, count: 256)
 
-    init(_ tokens: [Int: AddedToken]) {
-        self.tokens = tokens
-        // In order of ids: should two ids have the same content, the lower one wins, every time.
-        for (id, token) in tokens.sorted(by: { $0.key < $1.key }) {
+    /// Of equal keys the first is kept; empty ones are left out.
+    init(_ entries: [(key: [UInt8], value: Int)]) {
+        for (key, value) in entries where !key.isEmpty {
             var node = 0
-            for byte in token.content.utf8 {
-                if node == 0 { startsToken[Int(byte)] = true }
+            isFirstByte[Int(key[0])] = true
+            for byte in key {
                 let edge = Edge(node: node, byte: byte)
                 if let known = edges[edge] {
                     node = known
@@ -92,10 +102,35 @@ private struct Matcher: Sendable {
                     edges[edge] = node
                 }
             }
-            if ends[node] == nil { ends[node] = id }
+            if ends[node] == nil { ends[node] = value }
         }
     }
 
+    /// The longest key that the text has at `start`, by its value and where it ends.
+    func longestMatch(in text: ArraySlice<UInt8>, at start: Int) -> (value: Int, end: Int)? {
+        guard isFirstByte[Int(text[start])] else { return nil }
+        var found: (Int, Int)?
+        var (node, end) = (0, start)
+        while end < text.endIndex, let child = edges[Edge(node: node, byte: text[end])] {
+            node = child
+            end += 1
+            if let value = ends[node] { found = (value, end) }
+        }
+        return found
+    }
+}
+
+/// Leftmost-longest search for a set of tokens.
+struct Matcher: Sendable {
+    private let trie: Trie
+    private let tokens: [Int: AddedToken]
+
+    fileprivate init(_ entries: [(id: Int, token: AddedToken, text: [UInt8])]) {
+        trie = Trie(entries.map { ($0.text, $0.id) })
+        tokens = Dictionary(uniqueKeysWithValues: entries.map { ($0.id, $0.token) })
+    }
+
+    /// The text cut at the tokens.
     func forEachPiece(in text: ArraySlice<UInt8>, _ body: (AddedVocabulary.Piece) -> Void) {
         var position = text.startIndex
         var textStart = text.startIndex
@@ -104,19 +139,11 @@ private struct Matcher: Sendable {
             guard let token = tokens[id], !token.singleWord || standsAlone(match, in: text) else { continue }
             var (start, end) = (match.lowerBound, match.upperBound)
             if token.lstrip {
-                while start > textStart, let last = text.scalar(before: start),
-                    last.scalar.properties.isWhitespace
-                {
-                    start -= last.length
-                }
+                start =
+                    text[textStart..<max(start, textStart)].trimmingWhiteSpace(left: false, right: true)
+                    .endIndex
             }
-            if token.rstrip {
-                while end < text.endIndex {
-                    let first = text.scalar(at: end)
-                    guard first.scalar.properties.isWhitespace else { break }
-                    end += first.length
-                }
-            }
+            if token.rstrip { end = text[end...].trimmingWhiteSpace(left: true, right: false).startIndex }
             if textStart < start { body(.text(text[textStart..<start])) }
             body(.token(id))
             textStart = end
@@ -125,20 +152,9 @@ private struct Matcher: Sendable {
     }
 
     private func nextMatch(in text: ArraySlice<UInt8>, from position: Int) -> (id: Int, range: Range<Int>)? {
-        guard !edges.isEmpty else { return nil }
-        var start = position
-        while start < text.endIndex {
-            if startsToken[Int(text[start])] {
-                var found: (Int, Range<Int>)?
-                var (node, end) = (0, start)
-                while end < text.endIndex, let child = edges[Edge(node: node, byte: text[end])] {
-                    node = child
-                    end += 1
-                    if let id = ends[node] { found = (id, start..<end) }
-                }
-                if let found { return found }
-            }
-            start += 1
+        guard !tokens.isEmpty else { return nil }
+        for start in position..<max(position, text.endIndex) {
+            if let (id, end) = trie.longestMatch(in: text, at: start) { return (id, start..<end) }
         }
         return nil
     }

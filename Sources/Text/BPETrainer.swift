@@ -29,17 +29,16 @@ public struct BPETrainer: Sendable {
     /// has no room for the added tokens and the 256 bytes.
     public func train(on corpus: some Sequence<String>) throws(TokenizerError) -> Tokenizer {
         var vocabulary = try initialVocabulary()
-        let options = ByteLevelOptions(addPrefixSpace: addPrefixSpace)
+        let preTokenizer = PreTokenizer(steps: [.byteLevel(addPrefixSpace: addPrefixSpace, useRegex: true)])
         let added = addedTokens.enumerated().map { (id: $0.offset, token: $0.element) }
         let addedVocabulary = AddedVocabulary(
-            Dictionary(uniqueKeysWithValues: added.map { ($0.id, $0.token) }))
+            Dictionary(uniqueKeysWithValues: added.map { ($0.id, $0.token) }), normalizer: .sequence([]))
 
         var counts: [[UInt8]: Int] = [:]
         for text in corpus {
             let text = Array(text.utf8)
-            addedVocabulary.forEachPiece(in: text[...]) { piece in
-                guard case .text(let rest) = piece else { return }
-                PreTokenizer.byteLevel(options).forEachWord(in: rest) { counts[Array($0), default: 0] += 1 }
+            addedVocabulary.forEachText(in: text[...]) { rest in
+                preTokenizer.forEachWord(in: rest, startsText: false) { counts[Array($0), default: 0] += 1 }
             }
         }
         let words = counts.map { word, count in
@@ -48,10 +47,15 @@ public struct BPETrainer: Sendable {
         let merges = learnMerges(from: PairTable(words), into: &vocabulary)
 
         let bpe = try BPE(
-            vocabulary: vocabulary.ids, merges: merges, ignoresMerges: false, file: "trained tokenizer")
-        return try Tokenizer(
-            addedTokens: added, preTokenizer: .byteLevel(options), model: .bpe(bpe), postProcessor: .none,
-            decoder: .byteLevel(ByteLevelOptions(addPrefixSpace: true)), file: "trained tokenizer")
+            vocabulary: vocabulary.ids, merges: merges, options: BPE.Options(), file: "trained tokenizer")
+        func byteLevel(_ addPrefixSpace: Bool) -> JSON {
+            [
+                "type": "ByteLevel", "add_prefix_space": .bool(addPrefixSpace), "trim_offsets": true,
+                "use_regex": true,
+            ]
+        }
+        let parts = TokenizerFile.Parts(preTokenizer: byteLevel(addPrefixSpace), decoder: byteLevel(true))
+        return try Tokenizer(addedTokens: added, parts: parts, model: bpe, file: "trained tokenizer")
     }
 
     private func initialVocabulary() throws(TokenizerError) -> Vocabulary {

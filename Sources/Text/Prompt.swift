@@ -35,11 +35,14 @@ public enum Prompt {
 
     /// The tokens to be added to a tokenizer for this form, ids in this order.
     public static let addedTokens: [AddedToken] = {
-        let special = [padding, end, loc] + Route.allCases.map(\.token)
         let phrases =
             // Without its space, which belongs to the phrase's first word.
             [user, assistant, located, taskOutput, nothing, String(LocateResponse.lead.dropLast())]
             + LocateResponse.tails
-        return special.map { .special($0) } + phrases.map { .phrase($0) }
+        return specialTokens + phrases.map { .phrase($0) }
     }()
+
+    /// Those of them without which there is no answer; a published tokenizer gets them alone.
+    public static let specialTokens: [AddedToken] =
+        ([padding, end, loc] + Route.allCases.map(\.token)).map { .special($0) }
 }

@@ -4,10 +4,12 @@
     public import Foundation
 #endif
 
-/// Text to ids and back, as Hugging Face's `tokenizers` does it for the same `tokenizer.json`.
+/// Text to ids and back, as Hugging Face's `tokenizers` does it for the same `tokenizer.json`, and `sentencepiece` for
+/// the same `tokenizer.model`.
 ///
-/// Byte-level BPE (GPT-2's kind) is what there is: any text has an encoding, and decoding gives it back
-/// unless a token swallowed white space (`lstrip`, `rstrip`) or a space came in front (`add_prefix_space`).
+/// Every kind is a byte-pair encoding: of bytes (GPT-2, Llama 3, Qwen 2, CLIP) or of characters with tokens for single
+/// bytes where a character is unknown (Llama, Vicuna). Text that has a token for every byte comes back as it was, but
+/// for what the tokenizer's own rules change: normalising, white space that a token swallows, a space put in front.
 /// A tokenizer never changes, and may be used from several threads at once.
 public final class Tokenizer: Sendable {
     /// The largest number of ids a tokenizer may have.
@@ -16,46 +18,62 @@ public final class Tokenizer: Sendable {
     /// The tokens that are found in the text as it stands, by id.
     public let addedTokens: [Int: AddedToken]
 
-    let normalizer: Normalizer
-    let preTokenizer: PreTokenizer
-    let model: Model
-    let postProcessor: PostProcessor
+    let model: BPE
     let decoder: Decoder
+    /// How the tokenizer is written.
+    let form: Form
 
+    private let normalizer: Normalizer
+    private let preTokenizer: PreTokenizer
+    private let postProcessor: PostProcessor
     private let addedVocabulary: AddedVocabulary
     private let ids: [[UInt8]: Int]
-    private let tokens: [String?]
-    private let bytes: [[UInt8]]
+    private let tokens: [[UInt8]?]
+    /// The tokens as the decoder takes them.
+    private let prepared: [[UInt8]]
 
-    /// Reads a `tokenizer.json`.
-    ///
-    /// Throws if the file is missing, is no JSON, has a part that is not supported (any kind but byte-level
-    /// BPE), or contradicts itself: merges of unknown tokens, ids shared by two tokens or outside
-    /// `0..<idLimit`.
-    public convenience init(contentsOf url: URL) throws(TokenizerError) {
-        try self.init(TokenizerFile(contentsOf: url), file: url.path)
+    /// A tokenizer is written as what it was read from.
+    enum Form: Sendable {
+        case json(TokenizerFile.Parts)
+        case sentencePiece(SentencePieceFolder)
     }
 
-    convenience init(_ file: TokenizerFile, file name: String) throws(TokenizerError) {
-        var vocabulary: [[UInt8]: Int] = [:]
-        vocabulary.reserveCapacity(file.model.vocabulary.count)
-        for (token, id) in file.model.vocabulary {
-            guard (0..<Self.idLimit).contains(id) else {
-                throw .idOutOfRange(file: name, token: token, id: id, limit: Self.idLimit)
-            }
-            vocabulary[Array(token.utf8)] = id
+    /// Reads a `tokenizer.json`, or a SentencePiece model if the file's name ends in `.model`.
+    ///
+    /// A `tokenizer.model` read by itself is what `sentencepiece` makes of it: no token is looked for in the text, and
+    /// decoding leaves control tokens such as `<s>` out. With its folder (``init(folder:)``) it is what transformers makes
+    /// of it.
+    ///
+    /// Throws if the file is missing, is not of its format, has a part that is not supported, or contradicts itself:
+    /// merges of unknown tokens, ids shared by two tokens or outside `0..<idLimit`.
+    public convenience init(contentsOf url: URL) throws(TokenizerError) {
+        if url.pathExtension == "model" {
+            try self.init(SentencePieceFolder(model: url), file: url.path)
+        } else {
+            let file = try TokenizerFile(contentsOf: url)
+            try self.init(addedTokens: file.addedTokens, parts: file.parts, model: file.model, file: url.path)
         }
-        let bpe = try BPE(
-            vocabulary: vocabulary, merges: file.model.merges, ignoresMerges: file.model.ignoresMerges,
-            file: name)
+    }
+
+    convenience init(
+        addedTokens: [(id: Int, token: AddedToken)], parts: TokenizerFile.Parts, model: BPE, file: String
+    ) throws(TokenizerError) {
+        let (normalizer, preTokenizer, postProcessor, decoder) = try reading(file) {
+            try (
+                parts.compiledNormalizer, parts.compiledPreTokenizer, parts.compiledPostProcessor,
+                parts.compiledDecoder
+            )
+        }
         try self.init(
-            addedTokens: file.addedTokens, preTokenizer: file.preTokenizer, model: .bpe(bpe),
-            postProcessor: file.postProcessor, decoder: file.decoder, file: name)
+            addedTokens: addedTokens, normalizer: normalizer, preTokenizer: preTokenizer, model: model,
+            postProcessor: postProcessor, decoder: decoder, form: .json(parts), file: file)
     }
 
     init(
-        addedTokens: [(id: Int, token: AddedToken)], preTokenizer: PreTokenizer, model: Model,
-        postProcessor: PostProcessor, decoder: Decoder, file: String
+        addedTokens: [(id: Int, token: AddedToken)], userDefined: [(id: Int, text: [UInt8])] = [],
+        normalizer: Normalizer, preTokenizer: PreTokenizer, model: BPE, postProcessor: PostProcessor,
+        decoder: Decoder,
+        form: Form, file: String
     ) throws(TokenizerError) {
         var ids = model.vocabulary
         var added: [Int: AddedToken] = [:]
@@ -73,38 +91,29 @@ public final class Tokenizer: Sendable {
             ids[key] = id
             added[id] = token
         }
-        let count = (ids.values.max() ?? -1) + 1
-        var tokens = [String?](repeating: nil, count: count)
-        var bytes = [[UInt8]](repeating: [], count: count)
-        for (key, id) in ids {
-            let token = String(decoding: key, as: UTF8.self)
+        var tokens = [[UInt8]?](repeating: nil, count: (ids.values.max() ?? -1) + 1)
+        for (token, id) in ids {
             if let other = tokens[id] {
-                throw .sharedID(file: file, id: id, tokens: [other, token].sorted())
+                let both = [other, token].map { String(decoding: $0, as: UTF8.self) }
+                throw .sharedID(file: file, id: id, tokens: both.sorted())
             }
             tokens[id] = token
-            bytes[id] = decoder.bytes(of: token)
         }
-        normalizer = .none
+        for id in postProcessor.prefix + postProcessor.suffix where !tokens.indices.contains(id) {
+            throw .malformed(
+                file: file, reason: "the post_processor puts in the id \(id), which has no token")
+        }
+        self.addedTokens = added
+        self.normalizer = normalizer
         self.preTokenizer = preTokenizer
         self.model = model
         self.postProcessor = postProcessor
         self.decoder = decoder
-        self.addedTokens = added
-        addedVocabulary = AddedVocabulary(added)
+        self.form = form
+        addedVocabulary = AddedVocabulary(added, normalizer: normalizer, others: userDefined)
         self.ids = ids
         self.tokens = tokens
-        self.bytes = bytes
-    }
-
-    /// Saves the tokenizer as a `tokenizer.json` that Hugging Face's `tokenizers` reads.
-    ///
-    /// Throws if the file cannot be written.
-    public func write(to url: URL) throws(TokenizerError) {
-        do {
-            try Data(json.utf8).write(to: url, options: .atomic)
-        } catch {
-            throw .unwritable(file: url.path)
-        }
+        prepared = tokens.map { $0.map(decoder.prepared) ?? [] }
     }
 
     /// One more than the largest id: the number of rows that an embedding needs.
@@ -114,19 +123,49 @@ public final class Tokenizer: Sendable {
     public func id(of token: String) -> Int? { ids[Array(token.utf8)] }
 
     /// The token with this id as the vocabulary writes it, or nil if there is none.
-    public func token(of id: Int) -> String? { tokens.indices.contains(id) ? tokens[id] : nil }
+    public func token(of id: Int) -> String? {
+        guard tokens.indices.contains(id) else { return nil }
+        return tokens[id].map { String(decoding: $0, as: UTF8.self) }
+    }
 
     /// The ids of a text, special tokens inside it included.
-    public func encode(_ text: String) -> [Int] {
-        let text = Array(text.utf8)
-        var ids: [Int] = []
-        addedVocabulary.forEachPiece(in: text[...]) { piece in
+    ///
+    /// With `addSpecialTokens` also those that the tokenizer puts around a whole text: `<s>` in front for Llama and
+    /// Vicuna, `<|startoftext|>` and `<|endoftext|>` for CLIP.
+    public func encode(_ text: String, addSpecialTokens: Bool = false) -> [Int] {
+        var text = Array(text.utf8)
+        var isContinued = false
+        if case .sentencePiece(let folder) = form { isContinued = folder.prepare(&text) }
+        var ids = addSpecialTokens ? postProcessor.prefix : []
+        let start = ids.count
+        addedVocabulary.exact.forEachPiece(in: text[...]) { piece in
             switch piece {
             case .token(let id): ids.append(id)
-            case .text(let rest): preTokenizer.forEachWord(in: rest) { model.encode($0, into: &ids) }
+            case .text(let rest): encode(rest, into: &ids)
             }
         }
+        // transformers' Llama tokenizer leaves the space out that it put before a special token.
+        if isContinued, ids.count > start + 1, token(of: ids[start]) == "\u{2581}",
+            addedTokens[ids[start + 1]]?.isSpecial ?? false
+        {
+            ids.remove(at: start)
+        }
+        if addSpecialTokens { ids += postProcessor.suffix }
         return ids
+    }
+
+    private func encode(_ piece: ArraySlice<UInt8>, into ids: inout [Int]) {
+        var (text, startsText) = (Array(piece), piece.startIndex == 0)
+        normalizer.apply(to: &text, startsText: &startsText)
+        addedVocabulary.normalized.forEachPiece(in: text[...]) { piece in
+            switch piece {
+            case .token(let id): ids.append(id)
+            case .text(let rest):
+                preTokenizer.forEachWord(in: rest, startsText: startsText && rest.startIndex == 0) {
+                    model.encode($0, into: &ids)
+                }
+            }
+        }
     }
 
     /// The text of these ids. Ids without a token are left out; bytes that are no UTF-8 become U+FFFD.
@@ -134,14 +173,44 @@ public final class Tokenizer: Sendable {
     /// With `skipSpecialTokens` the special tokens are left out too.
     public func decode(_ ids: some Sequence<Int>, skipSpecialTokens: Bool = false) -> String {
         var text: [UInt8] = []
-        for id in ids { text += bytes(of: id, skipSpecialTokens: skipSpecialTokens) }
+        var run = decoder.start()
+        for id in ids { feed(id, skipSpecialTokens: skipSpecialTokens, to: &run, into: &text) }
+        run.finish(into: &text)
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The bytes that a token adds to a decoded text.
-    func bytes(of id: Int, skipSpecialTokens: Bool) -> [UInt8] {
-        guard bytes.indices.contains(id) else { return [] }
-        if skipSpecialTokens, addedTokens[id]?.isSpecial ?? false { return [] }
-        return bytes[id]
+    func feed(_ id: Int, skipSpecialTokens: Bool, to run: inout Decoder.Run, into text: inout [UInt8]) {
+        guard tokens.indices.contains(id), tokens[id] != nil else { return }
+        let added = addedTokens[id]
+        if skipSpecialTokens, added?.isSpecial ?? false { return }
+        run.feed(prepared[id], id: id, isAdded: added != nil, into: &text)
+    }
+
+    /// This tokenizer with more tokens that are found in the text as it stands. One that the vocabulary has keeps its id,
+    /// the others get the next ones.
+    ///
+    /// Throws if a token is empty, or if ids would run out.
+    public func adding(_ newTokens: [AddedToken]) throws(TokenizerError) -> Tokenizer {
+        var added = addedTokens
+        var next = vocabularySize
+        for token in newTokens {
+            guard !token.content.isEmpty else { throw .untrainable(reason: "an added token is empty") }
+            if let id = id(of: token.content)
+                ?? added.first(where: { $0.value.content == token.content })?.key
+            {
+                added[id] = token
+            } else {
+                added[next] = token
+                next += 1
+            }
+        }
+        let sorted = added.sorted { $0.key < $1.key }.map { (id: $0.key, token: $0.value) }
+        switch form {
+        case .json(let parts):
+            return try Tokenizer(addedTokens: sorted, parts: parts, model: model, file: "tokenizer")
+        case .sentencePiece(var folder):
+            folder.addedTokens = sorted
+            return try Tokenizer(folder, file: "tokenizer.model")
+        }
     }
 }

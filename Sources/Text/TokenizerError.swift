@@ -4,7 +4,7 @@ public enum TokenizerError: Error, Equatable, CustomStringConvertible {
     case unreadable(file: String)
     /// The tokenizer could not be saved.
     case unwritable(file: String)
-    /// The file is no JSON, or not of the shape of a `tokenizer.json`.
+    /// The file is no JSON or no protobuf, or not of the shape of a tokenizer.
     case malformed(file: String, reason: String)
     /// The file uses a part of the format that this library does not have.
     case unsupported(file: String, part: String)
@@ -23,7 +23,7 @@ public enum TokenizerError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .unreadable(let file): "\(file): no such file, or it cannot be read"
         case .unwritable(let file): "\(file): cannot be written"
-        case .malformed(let file, let reason): "\(file): not a tokenizer.json: \(reason)"
+        case .malformed(let file, let reason): "\(file): not a tokenizer: \(reason)"
         case .unsupported(let file, let part): "\(file): \(part) is not supported"
         case .unknownMergeToken(let file, let merge, let token):
             "\(file): merge \(merge) needs the token \(quoted(token)), which is not in the vocabulary"

@@ -5,60 +5,17 @@
 #endif
 
 /// What a `tokenizer.json` holds; reading it refuses what this library does not have.
-struct TokenizerFile: Decodable {
+struct TokenizerFile {
     var addedTokens: [(id: Int, token: AddedToken)]
-    var preTokenizer: PreTokenizer
-    var postProcessor: PostProcessor
-    var decoder: Decoder
-    var model: ModelEntry
+    var parts: Parts
+    var model: BPE
 
-    init(contentsOf url: URL) throws(TokenizerError) {
-        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
-        do {
-            self = try JSONDecoder().decode(TokenizerFile.self, from: data)
-        } catch let error as Unsupported {
-            throw .unsupported(file: url.path, part: error.part)
-        } catch let error as DecodingError {
-            throw .malformed(file: url.path, reason: error.reason)
-        } catch {
-            throw .malformed(file: url.path, reason: "it is no JSON")
-        }
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case addedTokens = "added_tokens"
-        case preTokenizer = "pre_tokenizer"
-        case postProcessor = "post_processor"
-        case truncation, padding, normalizer, decoder, model
-    }
-
-    init(from source: any Swift.Decoder) throws {
-        let fields = try source.container(keyedBy: CodingKeys.self)
-        for key in [CodingKeys.truncation, .padding]
-        where try fields.decodeIfPresent(Part.self, forKey: key) != nil {
-            throw Unsupported(part: key.rawValue)
-        }
-        func byteLevel(_ key: CodingKeys) throws -> ByteLevelOptions? {
-            guard let part = try fields.decodeIfPresent(Part.self, forKey: key) else { return nil }
-            guard let options = part.byteLevel else {
-                throw Unsupported(part: "\(key.rawValue) \(part.name)")
-            }
-            return options
-        }
-        if let normalizer = try fields.decodeIfPresent(Part.self, forKey: .normalizer) {
-            throw Unsupported(part: "normalizer \(normalizer.name)")
-        }
-        model = try fields.decode(ModelEntry.self, forKey: .model)
-        guard let preTokenizer = try byteLevel(.preTokenizer) else {
-            throw Unsupported(part: "having no pre_tokenizer")
-        }
-        guard let decoder = try byteLevel(.decoder) else { throw Unsupported(part: "having no decoder") }
-        self.preTokenizer = .byteLevel(preTokenizer)
-        self.decoder = .byteLevel(decoder)
-        postProcessor = try byteLevel(.postProcessor).map { .byteLevel($0) } ?? .none
-        addedTokens =
-            try fields.decodeIfPresent([AddedTokenEntry].self, forKey: .addedTokens)?
-            .map { ($0.id, $0.token) } ?? []
+    /// The parts around the model, as the file writes them: so they are written again.
+    struct Parts: Sendable {
+        var normalizer: JSON = .null
+        var preTokenizer: JSON = .null
+        var postProcessor: JSON = .null
+        var decoder: JSON = .null
     }
 
     /// Something that a valid `tokenizer.json` may hold, but not here.
@@ -66,124 +23,347 @@ struct TokenizerFile: Decodable {
         var part: String
     }
 
-    /// A normalizer, pre-tokenizer, post-processor or decoder, of whatever type.
-    private struct Part: Decodable {
-        var name: String
-        var byteLevel: ByteLevelOptions?
+    init(contentsOf url: URL) throws(TokenizerError) {
+        let file = try JSONField(contentsOf: url)
+        self = try reading(url.path) { try TokenizerFile(file, name: url.path) }
+    }
 
-        private enum CodingKeys: String, CodingKey { case type }
+    // Truncation and padding are what a program asks for, not what the text says: they are left aside, as in
+    // transformers.
+    private init(_ file: JSONField, name: String) throws {
+        addedTokens =
+            try file.member("added_tokens")?.elements().map { entry in
+                (try entry.required("id").int(), try AddedToken(entry))
+            } ?? []
+        let model = try file.required("model")
+        parts = Parts(
+            normalizer: try file.member("normalizer")?.value ?? .null,
+            preTokenizer: try file.member("pre_tokenizer")?.value ?? .null,
+            postProcessor: try file.member("post_processor")?.value ?? .null,
+            decoder: try file.member("decoder")?.value ?? .null)
+        self.model = try BPE(model, isByteLevel: parts.compiledPreTokenizer.isByteLevel, file: name)
+    }
+}
 
-        init(from source: any Swift.Decoder) throws {
-            let type = try source.container(keyedBy: CodingKeys.self).decodeIfPresent(
-                String.self, forKey: .type)
-            name = quoted(type ?? "without a type")
-            byteLevel = type == "ByteLevel" ? try ByteLevelOptions(from: source) : nil
+/// Names the file in the errors of reading it.
+func reading<Result>(_ file: String, _ body: () throws -> Result) throws(TokenizerError) -> Result {
+    do {
+        return try body()
+    } catch let error as TokenizerError {
+        throw error
+    } catch let error as TokenizerFile.Unsupported {
+        throw .unsupported(file: file, part: error.part)
+    } catch let error as JSONField.Mismatch {
+        throw .malformed(file: file, reason: error.reason)
+    } catch {
+        throw .malformed(file: file, reason: "\(error)")
+    }
+}
+
+extension JSONField {
+    init(contentsOf url: URL) throws(TokenizerError) {
+        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
+        do throws(JSON.Malformed) {
+            self.init(try JSON(parsing: Array(data)))
+        } catch {
+            throw .malformed(file: url.path, reason: "it is no JSON from byte \(error.byte) on")
         }
     }
 
-    private struct AddedTokenEntry: Decodable {
-        var id: Int
-        var token: AddedToken
+    /// The type of a part: "ByteLevel".
+    fileprivate func type() throws -> String { try required("type").string() }
 
-        private enum CodingKeys: String, CodingKey {
-            case id, content, special, lstrip, rstrip, normalized
-            case singleWord = "single_word"
-        }
+    fileprivate func unsupported(_ kind: String) throws -> TokenizerFile.Unsupported {
+        TokenizerFile.Unsupported(part: "\(kind) \(quoted(try member("type")?.string() ?? "without a type"))")
+    }
+}
 
-        init(from source: any Swift.Decoder) throws {
-            let fields = try source.container(keyedBy: CodingKeys.self)
-            id = try fields.decode(Int.self, forKey: .id)
-            token = AddedToken(
-                try fields.decode(String.self, forKey: .content),
-                isSpecial: try fields.decode(Bool.self, forKey: .special),
-                singleWord: try fields.decode(Bool.self, forKey: .singleWord),
-                lstrip: try fields.decode(Bool.self, forKey: .lstrip),
-                rstrip: try fields.decode(Bool.self, forKey: .rstrip),
-                normalized: try fields.decode(Bool.self, forKey: .normalized))
+extension AddedToken {
+    init(_ field: JSONField) throws(JSONField.Mismatch) {
+        self.init(
+            try field.required("content").string(),
+            isSpecial: try field.member("special")?.bool() ?? false,
+            singleWord: try field.member("single_word")?.bool() ?? false,
+            lstrip: try field.member("lstrip")?.bool() ?? false,
+            rstrip: try field.member("rstrip")?.bool() ?? false,
+            normalized: try field.member("normalized")?.bool() ?? true)
+    }
+}
+
+// Each part by its type.
+
+extension TokenizerFile.Parts {
+    var compiledNormalizer: Normalizer {
+        get throws {
+            try normalizer == .null ? .sequence([]) : Normalizer(JSONField(normalizer, path: "normalizer"))
         }
     }
 
-    struct ModelEntry: Decodable {
-        var vocabulary: [String: Int]
-        var merges: [BPE.Merge]
-        var ignoresMerges: Bool
-
-        private enum CodingKeys: String, CodingKey {
-            case type, dropout, vocab, merges
-            case unknownToken = "unk_token"
-            case prefix = "continuing_subword_prefix"
-            case suffix = "end_of_word_suffix"
-            case byteFallback = "byte_fallback"
-            case ignoreMerges = "ignore_merges"
+    var compiledPreTokenizer: PreTokenizer {
+        get throws {
+            guard preTokenizer != .null else { return PreTokenizer(steps: []) }
+            return try PreTokenizer(JSONField(preTokenizer, path: "pre_tokenizer"))
         }
+    }
 
-        init(from source: any Swift.Decoder) throws {
-            let fields = try source.container(keyedBy: CodingKeys.self)
-            // Old files leave the type of a BPE model out.
-            if let type = try fields.decodeIfPresent(String.self, forKey: .type), type != "BPE" {
-                throw Unsupported(part: "model type \(quoted(type))")
-            }
-            if try fields.decodeIfPresent(Double.self, forKey: .dropout) ?? 0 != 0 {
-                throw Unsupported(part: "model.dropout")
-            }
-            for key in [CodingKeys.unknownToken, .prefix, .suffix]
-            where try fields.decodeIfPresent(String.self, forKey: key) ?? "" != "" {
-                throw Unsupported(part: "model.\(key.rawValue)")
-            }
-            if try fields.decodeIfPresent(Bool.self, forKey: .byteFallback) ?? false {
-                throw Unsupported(part: "model.byte_fallback")
-            }
-            ignoresMerges = try fields.decodeIfPresent(Bool.self, forKey: .ignoreMerges) ?? false
-            vocabulary = try fields.decode([String: Int].self, forKey: .vocab)
-            merges = try fields.decode([BPE.Merge].self, forKey: .merges)
+    var compiledPostProcessor: PostProcessor {
+        get throws {
+            guard postProcessor != .null else { return PostProcessor() }
+            return try PostProcessor(JSONField(postProcessor, path: "post_processor"))
+        }
+    }
+
+    var compiledDecoder: Decoder {
+        get throws {
+            guard decoder != .null else { throw TokenizerFile.Unsupported(part: "having no decoder") }
+            return try Decoder(JSONField(decoder, path: "decoder"))
         }
     }
 }
 
-extension BPE.Merge: Decodable {
+extension Normalizer {
+    fileprivate init(_ part: JSONField) throws {
+        switch try part.type() {
+        case "Sequence":
+            self = .sequence(try part.required("normalizers").elements().map { try Normalizer($0) })
+        case "Lowercase": self = .lowercase
+        case "Strip":
+            self = .strip(
+                left: try part.required("strip_left").bool(), right: try part.required("strip_right").bool())
+        case "Prepend": self = .prepend(try part.required("prepend").bytes())
+        case "Replace":
+            let pattern = try part.required("pattern")
+            let replaced: Replaced
+            if let text = try pattern.member("String")?.bytes(), !text.isEmpty {
+                replaced = .text(text)
+            } else {
+                let expression = try pattern.required("Regex").string()
+                guard let known = [#"\s+"#: Replaced.whiteSpace, " {2,}": .severalSpaces][expression] else {
+                    throw TokenizerFile.Unsupported(part: "the normalizer's pattern \(quoted(expression))")
+                }
+                replaced = known
+            }
+            self = .replace(replaced, with: try part.required("content").bytes())
+        case let type:
+            guard let form = UnicodeForm(rawValue: type) else { throw try part.unsupported("normalizer") }
+            self = .unicode(form)
+        }
+    }
+}
+
+extension PreTokenizer {
+    fileprivate init(_ part: JSONField) throws {
+        steps = try Self.steps(part)
+        guard !steps.dropLast().contains(where: { PreTokenizer(steps: [$0]).isByteLevel }) else {
+            throw TokenizerFile.Unsupported(part: "a pre_tokenizer after \"ByteLevel\"")
+        }
+    }
+
+    private static func steps(_ part: JSONField) throws -> [Step] {
+        switch try part.type() {
+        case "Sequence": return try part.required("pretokenizers").elements().flatMap { try steps($0) }
+        case "ByteLevel":
+            return [
+                .byteLevel(
+                    addPrefixSpace: try part.member("add_prefix_space")?.bool() ?? true,
+                    useRegex: try part.member("use_regex")?.bool() ?? true)
+            ]
+        case "Metaspace":
+            let (scheme, _) = try part.prependScheme()
+            return [
+                .metaspace(
+                    Metaspace(
+                        replacement: try part.required("replacement").bytes(), prepends: scheme,
+                        splits: try part.member("split")?.bool() ?? true))
+            ]
+        case "Split":
+            let field = try part.required("pattern")
+            let text = try (field.member("Regex") ?? field.required("String")).string()
+            guard try field.member("Regex") != nil, let pattern = Pattern(text) else {
+                throw TokenizerFile.Unsupported(part: "the pre_tokenizer's pattern \(quoted(text))")
+            }
+            switch (try part.required("behavior").string(), try part.member("invert")?.bool() ?? false) {
+            case ("Isolated", _): return [.split(pattern, dropsGaps: false)]
+            case ("Removed", true): return [.split(pattern, dropsGaps: true)]
+            case (let behavior, let invert):
+                throw TokenizerFile.Unsupported(
+                    part: "pre_tokenizer \"Split\" with behavior \(quoted(behavior)), invert \(invert)")
+            }
+        default: throw try part.unsupported("pre_tokenizer")
+        }
+    }
+}
+
+extension JSONField {
+    /// Metaspace's scheme, and whether there is one of either the new or the old form.
+    fileprivate func prependScheme() throws -> (scheme: PreTokenizer.Metaspace.Scheme, isGiven: Bool) {
+        if let field = try member("prepend_scheme") {
+            guard let scheme = PreTokenizer.Metaspace.Scheme(rawValue: try field.string()) else {
+                throw field.mismatch("is none of \"always\", \"first\", \"never\"")
+            }
+            return (scheme, true)
+        }
+        let prepends = try member("add_prefix_space")?.bool()
+        return (prepends ?? true ? .always : .never, prepends != nil)
+    }
+}
+
+extension PostProcessor {
+    fileprivate init(_ part: JSONField) throws {
+        switch try part.type() {
+        case "ByteLevel": break  // It only trims offsets, which this library does not report.
+        case "Sequence":
+            for inner in try part.required("processors").elements() {
+                let outer = try PostProcessor(inner)
+                (prefix, suffix) = (outer.prefix + prefix, suffix + outer.suffix)
+            }
+        case "RobertaProcessing", "BertProcessing":
+            func id(_ name: String) throws -> Int {
+                let pair = try part.required(name).elements()
+                guard pair.count == 2 else { throw part.mismatch("has no token and id in \(quoted(name))") }
+                return try pair[1].int()
+            }
+            (prefix, suffix) = ([try id("cls")], [try id("sep")])
+        case "TemplateProcessing":
+            let tokens = try part.required("special_tokens")
+            var isAfterText = false
+            for piece in try part.required("single").elements() {
+                if let token = try piece.member("SpecialToken") {
+                    let ids = try tokens.required(token.required("id").string()).required("ids").elements()
+                        .map { try $0.int() }
+                    if isAfterText { suffix += ids } else { prefix += ids }
+                } else {
+                    guard !isAfterText, try piece.required("Sequence").required("id").string() == "A" else {
+                        throw TokenizerFile.Unsupported(part: "a post_processor that repeats the text")
+                    }
+                    isAfterText = true
+                }
+            }
+        default: throw try part.unsupported("post_processor")
+        }
+    }
+}
+
+extension Decoder {
+    fileprivate init(_ part: JSONField) throws {
+        steps = try Self.steps(part)
+        var isFused = false
+        for step in steps {
+            switch step {
+            case .strip, .fuse: break
+            default:
+                if isFused {
+                    throw TokenizerFile.Unsupported(part: "a decoder that changes tokens after they are one")
+                }
+            }
+            isFused = isFused || step.fusesTokens
+        }
+    }
+
+    private static func steps(_ part: JSONField) throws -> [Step] {
+        switch try part.type() {
+        case "Sequence": return try part.required("decoders").elements().flatMap { try steps($0) }
+        case "ByteLevel": return [.byteLevel]
+        case "ByteFallback": return [.byteFallback]
+        case "Fuse": return [.fuse]
+        case "BPEDecoder":
+            let suffix = try part.member("suffix")?.bytes() ?? Array("</w>".utf8)
+            guard !suffix.isEmpty else {
+                throw TokenizerFile.Unsupported(part: "decoder \"BPEDecoder\" without a suffix")
+            }
+            return [.bpe(suffix: suffix)]
+        case "Metaspace":
+            let scheme = try part.prependScheme().scheme
+            return [
+                .metaspace(
+                    replacement: try part.required("replacement").bytes(), dropsFirst: scheme != .never)
+            ]
+        case "Replace":
+            let pattern = try part.required("pattern")
+            guard let text = try pattern.member("String")?.bytes(), !text.isEmpty else {
+                throw TokenizerFile.Unsupported(
+                    part: "the decoder's pattern \(quoted(try pattern.member("Regex")?.string() ?? ""))")
+            }
+            return [.replace(pattern: text, content: try part.required("content").bytes())]
+        case "Strip":
+            guard try part.required("stop").int() == 0 else {
+                throw TokenizerFile.Unsupported(part: "decoder \"Strip\" at the end of tokens")
+            }
+            return [
+                .strip(
+                    content: try part.required("content").bytes(), left: try part.required("start").int())
+            ]
+        default: throw try part.unsupported("decoder")
+        }
+    }
+}
+
+extension BPE {
+    fileprivate init(_ model: JSONField, isByteLevel: Bool, file: String) throws {
+        // Old files leave the type of a BPE model out.
+        if let type = try model.member("type")?.string(), type != "BPE" {
+            throw TokenizerFile.Unsupported(part: "model type \(quoted(type))")
+        }
+        if case .number(let dropout)? = try model.member("dropout")?.value, Double(dropout) != 0 {
+            throw TokenizerFile.Unsupported(part: "model.dropout")
+        }
+        if let prefix = try model.member("continuing_subword_prefix"), try prefix.bytes() != [] {
+            throw TokenizerFile.Unsupported(part: prefix.path)
+        }
+        var options = Options()
+        options.isByteLevel = isByteLevel
+        options.unknownToken = try model.member("unk_token")?.string()
+        options.fusesUnknown = try model.member("fuse_unk")?.bool() ?? false
+        options.byteFallback = try model.member("byte_fallback")?.bool() ?? false
+        options.ignoresMerges = try model.member("ignore_merges")?.bool() ?? false
+        options.endOfWordSuffix = try model.member("end_of_word_suffix")?.string() ?? ""
+        if isByteLevel, options.byteFallback {
+            throw TokenizerFile.Unsupported(part: "model.byte_fallback together with \"ByteLevel\"")
+        }
+        try self.init(
+            vocabulary: Self.vocabulary(try model.required("vocab"), file: file),
+            merges: try model.required("merges").elements().map { try Merge($0) }, options: options,
+            file: file)
+    }
+
+    static func vocabulary(_ field: JSONField, file: String) throws -> [[UInt8]: Int] {
+        var vocabulary: [[UInt8]: Int] = [:]
+        let members = try field.members()
+        vocabulary.reserveCapacity(members.count)
+        for (key, field) in members {
+            let id = try field.int()
+            guard (0..<Tokenizer.idLimit).contains(id) else {
+                throw TokenizerError.idOutOfRange(
+                    file: file, token: String(decoding: key, as: UTF8.self), id: id, limit: Tokenizer.idLimit)
+            }
+            vocabulary[key] = id
+        }
+        return vocabulary
+    }
+}
+
+extension BPE.Merge {
     /// Either `["a", "b"]` or, as older files have it, `"a b"`.
-    init(from source: any Swift.Decoder) throws {
-        if let pair = try? source.singleValueContainer().decode(String.self) {
-            let parts = pair.split(separator: " ", omittingEmptySubsequences: false)
-            if parts.count == 2 {
-                self.init(left: String(parts[0]), right: String(parts[1]))
-                return
-            }
-        } else if case let pair = try source.singleValueContainer().decode([String].self), pair.count == 2 {
-            self.init(left: pair[0], right: pair[1])
-            return
+    fileprivate init(_ field: JSONField) throws(JSONField.Mismatch) {
+        let parts: [[UInt8]]
+        switch field.value {
+        case .text(let pair):
+            parts = pair.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map(Array.init)
+        case .array(let pair):
+            parts = pair.compactMap { if case .text(let token) = $0 { token } else { nil } }
+        default: parts = []
         }
-        throw DecodingError.dataCorrupted(
-            DecodingError.Context(codingPath: source.codingPath, debugDescription: "is no pair of tokens"))
+        guard parts.count == 2 else { throw field.mismatch("is no pair of tokens") }
+        self.init(
+            left: String(decoding: parts[0], as: UTF8.self), right: String(decoding: parts[1], as: UTF8.self))
     }
 }
 
-extension DecodingError {
-    /// What is wrong and where, in one line.
-    fileprivate var reason: String {
-        func place(_ path: [any CodingKey]) -> String {
-            path.isEmpty
-                ? "the file"
-                : path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
-        }
-        switch self {
-        case .keyNotFound(let key, let context):
-            return "\(place(context.codingPath)) has no \(quoted(key.stringValue))"
-        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-            return "\(place(context.codingPath)) is no \(type)"
-        case .dataCorrupted(let context):
-            return context.codingPath.isEmpty
-                ? "it is no JSON" : "\(place(context.codingPath)) \(context.debugDescription)"
-        @unknown default: return "it is no JSON"
-        }
-    }
-}
-
-// Writing. Every kind of part writes itself, so that a new kind does not compile until it can be saved.
+// Writing.
 
 extension Tokenizer {
     /// The tokenizer in Hugging Face's format, tokens in the order of their ids.
-    var json: String {
+    func json(_ parts: TokenizerFile.Parts) -> String {
         let added = addedTokens.sorted { $0.key < $1.key }.map { $0.value.json(id: $0.key) }
         return """
             {
@@ -191,10 +371,10 @@ extension Tokenizer {
               "truncation": null,
               "padding": null,
               "added_tokens": [\(lines(added))],
-              "normalizer": \(normalizer.json),
-              "pre_tokenizer": \(preTokenizer.json),
-              "post_processor": \(postProcessor.json),
-              "decoder": \(decoder.json),
+              "normalizer": \(parts.normalizer.description),
+              "pre_tokenizer": \(parts.preTokenizer.description),
+              "post_processor": \(parts.postProcessor.description),
+              "decoder": \(parts.decoder.description),
               "model": \(model.json)
             }
 
@@ -208,61 +388,11 @@ private func lines(_ items: [String]) -> String {
 }
 
 extension AddedToken {
-    fileprivate func json(id: Int) -> String {
+    func json(id: Int) -> String {
         """
         {"id": \(id), "content": \(quoted(content)), "single_word": \(singleWord), "lstrip": \(lstrip), \
         "rstrip": \(rstrip), "normalized": \(normalized), "special": \(isSpecial)}
         """
-    }
-}
-
-extension Normalizer {
-    fileprivate var json: String {
-        switch self {
-        case .none: "null"
-        }
-    }
-}
-
-extension PreTokenizer {
-    fileprivate var json: String {
-        switch self {
-        case .byteLevel(let options): options.json
-        }
-    }
-}
-
-extension PostProcessor {
-    fileprivate var json: String {
-        switch self {
-        case .none: "null"
-        case .byteLevel(let options): options.json
-        }
-    }
-}
-
-extension Decoder {
-    fileprivate var json: String {
-        switch self {
-        case .byteLevel(let options): options.json
-        }
-    }
-}
-
-extension ByteLevelOptions {
-    fileprivate var json: String {
-        """
-        {"type": "ByteLevel", "add_prefix_space": \(addPrefixSpace), "trim_offsets": \(trimOffsets), \
-        "use_regex": \(useRegex)}
-        """
-    }
-}
-
-extension Model {
-    fileprivate var json: String {
-        switch self {
-        case .bpe(let bpe): bpe.json
-        }
     }
 }
 
@@ -271,16 +401,17 @@ extension BPE {
         let tokens = vocabulary.sorted { $0.value < $1.value }
             .map { "\(quoted(String(decoding: $0.key, as: UTF8.self))): \($0.value)" }
         let pairs = merges.map { "[\(quoted($0.left)), \(quoted($0.right))]" }
+        func text(_ value: String?) -> String { value.map(quoted) ?? "null" }
         return """
             {
                 "type": "BPE",
                 "dropout": null,
-                "unk_token": null,
+                "unk_token": \(text(options.unknownToken)),
                 "continuing_subword_prefix": null,
-                "end_of_word_suffix": null,
-                "fuse_unk": false,
-                "byte_fallback": false,
-                "ignore_merges": \(ignoresMerges),
+                "end_of_word_suffix": \(text(options.endOfWordSuffix.isEmpty ? nil : options.endOfWordSuffix)),
+                "fuse_unk": \(options.fusesUnknown),
+                "byte_fallback": \(options.byteFallback),
+                "ignore_merges": \(options.ignoresMerges),
                 "vocab": {\(lines(tokens))},
                 "merges": [\(lines(pairs))]
               }

@@ -33,3 +33,38 @@ extension UTF8 {
         }
     }
 }
+
+extension [UInt8] {
+    /// The bytes with each occurrence of `pattern`, which is not empty, replaced by `content`.
+    func replacing(_ pattern: [UInt8], with content: [UInt8]) -> [UInt8] {
+        guard contains(pattern[0]) else { return self }
+        var result: [UInt8] = []
+        result.reserveCapacity(count)
+        var index = 0
+        while index < count {
+            if self[index] == pattern[0], self[index...].starts(with: pattern) {
+                result += content
+                index += pattern.count
+            } else {
+                result.append(self[index])
+                index += 1
+            }
+        }
+        return result
+    }
+}
+
+extension ArraySlice<UInt8> {
+    func trimmingWhiteSpace(left: Bool, right: Bool) -> ArraySlice<UInt8> {
+        var (start, end) = (startIndex, endIndex)
+        while left, start < end, case let first = scalar(at: start), first.scalar.properties.isWhitespace {
+            start += first.length
+        }
+        while right, start < end, let last = self[start..<end].scalar(before: end),
+            last.scalar.properties.isWhitespace
+        {
+            end -= last.length
+        }
+        return self[start..<end]
+    }
+}

@@ -12,6 +12,7 @@ enum Aten {
     static let randperm = Operator("randperm", "generator")
     static let randint = Operator("randint", "low_generator")
     static let multinomial = Operator("multinomial")
+    static let fillRandom_ = Operator("vitrail::fill_random_")
     static let normal_ = Operator("normal_")
     static let uniform_ = Operator("uniform_")
     // Moving and viewing
@@ -141,7 +142,8 @@ enum Aten {
     // Networks
     static let matmul = Operator("matmul")
     static let einsum = Operator("einsum")
-    static let linear = Operator("linear")
+    /// `aten::linear`, with a kernel of its own for a few rows (Sources/CTorch/Kernels.cpp).
+    static let linear = Operator("vitrail::linear")
     static let conv1d = Operator("conv1d")
     static let conv2d = Operator("conv2d")
     static let conv3d = Operator("conv3d")

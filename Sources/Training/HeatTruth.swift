@@ -6,8 +6,11 @@ package import Torch
 ///
 /// It is written cell by cell near each target, which costs next to nothing beside operators on whole maps.
 struct HeatGrid {
-    /// Input pixels a cell.
+    /// Input pixels a cell of the embedded model's maps.
     static let stride = 4.0
+
+    /// Input pixels a cell.
+    let stride: Double
 
     let rows: Int
     let columns: Int
@@ -16,7 +19,8 @@ struct HeatGrid {
     /// Whose it is, -1 for nobody's.
     private(set) var owner: [Int32]
 
-    init(rows: Int, columns: Int) {
+    init(rows: Int, columns: Int, stride: Double = HeatGrid.stride) {
+        self.stride = stride
         self.rows = rows
         self.columns = columns
         heat = [Float](repeating: 0, count: rows * columns)
@@ -29,17 +33,17 @@ struct HeatGrid {
     ///   - target: its number.
     mutating func add(centre: (x: Double, y: Double), deviation: (x: Double, y: Double), target: Int) {
         let (column, row) = (
-            Int((centre.x / Self.stride).rounded(.down)), Int((centre.y / Self.stride).rounded(.down))
+            Int((centre.x / stride).rounded(.down)), Int((centre.y / stride).rounded(.down))
         )
         guard (0..<columns).contains(column), (0..<rows).contains(row) else { return }
         func profile(_ centre: Double, _ deviation: Double, _ count: Int) -> (
             range: Range<Int>, values: [Double]
         ) {
             let reach = 3.3 * deviation
-            let low = max(0, Int(((centre - reach) / Self.stride).rounded(.down)))
-            let high = min(count, Int(((centre + reach) / Self.stride).rounded(.up)) + 1)
+            let low = max(0, Int(((centre - reach) / stride).rounded(.down)))
+            let high = min(count, Int(((centre + reach) / stride).rounded(.up)) + 1)
             let values = (low..<high).map { cell in
-                let distance = ((Double(cell) + 0.5) * Self.stride - centre) / deviation
+                let distance = ((Double(cell) + 0.5) * stride - centre) / deviation
                 return exp(-0.5 * distance * distance)
             }
             return (low..<high, values)
@@ -71,6 +75,8 @@ package struct BoxTruth {
     package let offset: Tensor
     /// [n]: the number of the target in the caller's list.
     let target: [Int]
+    /// Input pixels a cell.
+    let stride: Double
 
     /// Collects cells; one `append` a map, in the order of the maps.
     struct Builder {
@@ -80,6 +86,7 @@ package struct BoxTruth {
         private var logSize: [Float] = []
         private var offset: [Float] = []
         private var target: [Int] = []
+        private var stride = HeatGrid.stride
 
         /// - Parameters:
         ///   - grid: one map.
@@ -94,19 +101,20 @@ package struct BoxTruth {
                 weight.append(heat)
                 logSize += [Float(log(max(box[2], 1) / 16)), Float(log(max(box[3], 1) / 16))]
                 offset += [
-                    Float(box[0] / HeatGrid.stride - Double(column) - 0.5),
-                    Float(box[1] / HeatGrid.stride - Double(row) - 0.5),
+                    Float(box[0] / grid.stride - Double(column) - 0.5),
+                    Float(box[1] / grid.stride - Double(row) - 0.5),
                 ]
                 target.append(first + number)
             }
             maps += 1
+            stride = grid.stride
         }
 
         func finish() throws -> BoxTruth {
             BoxTruth(
                 cells: try Tensor(cells), weight: try Tensor(weight),
                 logSize: try Tensor(logSize, [cells.count, 2]),
-                offset: try Tensor(offset, [cells.count, 2]), target: target)
+                offset: try Tensor(offset, [cells.count, 2]), target: target, stride: stride)
         }
     }
 }

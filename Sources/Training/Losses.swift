@@ -31,13 +31,16 @@ struct LumenLosses {
         let stage = configuration.stages[number]
         let weights = stage.weights(at: stageStep)
         let features = try model.encode(batch.pixels)
-        var losses = try dense(features, batch.dense).map { ($0.name, try $0.value * weights.dense) }
+        var losses: Losses = []
+        if features.dense != nil {
+            losses = try dense(features, batch.dense).map { ($0.name, try $0.value * weights.dense) }
+        }
         guard let words = batch.words else { return losses }
 
-        let (embeddings, patches) = try model.projector(features)
+        let (embeddings, patches) = try model.project(features)
         let cache = try model.language.prefix(embeddings).cache
         if let targets = batch.wordTargets,
-            let logits = try model.projector.wordLogits(
+            let logits = try model.wordLogits(
                 patches, embeddings: model.language.wordEmbeddings(wordIDs))
         {
             losses.append(("words", try binaryCrossEntropy(logits: logits, targets) * weights.words))
@@ -72,7 +75,9 @@ struct LumenLosses {
         if words.boxes.cells.size(0) > 0 {
             let error = try boxLoss(
                 logSize: maps.logSize.reshaped(-1, 2).indexSelected(0, words.boxes.cells),
-                offset: maps.offset!.reshaped(-1, 2).indexSelected(0, words.boxes.cells), words.boxes)
+                // Maps without offsets leave the centre to the grid: nothing is to be learnt of it.
+                offset: maps.offset?.reshaped(-1, 2).indexSelected(0, words.boxes.cells)
+                    ?? words.boxes.offset, words.boxes)
             losses.append(("box", try error * weights.box))
         }
         return losses
@@ -123,7 +128,7 @@ struct LumenLosses {
         func sides(_ logSize: Tensor, _ offset: Tensor) throws -> (low: Tensor, high: Tensor, length: Tensor)
         {
             let length = try logSize.clamped(min: -3, max: 4).exp() * 16
-            let centre = try offset * HeatGrid.stride
+            let centre = try offset * truth.stride
             return (try centre - length / 2, try centre + length / 2, length)
         }
         let (a, b) = (try sides(logSize, offset), try sides(truth.logSize, truth.offset))
@@ -140,7 +145,7 @@ struct LumenLosses {
         _ states: Tensor, _ truth: MosaicBatch.Told, _ name: String, _ weight: Double, _ placeName: String,
         _ placeWeight: Double
     ) throws -> Losses {
-        guard truth.count > 0 else { return [] }
+        guard truth.count > 0, model.configuration.aligner.attributeCount > 0 else { return [] }
         let read = try model.aligner.readAttributes(states.indexSelected(0, truth.positions)).to(.float32)
         var sum = try Tensor.zeros([])
         var start = 0

@@ -4,6 +4,20 @@ import Text
 package import Torch
 import Vitrail
 
+/// What a batch must know of the model that it is for.
+struct MosaicWriting {
+    let tokenizer: Tokenizer
+    let form: LumenForm
+    /// Input pixels a cell of the aligner's maps.
+    let cell: Double
+
+    init(_ model: Lumen) {
+        tokenizer = model.tokenizer
+        form = model.form
+        cell = model.cellSize
+    }
+}
+
 /// What one training step learns from; a pure function of the configuration and the step.
 ///
 /// Shapes: b pictures, q queries of the aligner a picture.
@@ -23,8 +37,10 @@ package struct MosaicBatch {
     static let traits = [MosaicKind.names] + attributes.dropFirst()
     /// A target that does not count in a cross entropy.
     static let ignored = -100
-    /// Numbers of scenes that each step has for itself.
-    private static let indicesPerStep = 128
+    /// Numbers of scenes that each step has for itself: of the embedded model, and of larger steps.
+    private static func indicesPerStep(_ configuration: TrainingConfiguration) -> Int {
+        configuration.adaptation == nil ? 128 : 4096
+    }
     /// Pixels of a patch that a thing must cover for its words to be said of the patch.
     private static let patchCover = 20
 
@@ -81,6 +97,14 @@ package struct MosaicBatch {
         var count: Int { positions.size(0) }
     }
 
+    init(content: Content, pixels: Tensor, dense: DenseTruth, wordTargets: Tensor?, words: Words?) {
+        self.content = content
+        self.pixels = pixels
+        self.dense = dense
+        self.wordTargets = wordTargets
+        self.words = words
+    }
+
     /// What a step of a stage shows.
     static func content(of step: Int, in stage: TrainingConfiguration.Stage, seed: UInt64) -> Content {
         var random = SceneRandom(seed: seed, index: step, stream: 5)
@@ -93,8 +117,10 @@ package struct MosaicBatch {
     ///   - step: counted over all stages; it chooses the scenes.
     ///   - shard: which of the configuration's shards of the step's pictures; none is left without a picture.
     ///   - configuration: what to show.
-    ///   - tokenizer: the model's.
-    init(step: Int, shard: Int, configuration: TrainingConfiguration, tokenizer: Tokenizer) throws {
+    ///   - writing: how the model is told.
+    init(
+        step: Int, shard: Int, configuration: TrainingConfiguration, writing: MosaicWriting
+    ) throws {
         let (number, stageStep) = configuration.stage(of: step)
         let stage = configuration.stages[number]
         let content = Self.content(of: stageStep, in: stage, seed: configuration.seed &+ UInt64(number))
@@ -112,10 +138,10 @@ package struct MosaicBatch {
             let ratio = Double(size * size) / Double(other * other)
             return (other, max(1, min(2 * count, Int((Double(count) * ratio).rounded()))))
         }
-        let first = step * Self.indicesPerStep
+        let first = step * Self.indicesPerStep(configuration)
         switch content {
         case .people:
-            try self.init(people: slots(stage.people).map { first + $0 }, stage, configuration, tokenizer)
+            try self.init(people: slots(stage.people).map { first + $0 }, stage, configuration, writing)
         case .plain, .rich:
             let (size, count) =
                 content == .rich
@@ -123,7 +149,7 @@ package struct MosaicBatch {
                 : varied(configuration.plainSize, stage.plainScenes)
             try self.init(
                 scenes: slots(count).map { first + $0 }, content, size, stage, stageStep, configuration,
-                tokenizer)
+                writing)
         }
     }
 
@@ -137,7 +163,7 @@ package struct MosaicBatch {
 
     private init(
         scenes indices: [Int], _ content: Content, _ size: Int, _ stage: TrainingConfiguration.Stage,
-        _ step: Int, _ configuration: TrainingConfiguration, _ tokenizer: Tokenizer
+        _ step: Int, _ configuration: TrainingConfiguration, _ writing: MosaicWriting
     ) throws {
         let isRich = content == .rich
         let count = indices.count
@@ -147,7 +173,7 @@ package struct MosaicBatch {
         var pixels: [UInt8] = []
         var wordTargets: [Float] = []
         var dense = DenseBuilder(size: size)
-        var words = WordsBuilder(tokenizer, size: size, queries: stage.queries)
+        var words = WordsBuilder(writing, size: size, queries: stage.queries)
         for index in indices {
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
             let world = try Self.world(isRich, size: size, isEasy: random.chance(easyShare))
@@ -169,7 +195,7 @@ package struct MosaicBatch {
             }
             let kinds = MosaicQuestion.Kind.allCases
             for number in 0..<stage.questions {
-                let kind = kinds[(index / Self.indicesPerStep + index + number) % kinds.count]
+                let kind = kinds[(index / Self.indicesPerStep(configuration) + index + number) % kinds.count]
                 words.append(
                     scene.questionTurn(kind: kind, phrasing: .training, using: &random) ?? location(&random),
                     .middle)
@@ -191,12 +217,12 @@ package struct MosaicBatch {
     /// People cut out as the pose pathway does it, each asked for some joints in the fixed form.
     private init(
         people indices: [Int], _ stage: TrainingConfiguration.Stage, _ configuration: TrainingConfiguration,
-        _ tokenizer: Tokenizer
+        _ writing: MosaicWriting
     ) throws {
         let size = configuration.plainSize
         var pixels: [UInt8] = []
         var dense = DenseBuilder(size: size)
-        var words = WordsBuilder(tokenizer, size: size, queries: stage.joints)
+        var words = WordsBuilder(writing, size: size, queries: stage.joints)
         for index in indices {
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
             let (scene, person) = try Self.person(index, stage, configuration, &random)
@@ -408,6 +434,7 @@ private struct WordsBuilder {
         var single: [Float] = []
     }
 
+    let writing: MosaicWriting
     let tokenizer: Tokenizer
     let loc: Int
     let size: Int
@@ -423,8 +450,9 @@ private struct WordsBuilder {
     var targets: [Target] = []
     var candidates: [(place: Place, targets: [Int])] = []
 
-    init(_ tokenizer: Tokenizer, size: Int, queries: Int) {
-        self.tokenizer = tokenizer
+    init(_ writing: MosaicWriting, size: Int, queries: Int) {
+        self.writing = writing
+        tokenizer = writing.tokenizer
         self.size = size
         self.queries = queries
         loc = tokenizer.id(of: Prompt.loc)!
@@ -438,12 +466,12 @@ private struct WordsBuilder {
     /// - Parameter joint: the target of a turn that asks for a joint.
     mutating func append(_ turn: ConversationTurn, _ length: Length, joint: Int? = nil) {
         let number = rows[length.rawValue].count
-        var row = Row(ids: tokenizer.encode(Prompt.question(turn.request)))
+        var row = Row(ids: tokenizer.encode(writing.form.question(turn.request)))
         for mention in turn.mentions {
             guard let description = mention.description else { continue }
             let lead = String(
                 decoding: Array(turn.request.utf8.prefix(mention.range.upperBound)), as: UTF8.self)
-            let token = tokenizer.encode(Prompt.user + lead).count - 1
+            let token = tokenizer.encode(writing.form.user + lead).count - 1
             tell(
                 &mentions, .init(length: length, row: number, token: token), description.namedTargets,
                 mention.objects)
@@ -489,14 +517,17 @@ private struct WordsBuilder {
     /// Chooses the queries of the picture that the aligner answers.
     mutating func end(using random: inout SceneRandom) {
         let chosen = random.permuted(candidates)
-        let side = size / Int(HeatGrid.stride)
+        let side = Int(Double(size) / writing.cell)
         for number in 0..<queries {
             let query = chosen[number % chosen.count]
             aligned.append(query.place)
-            var grid = HeatGrid(rows: side, columns: side)
+            var grid = HeatGrid(rows: side, columns: side, stride: writing.cell)
             for target in query.targets {
                 guard let centre = targets[target].centre else { continue }
-                grid.add(centre: centre, deviation: targets[target].deviation, target: target)
+                // Deviations are those of the embedded model's cells; larger cells have them as much larger.
+                let (deviation, scale) = (targets[target].deviation, writing.cell / HeatGrid.stride)
+                grid.add(
+                    centre: centre, deviation: (deviation.x * scale, deviation.y * scale), target: target)
             }
             heat += grid.heat
             if targets.contains(where: { $0.box != nil }) {

@@ -6,6 +6,8 @@ import Torch
 /// The files of a run: `configuration.json`, `metrics.jsonl` and `checkpoint.safetensors`, the last, replaced whole.
 struct RunFolder {
     let path: String
+    /// Of several ranks one alone writes.
+    let isWriter: Bool
 
     private var checkpoint: String { "\(path)/checkpoint.safetensors" }
     private var metrics: String { "\(path)/metrics.jsonl" }
@@ -16,9 +18,11 @@ struct RunFolder {
     ///   - path: the folder.
     ///   - configuration: what `configuration.json` holds, or must hold.
     ///   - resume: whether the run goes on.
+    ///   - isWriter: whether this process writes the folder; another writes nothing.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
-    init(_ path: String, configuration: String, resume: Bool) throws {
+    init(_ path: String, configuration: String, resume: Bool, isWriter: Bool = true) throws {
         self.path = path
+        self.isWriter = isWriter
         let files = FileManager.default
         let hasCheckpoint = files.fileExists(atPath: "\(path)/checkpoint.safetensors")
         if resume {
@@ -28,7 +32,7 @@ struct RunFolder {
             guard let saved = files.contents(atPath: "\(path)/configuration.json"),
                 String(decoding: saved, as: UTF8.self) == configuration
             else { throw TrainingError.badRun(path, "the run was made with another configuration") }
-        } else {
+        } else if isWriter {
             guard !hasCheckpoint else {
                 throw TrainingError.badRun(path, "there is a run already; resume it or name another folder")
             }
@@ -41,6 +45,7 @@ struct RunFolder {
 
     /// Adds a line of metrics.
     func log(_ line: [String: Double]) throws {
+        guard isWriter else { return }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let data = try encoder.encode(line.mapValues { ($0 * 1e6).rounded() / 1e6 })
@@ -53,6 +58,7 @@ struct RunFolder {
     func save(
         _ parameters: [(name: String, tensor: Tensor)], _ optimizer: AdamW, step: Int
     ) throws {
+        guard isWriter else { return }
         let weights = parameters.map { (name: "model.\($0.name)", tensor: $0.tensor) }
         let state = optimizer.state.map { (name: "optimizer.\($0.name)", tensor: $0.tensor) }
         try SafetensorsFile.write(weights + state, metadata: ["step": "\(step)"], to: checkpoint)
@@ -68,7 +74,7 @@ struct RunFolder {
         }
         try Self.copy(into: parameters, from: checkpoint) { try file.tensor(named: "model.\($0)") }
         try optimizer.load(OptimizerState(file: file))
-        try dropMetrics(after: step)
+        if isWriter { try dropMetrics(after: step) }
         return step
     }
 

@@ -17,7 +17,7 @@ final class Shard: @unchecked Sendable {
     init(of model: Lumen, _ configuration: TrainingConfiguration) throws {
         let replica = try Lumen(sharing: model)
         losses = LumenLosses(model: replica, configuration: configuration)
-        parameters = replica.parameters.map(\.tensor)
+        parameters = replica.trainedParameters.map(\.tensor)
         for parameter in parameters { try parameter.requireGrad() }
     }
 
@@ -25,7 +25,11 @@ final class Shard: @unchecked Sendable {
     func learn(from batch: MosaicBatch, step: Int, share: Double) throws -> [(name: String, value: Double)] {
         for parameter in parameters { try parameter.setGrad(nil) }
         let mixedPrecision = losses.configuration.mixedPrecision
-        let parts = try withAutocast(mixedPrecision ? .bfloat16 : nil) { try losses(batch, step: step) }
+        let device = parameters[0].device
+        let batch = try batch.to(device)
+        let parts = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: device) {
+            try losses(batch, step: step)
+        }
         let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
         try (total * share).backward()
         return [("loss", try total.item())] + (try parts.map { ($0.name, try $0.value.item()) })

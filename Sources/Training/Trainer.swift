@@ -1,9 +1,12 @@
 import Checkpoints
 import Datasets
+import Encoders
 import Foundation
+import Language
 import NN
+import Perception
 import Text
-import Torch
+public import Torch
 public import Vitrail
 
 /// Trains a LUMEN on Mosaic's scenes.
@@ -19,8 +22,14 @@ public final class Trainer: SteppedRun {
     public private(set) var step: Int
     let files: RunFolder
     private let optimizer: AdamW
+    /// As many as run at the same time; each learns from several of a step's shards, one after the other.
     private let shards: [Shard]
     private let threads: ShardThreads
+    private let group: ProcessGroup?
+    private let parameters: [(name: String, tensor: Tensor)]
+    private let writing: MosaicWriting
+    /// Whether a rank was asked to stop.
+    private var isStopping = false
 
     /// Progress of a run, given after every step.
     public struct Progress: Sendable {
@@ -38,13 +47,19 @@ public final class Trainer: SteppedRun {
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
     ///   - threads: how many shards run at the same time.
+    ///   - group: the processes that divide the shards among them; nil for this one alone. All must see the same
+    ///     folders. The first of them writes the run's.
+    ///   - device: where to train.
+    ///   - base: the LLaVA that a configuration with `adaptation` is for, and its vision tower where it lies elsewhere.
     ///   - beginning: a model folder and the number of the stage, from 0, that begins with it; from nothing when left out.
     ///   - shape: the network for the attributes' names, joints among them, the tokenizer's size and the pictures' sizes; the embedded
     ///     model's when left out.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
     public init(
         _ configuration: TrainingConfiguration, folder: String, resume: Bool,
-        threads: Int = 1, beginning: (model: String, stage: Int)? = nil,
+        threads: Int = 1, group: ProcessGroup? = nil, device: Device = .cpu,
+        base: (model: String, visionTower: String?)? = nil,
+        beginning: (model: String, stage: Int)? = nil,
         shape: (_ attributes: [[String]], _ joints: Int, _ vocabulary: Int, _ sizes: ClosedRange<Int>) ->
             LumenConfiguration =
             LumenConfiguration.mosaic
@@ -54,35 +69,33 @@ public final class Trainer: SteppedRun {
                 "seed \(configuration.seed)",
                 "seeds of \(MosaicSeeds.scoringStart) and above are for scoring alone")
         }
+        let ranks = group?.count ?? 1
+        guard configuration.shards % ranks == 0 else {
+            throw TrainingError.badConfiguration(
+                "shards \(configuration.shards)", "they cannot be divided among \(ranks) ranks")
+        }
         self.configuration = configuration
         self.folder = folder
-        files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
-        let tokenizerURL = URL(fileURLWithPath: "\(folder)/tokenizer.json")
-        let tokenizer: Tokenizer
-        if resume {
-            tokenizer = try Tokenizer(contentsOf: tokenizerURL)
-        } else {
-            tokenizer =
-                try beginning.map { try Lumen.tokenizer(of: ModelFolder($0.model)) }
-                ?? MosaicCorpus.tokenizer(
-                    seed: configuration.seed, vocabularySize: configuration.vocabularySize)
-            try tokenizer.write(to: tokenizerURL)
-        }
-        model = try Lumen(
-            shape(
-                MosaicBatch.attributes, MosaicBatch.joints, tokenizer.vocabularySize,
-                configuration.plainSize...configuration.richSize),
-            tokenizer: tokenizer,
-            seed: configuration.seed)
-        let (master, count) = (model, configuration.shards)
-        shards = try (0..<count).map { _ in try Shard(of: master, configuration) }
-        self.threads = ShardThreads(min(threads, count))
+        self.group = group
+        files = try RunFolder(
+            folder, configuration: configuration.json(), resume: resume,
+            isWriter: group.map { $0.rank == 0 } ?? true)
+        model = try Self.model(
+            configuration, folder, resume, group, device, base, beginning?.model, shape)
+        model.language.recomputesBlocks = configuration.adaptation?.activationCheckpointing ?? false
+        writing = MosaicWriting(model)
+        parameters = model.trainedParameters
+        let (master, count) = (model, min(threads, configuration.shards / ranks))
+        shards = try (0..<max(count, 1)).map { _ in try Shard(of: master, configuration) }
+        self.threads = ShardThreads(count)
         optimizer = try AdamW(
-            training: model.parameters, weightDecay: configuration.weightDecay,
-            exempt: ["position_embedding", "embed_tokens", "output_tokens"])
+            training: parameters, weightDecay: configuration.weightDecay,
+            exempt: ["position_embedding", "embed_tokens", "output_tokens"],
+            // What the embedded model was found to learn best with; PyTorch's own where LUMEN says nothing.
+            betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999))
         step = 0
         if resume {
-            step = try files.restore(model.parameters, optimizer)
+            step = try files.restore(parameters, optimizer)
         } else if let (path, stage) = beginning {
             guard (1..<max(configuration.stages.count, 1)).contains(stage) else {
                 throw TrainingError.badConfiguration(
@@ -90,11 +103,64 @@ public final class Trainer: SteppedRun {
                     "the configuration has stages 0 to \(configuration.stages.count - 1), and a model begins one after the first"
                 )
             }
-            let other = try Lumen(contentsOf: ModelFolder(path)).parameters
+            let dtype: DType? = configuration.adaptation == nil ? .float32 : nil
+            let other = try Lumen(contentsOf: ModelFolder(path), dtype: dtype).trainedParameters
             let values = Dictionary(uniqueKeysWithValues: other.map { ($0.name, $0.tensor) })
-            try RunFolder.copy(into: model.parameters, from: path) { values[$0] }
+            try RunFolder.copy(into: parameters, from: path) { values[$0] }
             step = configuration.start(of: stage)
         }
+        // The ranks begin with the same bits, whatever their machines are.
+        try group?.broadcast(parameters.map(\.tensor))
+    }
+
+    private static func model(
+        _ configuration: TrainingConfiguration, _ folder: String, _ resume: Bool, _ group: ProcessGroup?,
+        _ device: Device, _ base: (model: String, visionTower: String?)?, _ beginning: String?,
+        _ shape: ([[String]], Int, Int, ClosedRange<Int>) -> LumenConfiguration
+    ) throws -> Lumen {
+        if let adaptation = configuration.adaptation {
+            guard let base else {
+                throw TrainingError.badConfiguration(
+                    folder, "a configuration with adaptation wants a LLaVA (--model)")
+            }
+            var lora = LoRAConfiguration(
+                rank: adaptation.lora.rank, alpha: adaptation.lora.alpha, targets: adaptation.lora.targets)
+            lora.seed = configuration.seed
+            let llava = try LumenBase(base.model, visionTower: base.visionTower, lora: lora)
+            let vision = llava.folder.configuration.vision
+            guard configuration.richSize % vision.patchSize == 0 else {
+                throw TrainingError.badConfiguration(
+                    "rich_size \(configuration.richSize)",
+                    "a multiple of the vision tower's patches of \(vision.patchSize) pixels is needed")
+            }
+            let (side, aligner) = (configuration.richSize / vision.patchSize, adaptation.aligner)
+            return try Lumen(
+                llava,
+                AlignerConfiguration(
+                    languageSize: llava.folder.configuration.language.hiddenSize,
+                    imageSize: vision.hiddenSize * llava.folder.configuration.featureLayers.count,
+                    hiddenSize: aligner.hiddenSize, numHiddenLayers: aligner.numHiddenLayers,
+                    numAttentionHeads: aligner.numAttentionHeads, tokenCount: side * side,
+                    upsample: aligner.upsample, mapChannels: aligner.mapChannels),
+                device: device, dtype: configuration.mixedPrecision ? .bfloat16 : .float32,
+                seed: configuration.seed)
+        }
+        let url = URL(fileURLWithPath: "\(folder)/tokenizer.json")
+        // The first rank writes the tokenizer, from which all read it.
+        if !resume, group.map({ $0.rank == 0 }) ?? true {
+            let tokenizer =
+                try beginning.map { try Lumen.tokenizer(of: ModelFolder($0)) }
+                ?? MosaicCorpus.tokenizer(
+                    seed: configuration.seed, vocabularySize: configuration.vocabularySize)
+            try tokenizer.write(to: url)
+        }
+        try group?.barrier()
+        let tokenizer = try Tokenizer(contentsOf: url)
+        return try Lumen(
+            shape(
+                MosaicBatch.attributes, MosaicBatch.joints, tokenizer.vocabularySize,
+                configuration.plainSize...configuration.richSize),
+            tokenizer: tokenizer, seed: configuration.seed)
     }
 
     /// Trains until the configuration's last step, or until `shouldStop` says so; either way a checkpoint is written.
@@ -102,32 +168,41 @@ public final class Trainer: SteppedRun {
     /// - Returns: true when the run is complete and `model/` was written.
     public func run(
         shouldStop: () -> Bool = { false }, progress: (Progress) -> Void = { _ in }
-    ) throws -> Bool { try runSteps(shouldStop: shouldStop, progress: progress) }
+    ) throws -> Bool {
+        guard let group else { return try runSteps(shouldStop: shouldStop, progress: progress) }
+        // Ranks stop together, after the step in which one of them was asked to.
+        return try withoutActuallyEscaping(shouldStop) { shouldStop in
+            wasAsked = shouldStop
+            defer { wasAsked = { false } }
+            let isComplete = try runSteps(shouldStop: { isStopping }, progress: progress)
+            // Nobody leaves before what the first rank writes is whole.
+            try group.barrier()
+            group.leave()
+            return isComplete
+        }
+    }
+
+    /// Asked after each step's work.
+    private var wasAsked: () -> Bool = { false }
 
     func advance() throws -> (losses: [String: Double], pictures: Int) {
         if step > 0, configuration.stage(of: step).step == 0 { try beginStage() }
-        let (step, count) = (step, configuration.shards)
-        let learnt = try threads.map(count) { [self] number in
-            let batch = try batch(step: step, shard: number)
-            return (
-                losses: try shards[number].learn(from: batch, step: step, share: 1 / Double(count)),
-                pictures: batch.pixels.size(0)
-            )
+        let step = step
+        let own = Array(stride(from: group?.rank ?? 0, to: configuration.shards, by: group?.count ?? 1))
+        let learnt = try learn(own.count, of: configuration.shards) { [self] in
+            try batch(step: step, shard: own[$0])
         }
-        return (
-            Dictionary(uniqueKeysWithValues: try move(learnt.map(\.losses))),
-            learnt.reduce(0) { $0 + $1.pictures }
-        )
+        return (learnt.losses, learnt.pictures)
     }
 
     /// What a shard of a step learns from.
     package func batch(step: Int, shard: Int) throws -> MosaicBatch {
-        try MosaicBatch(step: step, shard: shard, configuration: configuration, tokenizer: model.tokenizer)
+        try MosaicBatch(step: step, shard: shard, configuration: configuration, writing: writing)
     }
 
     /// Leaves nothing of the stage before but what its model's folder holds.
     private func beginStage() throws {
-        for (_, tensor) in model.parameters {
+        for (_, tensor) in parameters {
             try withoutGrad { try tensor.copy(from: tensor.detached().to(.bfloat16).to(.float32)) }
         }
         try optimizer.reset()
@@ -135,28 +210,77 @@ public final class Trainer: SteppedRun {
 
     /// Moves the parameters once, from one batch for each shard; the losses before it.
     package func learn(from batches: [MosaicBatch]) throws -> [(name: String, value: Double)] {
-        let step = step
-        return try move(
-            threads.map(batches.count) { [self] number in
-                try shards[number].learn(from: batches[number], step: step, share: 1 / Double(batches.count))
-            })
+        try learn(batches.count, of: batches.count) { batches[$0] }.losses.sorted { $0.key < $1.key }
+            .map { ($0.key, $0.value) }
     }
 
-    /// Sums the shards' gradients, moves the parameters, and gives the mean losses.
-    private func move(_ losses: [[(name: String, value: Double)]]) throws -> [(name: String, value: Double)] {
-        try withoutGrad {
-            for (index, parameter) in model.parameters.map(\.tensor).enumerated() {
-                let gradients = shards.compactMap { $0.parameters[index].grad }
-                for other in gradients.dropFirst() { try gradients[0].add_(other) }
-                try parameter.setGrad(gradients.first)
+    /// What a step's shards learnt: the share of the mean losses, and how many pictures they saw.
+    private struct Learnt: Codable {
+        var losses: [String: Double] = [:]
+        var pictures = 0
+        /// Whether a rank was asked to stop.
+        var stops = false
+
+        mutating func add(_ other: Learnt) {
+            losses.merge(other.losses, uniquingKeysWith: +)
+            pictures += other.pictures
+            stops = stops || other.stops
+        }
+    }
+
+    /// Moves the parameters once, from this rank's `count` of all ranks' `total` shards.
+    private func learn(
+        _ count: Int, of total: Int, _ batch: @escaping (Int) throws -> MosaicBatch
+    ) throws -> Learnt {
+        let step = step
+        var learnt = Learnt()
+        var gradients = [Tensor?](repeating: nil, count: parameters.count)
+        // As many at the same time as there are networks to learn with; what they learn is added up in order.
+        for first in Swift.stride(from: 0, to: count, by: shards.count) {
+            try group?.checkOthers()
+            let round = try threads.map(min(shards.count, count - first)) { [self] number in
+                let batch = try batch(first + number)
+                return (
+                    losses: try shards[number].learn(from: batch, step: step, share: 1 / Double(total)),
+                    pictures: batch.pixels.size(0)
+                )
+            }
+            for (number, (losses, pictures)) in round.enumerated() {
+                learnt.pictures += pictures
+                for (name, value) in losses { learnt.losses[name, default: 0] += value / Double(total) }
+                for (index, parameter) in shards[number].parameters.enumerated() {
+                    guard let gradient = parameter.grad else { continue }
+                    if let sum = gradients[index] {
+                        try withoutGrad { try sum.add_(gradient) }
+                    } else {
+                        gradients[index] = gradient
+                    }
+                }
             }
         }
-        let norm = try optimizer.clipGradients(to: configuration.gradientLimit)
+        if let group { try share(&gradients, &learnt, group) }
+        for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }
+        learnt.losses["gradient"] = try optimizer.clipGradients(to: configuration.gradientLimit)
         try optimizer.step(learningRate: learningRate(of: step))
-        step += 1
-        var sums: [String: Double] = [:]
-        for (name, value) in losses.joined() { sums[name, default: 0] += value / Double(losses.count) }
-        return [("gradient", norm)] + sums.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        self.step += 1
+        isStopping = learnt.stops
+        return learnt
+    }
+
+    /// Adds up what all ranks learnt; every one of them ends with the same bits.
+    private func share(_ gradients: inout [Tensor?], _ learnt: inout Learnt, _ group: ProcessGroup) throws {
+        // A parameter without a gradient anywhere stays without.
+        let counts = try Tensor(gradients.map { $0 == nil ? 0 : 1 } as [Float]).to(group.device)
+        try group.sum([counts])
+        for (index, count) in try counts.array(Float.self).enumerated()
+        where count > 0 && gradients[index] == nil {
+            gradients[index] = try parameters[index].tensor.detached().zerosLike()
+        }
+        try group.sum(gradients.compactMap { $0 })
+        learnt.stops = wasAsked()
+        let all = try group.gather(Array(JSONEncoder().encode(learnt)))
+        learnt = Learnt()
+        for rank in all { learnt.add(try JSONDecoder().decode(Learnt.self, from: Data(rank))) }
     }
 
     func learningRate(of step: Int) -> Double {
@@ -173,7 +297,10 @@ public final class Trainer: SteppedRun {
     /// At the end of every stage.
     var isModelDue: Bool { configuration.stage(of: step).step == 0 }
 
-    func saveModel() throws { try model.save(to: "\(folder)/model") }
+    func saveModel() throws {
+        if files.isWriter { try model.save(to: "\(folder)/model") }
+    }
 
-    func saveCheckpoint() throws { try files.save(model.parameters, optimizer, step: step) }
+    /// What is trained, and the optimiser's memory of it.
+    func saveCheckpoint() throws { try files.save(parameters, optimizer, step: step) }
 }

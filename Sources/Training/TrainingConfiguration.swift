@@ -20,9 +20,37 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     /// Steps between two lines of metrics, and between two checkpoints.
     public var logEvery: Int
     public var checkpointEvery: Int
+    /// What is learnt of a LLaVA, which stays as it is otherwise; nil for a small model of its own.
+    public var adaptation: Adaptation?
     /// One after the other. A stage begins with the model as a folder holds it, in bfloat16, and with an optimizer that
     /// remembers nothing, so that a training can go on from any stage's model.
     public var stages: [Stage]
+
+    /// LUMEN on a LLaVA: LoRA in the language model, rows for LUMEN's tokens, and an aligner, all held in float32.
+    ///
+    /// All of the LLaVA's own parameters are frozen, in bfloat16 with ``TrainingConfiguration/mixedPrecision``.
+    public struct Adaptation: Codable, Sendable, Hashable {
+        public var lora: LoRA
+        public var aligner: Aligner
+        /// Whether a block of the language model keeps only its input for the gradient, and runs again for the rest.
+        public var activationCheckpointing: Bool
+
+        public struct LoRA: Codable, Sendable, Hashable {
+            public var rank: Int
+            public var alpha: Double
+            /// Linear layers of the language model, by the last part of their names.
+            public var targets: [String]
+        }
+
+        public struct Aligner: Codable, Sendable, Hashable {
+            public var hiddenSize: Int
+            public var numHiddenLayers: Int
+            public var numAttentionHeads: Int
+            /// Cells of the maps along an axis for each patch.
+            public var upsample: Int
+            public var mapChannels: Int
+        }
+    }
 
     /// A part of a training with a learning rate schedule of its own.
     public struct Stage: Codable, Sendable, Hashable {
@@ -149,6 +177,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             throw TrainingError.badConfiguration(
                 path, "plain_size is \(plainSize), more than rich_size, \(richSize)")
         }
+        if let adaptation { try validate(adaptation, path) }
         guard !stages.isEmpty else { throw TrainingError.badConfiguration(path, "stages is empty") }
         for (number, stage) in stages.enumerated() {
             func count(_ name: String, _ value: Int, _ range: ClosedRange<Int>) -> (
@@ -184,6 +213,32 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
                     share("schedule.decay_share", stage.schedule.decayShare),
                     count("schedule.warmup_steps", stage.schedule.warmupSteps, 0...1_000_000_000),
                 ], in: path)
+        }
+    }
+
+    private func validate(_ adaptation: Adaptation, _ path: String) throws {
+        let (lora, aligner) = (adaptation.lora, adaptation.aligner)
+        try ConfigurationFile.check(
+            [
+                ("adaptation.lora.rank", Double(lora.rank), 1...4096),
+                ("adaptation.lora.alpha", lora.alpha, 1e-6...1e6),
+                ("adaptation.aligner.hidden_size", Double(aligner.hiddenSize), 1...65_536),
+                ("adaptation.aligner.num_hidden_layers", Double(aligner.numHiddenLayers), 1...256),
+                ("adaptation.aligner.num_attention_heads", Double(aligner.numAttentionHeads), 1...256),
+                ("adaptation.aligner.upsample", Double(aligner.upsample), 1...16),
+                ("adaptation.aligner.map_channels", Double(aligner.mapChannels), 1...65_536),
+            ], in: path)
+        guard !lora.targets.isEmpty else {
+            throw TrainingError.badConfiguration(path, "adaptation.lora.targets is empty")
+        }
+        guard plainSize == richSize else {
+            throw TrainingError.badConfiguration(
+                path,
+                "plain_size is \(plainSize) and rich_size \(richSize); with adaptation they are the same")
+        }
+        for (number, stage) in stages.enumerated() where stage.visionSteps > 0 {
+            throw TrainingError.badConfiguration(
+                path, "stages.\(number).vision_steps is \(stage.visionSteps), 0 is possible with adaptation")
         }
     }
 

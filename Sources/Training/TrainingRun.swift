@@ -80,8 +80,10 @@ extension AdamW {
     ///   - parameters: what is learnt.
     ///   - weightDecay: of the matrices.
     ///   - exempt: parts of the names of matrices that do not decay, such as tables of positions.
+    ///   - betas: of AdamW.
     convenience init(
-        training parameters: [(name: String, tensor: Tensor)], weightDecay: Double, exempt: [String]
+        training parameters: [(name: String, tensor: Tensor)], weightDecay: Double, exempt: [String],
+        betas: (Double, Double) = (0.9, 0.98)
     ) throws {
         func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
             parameter.tensor.rank >= 2 && !exempt.contains { parameter.name.contains($0) }
@@ -90,7 +92,7 @@ extension AdamW {
             [
                 .init(parameters.filter(decays), weightDecay: weightDecay),
                 .init(parameters.filter { !decays($0) }, weightDecay: 0),
-            ], betas: (0.9, 0.98))
+            ], betas: betas)
     }
 }
 

@@ -89,7 +89,7 @@ public actor Engine {
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func ask(_ request: String, about picture: Picture) throws -> Answer {
         try Prompt.check(request)
-        let prompt = model.tokenizer.encode(Prompt.question(request))
+        let prompt = model.tokenizer.encode(model.form.question(request))
         return try withInference {
             let reading = try reading(of: picture)
             let context = model.configuration.language.maxPositionEmbeddings

@@ -9,17 +9,24 @@ public import Torch
 
 /// LUMEN: an encoder, a projector, a language model and a dense aligner, with the tokenizer that binds them.
 ///
-/// The type holds the networks and runs them; ``Engine`` is what answers questions.
+/// The first three are a small model's own, or a LLaVA's as it was downloaded, with LoRA in its language model and rows for
+/// LUMEN's tokens. The type holds the networks and runs them; ``Engine`` is what answers questions.
 public final class Lumen {
     public let configuration: LumenConfiguration
     public let tokenizer: Tokenizer
     public let tokens: SpecialTokens
     public let encoder: any ImageEncoder
-    public let projector: Projector
     public let language: Llama
     public let aligner: Aligner
+    /// How a conversation is written.
+    public let form: LumenForm
     /// The parameters of each part, in the order of a model folder.
     public let stores: [(part: String, store: ParameterStore)]
+    /// The small model's projector.
+    private let projector: Projector?
+    /// What a LLaVA brought.
+    let llava: (model: LLaVA, base: LumenBase)?
+    private let lead: [Int]
 
     static let partNames = ["image_encoder", "projector", "language_model", "aligner"]
 
@@ -34,17 +41,26 @@ public final class Lumen {
         throws
     {
         let encoder = try folder.type(of: "image_encoder")
-        guard encoder == "HybridViT" else {
+        switch encoder {
+        case "HybridViT":
+            let configuration = LumenConfiguration(
+                encoder: try folder.configuration(of: "image_encoder"),
+                projector: try folder.configuration(of: "projector"),
+                language: try folder.configuration(of: "language_model"),
+                aligner: try folder.configuration(of: "aligner"))
+            try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in
+                ParameterStore(.loaded(try folder.weights(of: part)), device: device, dtype: dtype)
+            }
+        case "LLaVA":
+            let base = try LumenBase(folder)
+            try self.init(
+                base, folder.configuration(of: "aligner"),
+                base.store(device: device, dtype: dtype, addedDType: dtype),
+                ParameterStore(.loaded(folder.weights(of: "aligner")), device: device, dtype: dtype))
+        default:
             throw ModelError.unsupported(
-                "\(folder.path): image encoders of type \(encoder) are not supported yet")
-        }
-        let configuration = LumenConfiguration(
-            encoder: try folder.configuration(of: "image_encoder"),
-            projector: try folder.configuration(of: "projector"),
-            language: try folder.configuration(of: "language_model"),
-            aligner: try folder.configuration(of: "aligner"))
-        try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in
-            ParameterStore(.loaded(try folder.weights(of: part)), device: device, dtype: dtype)
+                "\(folder.path): image encoders of type \(encoder) are not supported; HybridViT and LLaVA are"
+            )
         }
         for (_, store) in stores { try store.finish() }
     }
@@ -53,7 +69,7 @@ public final class Lumen {
     ///
     /// - Throws: ``ModelError`` or ``Text/TokenizerError`` that names the file.
     public static func tokenizer(of folder: ModelFolder) throws -> Tokenizer {
-        try Tokenizer(contentsOf: URL(fileURLWithPath: "\(folder.folder(of: "tokenizer"))/tokenizer.json"))
+        try Tokenizer(folder: folder.folder(of: "tokenizer"))
     }
 
     /// A model of random weights, to be trained.
@@ -61,9 +77,29 @@ public final class Lumen {
         let generator = try Generator(seed: seed)
         try self.init(configuration, tokenizer: tokenizer) { _ in ParameterStore(.initialised(generator)) }
         try (encoder as? HybridViT)?.initialise()
-        try projector.initialise(generator)
+        try projector?.initialise(generator)
         try language.initialise(generator)
         try aligner.initialise()
+    }
+
+    /// A LLaVA with an aligner of random weights, to be trained: what is added to it is held in float32.
+    ///
+    /// - Parameters:
+    ///   - base: the LLaVA, and what is added to its language model.
+    ///   - aligner: the aligner's configuration.
+    ///   - device: where the parameters will be.
+    ///   - dtype: what LLaVA's own parameters are held in; nil keeps the file's.
+    ///   - seed: of the random weights.
+    /// - Throws: as ``init(contentsOf:device:dtype:)``.
+    public convenience init(
+        _ base: LumenBase, _ aligner: AlignerConfiguration, device: Device = .cpu, dtype: DType?, seed: UInt64
+    ) throws {
+        let generator = try Generator(seed: seed)
+        try self.init(
+            base, aligner, base.store(device: device, dtype: dtype, addedDType: .float32),
+            ParameterStore(.initialised(generator), device: device))
+        try self.aligner.initialise()
+        for (_, store) in stores { try store.finish() }
     }
 
     /// The same network with the same parameters in storage, but with gradients of its own.
@@ -75,9 +111,23 @@ public final class Lumen {
             func tensor(named name: String) throws -> Tensor? { try store[name]?.detached() }
         }
         let stores = Dictionary(uniqueKeysWithValues: other.stores.map { ($0.part, $0.store) })
-        try self.init(other.configuration, tokenizer: other.tokenizer) { part in
-            ParameterStore(.loaded(Shared(store: stores[part]!)), device: other.device, dtype: nil)
+        func shared(_ part: String) -> ParameterStore {
+            let store = stores[part]!
+            let source = Shared(store: store)
+            var (lora, newRows) = (store.lora, store.newRows)
+            lora?.source = source
+            newRows?.source = source
+            // No dtype: every parameter keeps its own.
+            return ParameterStore(
+                .loaded(source), device: store.device, dtype: nil, lora: lora, newRows: newRows)
         }
+        if let llava = other.llava {
+            try self.init(
+                llava.base, other.configuration.aligner, shared("llava"), shared("aligner"))
+        } else {
+            try self.init(other.configuration, tokenizer: other.tokenizer, store: shared)
+        }
+        language.recomputesBlocks = other.language.recomputesBlocks
     }
 
     private init(
@@ -88,15 +138,38 @@ public final class Lumen {
                 "the tokenizer has \(tokenizer.vocabularySize) tokens, the language model \(configuration.language.vocabSize)"
             )
         }
+        guard let encoder = configuration.encoder, let projector = configuration.projector else {
+            throw ModelError.unsupported("a model without an encoder of its own needs a LLaVA")
+        }
         let stores = try Self.partNames.map { (part: $0, store: try store($0)) }
-        encoder = try HybridViT(stores[0].store.root, configuration.encoder)
-        projector = try Projector(stores[1].store.root, configuration.projector)
+        self.encoder = try HybridViT(stores[0].store.root, encoder)
+        self.projector = try Projector(stores[1].store.root, projector)
         language = try Llama(stores[2].store.root, configuration.language)
         aligner = try Aligner(stores[3].store.root, configuration.aligner)
         tokens = try SpecialTokens(tokenizer)
+        (form, lead, llava) = (.mosaic, [], nil)
         self.stores = stores
         self.tokenizer = tokenizer
         self.configuration = configuration
+    }
+
+    private init(
+        _ base: LumenBase, _ aligner: AlignerConfiguration, _ store: ParameterStore,
+        _ alignerStore: ParameterStore
+    ) throws {
+        let model = try LLaVA(base.folder.configuration, store)
+        encoder = LLaVAEncoder(model, tokenCount: aligner.tokenCount)
+        language = model.language
+        self.aligner = try Aligner(alignerStore.root, aligner)
+        tokenizer = base.tokenizer
+        tokens = try SpecialTokens(tokenizer)
+        form = .paper
+        lead = form.lead(tokenizer)
+        llava = (model, base)
+        projector = nil
+        stores = [("llava", store), ("aligner", alignerStore)]
+        configuration = LumenConfiguration(
+            encoder: nil, projector: nil, language: base.folder.configuration.language, aligner: aligner)
     }
 
     /// Every parameter, named `part.path`.
@@ -104,42 +177,78 @@ public final class Lumen {
         stores.flatMap { part, store in store.named.map { ("\(part).\($0.name)", $0.tensor) } }
     }
 
-    /// Writes the model as a folder, the weights in `dtype`.
+    /// The parameters that a training moves: all of a small model's; of a LLaVA's what was added to it.
+    public var trainedParameters: [(name: String, tensor: Tensor)] {
+        guard llava != nil else { return parameters }
+        return parameters.filter { $0.name.hasPrefix("aligner.") || ParameterStore.isAdded($0.name) }
+    }
+
+    /// Writes the model as a folder, the weights in `dtype`. A LLaVA stays where it is and is named.
     public func save(to path: String, dtype: DType = .bfloat16) throws {
         let files = FileManager.default
         // A folder that has an index is whole: an old one goes first, the new one comes last.
         let index = "\(path)/model_index.json"
         if files.fileExists(atPath: index) { try files.removeItem(atPath: index) }
-        for part in Self.partNames + ["tokenizer"] {
+        func makeFolder(_ part: String) throws {
             try files.createDirectory(atPath: "\(path)/\(part)", withIntermediateDirectories: true)
         }
-        for (part, store) in stores {
+        var parts: [String: ModelFolder.Part] = ["tokenizer": .init(type: "Tokenizer", path: "tokenizer")]
+        try makeFolder("tokenizer")
+        try tokenizer.write(folder: "\(path)/tokenizer")
+        for (part, store) in stores where part != "llava" {
+            try makeFolder(part)
             let tensors = try store.named.map { (name: $0.name, tensor: try $0.tensor.detached().to(dtype)) }
             try SafetensorsFile.write(
                 tensors, metadata: ["format": "pt"], to: "\(path)/\(part)/model.safetensors")
         }
-        try ModelFolder.write(configuration.encoder, to: "\(path)/image_encoder/config.json")
-        try ModelFolder.write(configuration.projector, to: "\(path)/projector/config.json")
-        try ModelFolder.write(configuration.language, to: "\(path)/language_model/config.json")
         try ModelFolder.write(configuration.aligner, to: "\(path)/aligner/config.json")
-        try tokenizer.write(to: URL(fileURLWithPath: "\(path)/tokenizer/tokenizer.json"))
-        let types = [
-            "image_encoder": "HybridViT", "projector": "Projector", "language_model": "Llama",
-            "aligner": "Aligner",
-            "tokenizer": "Tokenizer",
-        ]
-        let parts = types.reduce(into: [:]) { $0[$1.key] = ModelFolder.Part(type: $1.value, path: $1.key) }
+        parts["aligner"] = .init(type: "Aligner", path: "aligner")
+        if let llava {
+            parts.merge(try llava.base.save(llava.model.store, to: path, dtype: dtype)) { $1 }
+        } else {
+            try ModelFolder.write(configuration.encoder, to: "\(path)/image_encoder/config.json")
+            try ModelFolder.write(configuration.projector, to: "\(path)/projector/config.json")
+            try ModelFolder.write(configuration.language, to: "\(path)/language_model/config.json")
+            for (part, type) in [
+                ("image_encoder", "HybridViT"), ("projector", "Projector"), ("language_model", "Llama"),
+            ] {
+                parts[part] = .init(type: type, path: part)
+            }
+        }
         try ModelFolder.write(ModelFolder.Index(parts: parts), to: index)
     }
 
     // MARK: The path from pixels to maps
 
+    /// Input pixels a cell of the aligner's maps.
+    package var cellSize: Double {
+        let patch = llava?.model.vision.configuration.patchSize ?? 8
+        return Double(patch) / Double(configuration.aligner.upsample)
+    }
+
     /// Pixels [b, 3, h, w] of 0...255 to features.
     public func encode(_ pixels: Tensor) throws -> ImageFeatures { try encoder(encoder.normalized(pixels)) }
 
+    /// Input embeddings of the language model, with what stands before the image: [b, n, hidden].
+    ///
+    /// `words` [b, patches, hidden] are the image's before their scale is matched to the word embeddings'.
+    public func project(_ features: ImageFeatures) throws -> (embeddings: Tensor, words: Tensor) {
+        if let projector { return try projector(features) }
+        let image = try llava!.model.projector(features.tokens)
+        guard !lead.isEmpty else { return (image, image) }
+        let before = try language.wordEmbeddings(lead).unsqueezed(0)
+            .expanded(image.size(0), lead.count, image.size(2))
+        return (try .cat([before.to(image.dtype), image], axis: 1), image)
+    }
+
+    /// See ``Encoders/Projector/wordLogits(_:embeddings:)``.
+    public func wordLogits(_ words: Tensor, embeddings: Tensor) throws -> Tensor? {
+        try projector?.wordLogits(words, embeddings: embeddings)
+    }
+
     /// The language model's keys and values of the images.
     public func prefix(_ features: ImageFeatures) throws -> PrefixCache {
-        try language.prefix(projector(features).embeddings).cache
+        try language.prefix(project(features).embeddings).cache
     }
 
     /// Heat and size maps for hidden states at [LOC], [b, queries, hidden].
@@ -151,13 +260,14 @@ public final class Lumen {
 }
 
 public struct LumenConfiguration: Codable, Sendable, Hashable {
-    public var encoder: HybridViTConfiguration
-    public var projector: ProjectorConfiguration
+    /// The small model's own encoder and projector; nil where they are a LLaVA's.
+    public var encoder: HybridViTConfiguration?
+    public var projector: ProjectorConfiguration?
     public var language: LlamaConfiguration
     public var aligner: AlignerConfiguration
 
     public init(
-        encoder: HybridViTConfiguration, projector: ProjectorConfiguration, language: LlamaConfiguration,
+        encoder: HybridViTConfiguration?, projector: ProjectorConfiguration?, language: LlamaConfiguration,
         aligner: AlignerConfiguration
     ) {
         self.encoder = encoder

@@ -58,6 +58,13 @@ public struct ModelFolder: Sendable {
         try Self.write(index, to: "\(path)/model_index.json")
     }
 
+    /// Names a segmenter that stays where it is as the part that masks need.
+    public func refer(toSegmenter folder: String) throws {
+        var index = Index(parts: parts)
+        index.parts["segmenter"] = Part(type: "SAM", path: URL(fileURLWithPath: folder).path)
+        try Self.write(index, to: "\(path)/model_index.json")
+    }
+
     func type(of part: String) throws -> String {
         guard let entry = parts[part] else {
             throw ModelError.notAModel(path, "model_index.json has no part \(part)")

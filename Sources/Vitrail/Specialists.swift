@@ -99,7 +99,7 @@ struct Specialists {
 
     /// Whether there is a person at a place of the picture; nil for a model that knows no people.
     private func personMap(of reading: Reading) throws -> ((Point) -> Bool)? {
-        guard let person = model.configuration.encoder.attributes.first?.firstIndex(of: "person"),
+        guard let person = model.configuration.encoder?.attributes.first?.firstIndex(of: "person"),
             let attributes = reading.features.attributes
         else { return nil }
         let (_, _, rows, columns) = attributes.shape4
@@ -177,7 +177,7 @@ extension Lumen {
     ///   - pictures: how many they are.
     /// - Returns: [pictures, requests, hidden].
     func queries(_ requests: [String], after prefix: PrefixCache, pictures: Int) throws -> Tensor {
-        let rows = requests.map { tokenizer.encode(Prompt.question($0) + Prompt.located) + [tokens.loc] }
+        let rows = requests.map { tokenizer.encode(form.question($0) + Prompt.located) + [tokens.loc] }
         // Padding stands after [LOC], where it changes nothing: no token sees those behind it.
         let length = rows.map(\.count).max() ?? 0
         let once = rows.flatMap { $0 + Array(repeating: tokens.padding, count: length - $0.count) }

@@ -39,6 +39,19 @@ struct CLIPVisionTests {
         for (number, state) in states.enumerated() { try expect(state, "\(activation)/hidden.\(number)") }
         try expect(model.pooled(images), "\(activation)/pooled")
 
+        let block = model.blocks[0]
+        try expect(block.attention(block.norm1(states[0])), "\(activation)/attention")
+        let middle = try states[0] + block.attention(block.norm1(states[0]))
+        try expect(block.mlp(block.norm2(middle)), "\(activation)/mlp")
+
+        // As LLaVA takes them: of several layers side by side, with the class token or without.
+        let full = try fixture["outputs/\(activation)/full"]
+        for withClass in [true, false] {
+            let taken = try model.features(images, layers: [-2, 1, 3], includesClassToken: withClass)
+            try #expect(relativeError(taken, withClass ? full : full[.all, 1...]) < 1e-5)
+        }
+        try expect(model.features(images, layers: [-2], includesClassToken: false), "\(activation)/features")
+
         let features = try model(images)
         #expect(features.grid == (4, 4) && features.fine == nil)
         try expect(features.tokens, "\(activation)/features")
@@ -77,7 +90,7 @@ struct CLIPVisionTests {
             CLIPVisionConfiguration.self, from: JSONEncoder().encode(published))
         #expect(again == published)
         for json in [
-            #"{"hidden_act":"relu"}"#, #"{"num_attention_heads":0}"#, #"{"hidden_size":770}"#,
+            #"{"hidden_act":"mish"}"#, #"{"num_attention_heads":0}"#, #"{"hidden_size":770}"#,
             #"{"patch_size":0}"#,
             #"{"image_size":16}"#, #"{"num_hidden_layers":0}"#, #"{"vision_feature_layer":13}"#,
         ] {

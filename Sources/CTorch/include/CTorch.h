@@ -92,6 +92,39 @@ int32_t vt_autocast_dtype(int32_t device_type);
 vt_status vt_autocast_enter(int32_t device_type, bool enabled, int32_t dtype) VT_CHECKED;
 vt_status vt_autocast_leave(int32_t device_type, bool enabled, int32_t dtype) VT_CHECKED;
 
+// Checkpointing. A piece is a closure: it takes over the references `inputs` and gives each of its results to
+// `vt_piece_output`; what fails, it says to `vt_piece_fail`.
+typedef vt_status (*vt_piece)(void *_Nonnull context, const vt_tensor_t _Nonnull *_Nullable inputs, size_t count,
+                              void *_Nonnull outputs);
+void vt_piece_output(void *_Nonnull outputs, vt_tensor_t _Nonnull tensor);
+vt_status vt_piece_fail(const char *_Nonnull message);
+/// Runs the piece without recording, and once more for the gradient; `release(context)` is called once, when it is no
+/// longer needed.
+vt_status vt_checkpoint(const vt_tensor_t _Nonnull *_Nullable inputs, size_t count, vt_piece _Nonnull run,
+                        void *_Nonnull context, void (*_Nonnull release)(void *_Nonnull),
+                        vt_tensor_t _Nullable *_Nonnull outputs, size_t capacity,
+                        size_t *_Nonnull output_count) VT_CHECKED;
+
+// Process groups. Rank 0, or the launcher, listens at `host`:`port`; every rank calls with the same arguments but its own
+// rank.
+typedef struct vt_group *vt_group_t;
+/// Joins the group; waits for the others for so many seconds, here and in every call. `lost(rank)` is called on another
+/// thread when the process of a rank has ended without `vt_group_leave` and this one does not leave within `grace`
+/// seconds.
+vt_status vt_group_join(const char *_Nonnull host, int32_t port, int32_t rank, int32_t size, bool launcher_listens,
+                        const char *_Nonnull prefix, int32_t device_type, int32_t device_index, double seconds,
+                        double grace, void (*_Nonnull lost)(int32_t rank, int32_t size),
+                        vt_group_t _Nullable *_Nonnull out) VT_CHECKED;
+/// Ends the membership; with `well`, the others are told that this rank is done.
+void vt_group_leave(vt_group_t _Nonnull group, bool well);
+/// A rank whose process has ended; -1 for none. Waits for so many seconds until there is one.
+int32_t vt_group_lost(vt_group_t _Nonnull group, double seconds);
+/// Sums the tensors of all ranks in place.
+vt_status vt_group_all_reduce(vt_group_t _Nonnull group, vt_tensor_t _Nonnull tensor) VT_CHECKED;
+/// Overwrites the tensor with that of rank `root`.
+vt_status vt_group_broadcast(vt_group_t _Nonnull group, vt_tensor_t _Nonnull tensor, int32_t root) VT_CHECKED;
+vt_status vt_group_barrier(vt_group_t _Nonnull group) VT_CHECKED;
+
 // Generators, threads, devices
 vt_status vt_generator_new(int32_t device_type, int32_t device_index, uint64_t seed,
                            vt_generator_t _Nullable *_Nonnull out) VT_CHECKED;

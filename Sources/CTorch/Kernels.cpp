@@ -1,0 +1,315 @@
+// Operators of our own, registered with libtorch beside its own.
+//
+// `vitrail::linear` is `aten::linear`, but for a few rows on the CPU, as in token-by-token generation.
+// There the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of
+// matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
+// next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Everything
+// else (more rows, gradients, autocast, other devices and dtypes) is `aten::linear`.
+
+#include <ATen/ATen.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/autocast_mode.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <optional>
+
+namespace {
+
+/// More rows are a product of matrices, which libtorch does better.
+constexpr int64_t mostRows = 8;
+/// Registers for the sums of more rows are there with AVX-512 alone.
+constexpr int64_t mostRowsWithoutAVX512 = 4;
+/// Smaller matrices stay in the caches, where nothing is to be gained.
+constexpr int64_t leastWeights = 1 << 18;
+/// Bytes by which the weights are asked for ahead of their use.
+constexpr int64_t ahead = 2048;
+
+/// `out` [rows, outputs] = `x` [rows, inputs] times `weight` [outputs, inputs], plus `bias` [outputs].
+template <typename Element>
+struct Product {
+  const Element *x;
+  const Element *weight;
+  const Element *bias;
+  Element *out;
+  int64_t inputs;
+  int64_t outputs;
+};
+
+template <int width>
+using Floats = float __attribute__((ext_vector_type(width)));
+template <int width>
+using Words = uint32_t __attribute__((ext_vector_type(width)));
+template <int width>
+using Halves = uint16_t __attribute__((ext_vector_type(width)));
+
+#define INLINE inline __attribute__((always_inline))
+
+template <int width>
+INLINE void load(const float *from, Floats<width> &to) {
+  std::memcpy(&to, from, sizeof to);
+}
+/// bfloat16 is the upper half of a float32.
+template <int width>
+INLINE void load(const c10::BFloat16 *from, Floats<width> &to) {
+  Halves<width> halves;
+  std::memcpy(&halves, from, sizeof halves);
+  const Words<width> words = __builtin_convertvector(halves, Words<width>) << 16;
+  std::memcpy(&to, &words, sizeof to);
+}
+
+/// The outputs from `output` on, `outputs` of them, of every row. `width` floats make a vector, `unroll` of them are
+/// summed side by side, so that a sum does not wait for the one before.
+template <int width, int unroll, int outputs, int rows, typename Element>
+INLINE void block(const Product<Element> &p, int64_t output) {
+  constexpr int64_t step = width * unroll;
+  constexpr int64_t line = 64 / sizeof(Element);
+  const Element *weight = p.weight + output * p.inputs;
+  Floats<width> sums[outputs][rows][unroll] = {};
+  Floats<width> w[outputs], x;
+  int64_t i = 0;
+  for (; i + step <= p.inputs; i += step) {
+    for (int o = 0; o < outputs; ++o)
+      for (int64_t next = 0; next < step; next += line)
+        __builtin_prefetch(reinterpret_cast<const char *>(weight + o * p.inputs + i + next) + ahead, 0, 0);
+    for (int u = 0; u < unroll; ++u) {
+      for (int o = 0; o < outputs; ++o) load<width>(weight + o * p.inputs + i + u * width, w[o]);
+      for (int row = 0; row < rows; ++row) {
+        load<width>(p.x + row * p.inputs + i + u * width, x);
+        for (int o = 0; o < outputs; ++o) sums[o][row][u] += w[o] * x;
+      }
+    }
+  }
+  for (int o = 0; o < outputs; ++o) {
+    for (int row = 0; row < rows; ++row) {
+      for (int u = 1; u < unroll; ++u) sums[o][row][0] += sums[o][row][u];
+      float sum = 0;
+      for (int lane = 0; lane < width; ++lane) sum += sums[o][row][0][lane];
+      for (int64_t rest = i; rest < p.inputs; ++rest)
+        sum += static_cast<float>(weight[o * p.inputs + rest]) * static_cast<float>(p.x[row * p.inputs + rest]);
+      if (p.bias) sum += static_cast<float>(p.bias[output + o]);
+      p.out[row * p.outputs + output + o] = static_cast<Element>(sum);
+    }
+  }
+}
+
+/// The outputs `begin..<end` of every row. One row follows a single stream of weights, which memory likes best; several
+/// rows share what is loaded among `together` outputs.
+template <int width, int unroll, int together, int rows, typename Element>
+INLINE void columns(const Product<Element> &p, int64_t begin, int64_t end) {
+  int64_t output = begin;
+  for (; output + together <= end; output += together) block<width, unroll, together, rows>(p, output);
+  for (; output < end; ++output) block<width, unroll, 1, rows>(p, output);
+}
+
+/// The instruction sets that the kernel is compiled for; the numbers are those that `vitrail::linear_rows` takes.
+enum Variant : int64_t { portable = 0, avx2 = 1, avx512 = 2 };
+
+template <int rows, typename Element>
+void portableColumns(const Product<Element> &p, int64_t begin, int64_t end) {
+  columns<4, rows == 1 ? 8 : 2, rows == 1 ? 1 : 2, rows>(p, begin, end);
+}
+#if defined(__x86_64__)
+template <int rows, typename Element>
+__attribute__((target("avx2,fma"))) void avx2Columns(const Product<Element> &p, int64_t begin, int64_t end) {
+  columns<8, rows == 1 ? 4 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
+}
+template <int rows, typename Element>
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512Columns(const Product<Element> &p,
+                                                                                int64_t begin, int64_t end) {
+  columns<16, rows == 1 ? 4 : rows <= 4 ? 2 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
+}
+#endif
+
+bool has(Variant variant) {
+#if defined(__x86_64__)
+  if (variant == avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (variant == avx512)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#endif
+  return variant == portable;
+}
+
+/// The fastest variant of this machine.
+Variant best() {
+  static const Variant found = has(avx512) ? avx512 : has(avx2) ? avx2 : portable;
+  return found;
+}
+
+/// Up to how many rows the kernel is faster than libtorch's own.
+int64_t gainedRows() {
+#if defined(__x86_64__)
+  return best() == avx512 ? mostRows : best() == avx2 ? mostRowsWithoutAVX512 : 0;
+#else
+  return 1;
+#endif
+}
+
+/// Calls `body(begin, end)` for parts of the elements' numbers, on libtorch's threads, whichever they are.
+/// `at::parallel_for` is a template that is serial where OpenMP is not switched on at compile time; an iterator over a
+/// tensor is not.
+template <typename Element, typename Body>
+void inParallel(const at::Tensor &contiguous, int64_t grain, const Body &body) {
+  auto iterator = at::TensorIteratorConfig()
+                      .check_all_same_dtype(false)
+                      .resize_outputs(false)
+                      .declare_static_shape(contiguous.sizes())
+                      .add_output(contiguous)
+                      .build();
+  const auto *start = static_cast<const Element *>(contiguous.const_data_ptr());
+  iterator.for_each(
+      [&](char **data, const int64_t *, int64_t count) {
+        const int64_t begin = reinterpret_cast<const Element *>(data[0]) - start;
+        body(begin, begin + count);
+      },
+      grain);
+}
+
+template <int rows, typename Element>
+void run(const Product<Element> &p, Variant variant, const at::Tensor &first) {
+  auto compute = portableColumns<rows, Element>;
+#if defined(__x86_64__)
+  if (variant == avx2) compute = avx2Columns<rows, Element>;
+  if (variant == avx512) compute = avx512Columns<rows, Element>;
+#endif
+  const int64_t grain = std::max<int64_t>(1, 65536 / p.inputs);
+  inParallel<Element>(first, grain, [&](int64_t begin, int64_t end) { compute(p, begin, end); });
+}
+
+template <typename Element>
+void run(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, at::Tensor &out, Variant variant) {
+  const Product<Element> p = {static_cast<const Element *>(x.const_data_ptr()),
+                              static_cast<const Element *>(weight.const_data_ptr()),
+                              bias.defined() ? static_cast<const Element *>(bias.const_data_ptr()) : nullptr,
+                              static_cast<Element *>(out.mutable_data_ptr()),
+                              weight.size(1),
+                              weight.size(0)};
+  const at::Tensor first = out.select(0, 0);
+  switch (out.size(0)) {
+    case 1: return run<1>(p, variant, first);
+    case 2: return run<2>(p, variant, first);
+    case 3: return run<3>(p, variant, first);
+    case 4: return run<4>(p, variant, first);
+    case 5: return run<5>(p, variant, first);
+    case 6: return run<6>(p, variant, first);
+    case 7: return run<7>(p, variant, first);
+    default: return run<8>(p, variant, first);
+  }
+}
+
+/// The kernel alone: x [..., inputs] of 1 to 8 rows, weight [outputs, inputs] and bias [outputs] of one dtype.
+at::Tensor linearRows(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
+                      int64_t variant) {
+  TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
+                              "this machine has no variant ", variant);
+  TORCH_CHECK(x.dim() > 0 && weight.dim() == 2 && weight.numel() > 0 && x.size(-1) == weight.size(1),
+              "the shapes do not fit");
+  TORCH_CHECK(x.dtype() == weight.dtype(), "the dtypes differ");
+  const int64_t rows = x.numel() / x.size(-1);
+  TORCH_CHECK(rows >= 1 && rows <= mostRows, rows, " rows, 1 to ", mostRows, " are possible");
+  const at::Tensor inputs = x.contiguous();
+  const at::Tensor whole = weight.contiguous();
+  const at::Tensor offsets = bias && bias->defined() ? bias->contiguous() : at::Tensor();
+  TORCH_CHECK(!offsets.defined() || (offsets.numel() == weight.size(0) && offsets.dtype() == weight.dtype()),
+              "the bias does not fit");
+  at::Tensor out = at::empty({rows, weight.size(0)}, weight.options());
+  if (weight.scalar_type() == at::kBFloat16) {
+    run<c10::BFloat16>(inputs, whole, offsets, out, Variant(variant));
+  } else {
+    TORCH_CHECK_TYPE(weight.scalar_type() == at::kFloat, "weights of ", weight.dtype(),
+                     ", bfloat16 and float32 are possible");
+    run<float>(inputs, whole, offsets, out, Variant(variant));
+  }
+  auto shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return out.view(shape);
+}
+
+bool isGainedFrom(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+  if (weight.dim() != 2 || x.dim() == 0 || x.size(-1) != weight.size(1) || weight.numel() < leastWeights) return false;
+  const int64_t rows = x.numel() / x.size(-1);
+  if (rows < 1 || rows > gainedRows()) return false;
+  const auto dtype = weight.scalar_type();
+  if ((dtype != at::kBFloat16 && dtype != at::kFloat) || x.scalar_type() != dtype) return false;
+  if (!x.device().is_cpu() || !weight.device().is_cpu() || !weight.is_contiguous()) return false;
+  const bool biased = bias && bias->defined();
+  if (biased && (!bias->device().is_cpu() || bias->scalar_type() != dtype ||
+                 bias->numel() != weight.size(0)))
+    return false;
+  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;
+  return !c10::GradMode::is_enabled() ||
+         !(x.requires_grad() || weight.requires_grad() || (biased && bias->requires_grad()));
+}
+
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+  return isGainedFrom(x, weight, bias) ? linearRows(x, weight, bias, best()) : at::linear(x, weight, bias);
+}
+
+// MARK: Random numbers
+
+template <typename Element>
+void fillRandom(const at::Tensor &tensor, float mean, float deviation, uint64_t seed) {
+  auto *elements = static_cast<Element *>(tensor.mutable_data_ptr());
+  inParallel<Element>(tensor, 32768, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      // SplitMix64 (Steele, Lea and Flood, 2014), whose state is the number of the element.
+      uint64_t z = seed + (static_cast<uint64_t>(i) + 1) * 0x9e3779b97f4a7c15;
+      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+      z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+      z ^= z >> 31;
+      // Four uniform numbers of 16 bits have a bell for a sum, with the variance of (2^32 - 1) / 3.
+      const auto sum = static_cast<int32_t>((z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48)) - 131070;
+      elements[i] = static_cast<Element>(mean + deviation * (static_cast<float>(sum) * 2.6428996e-5f));
+    }
+  });
+}
+
+/// Fills with independent numbers of a mean and deviation, nearly normal, within 3.5 deviations. A seed gives the same
+/// numbers everywhere, a hundred times as fast as `normal_` in bfloat16 and on as many threads as there are.
+void fillRandom(const at::Tensor &tensor, double mean, double deviation, int64_t seed) {
+  TORCH_CHECK(tensor.is_contiguous() && tensor.device().is_cpu(), "a contiguous tensor on the CPU is needed");
+  switch (tensor.scalar_type()) {
+    case at::kBFloat16: return fillRandom<c10::BFloat16>(tensor, mean, deviation, seed);
+    case at::kHalf: return fillRandom<c10::Half>(tensor, mean, deviation, seed);
+    case at::kFloat: return fillRandom<float>(tensor, mean, deviation, seed);
+    default: TORCH_CHECK_TYPE(false, "bfloat16, float16 and float32 are possible, not ", tensor.dtype());
+  }
+}
+
+// MARK: Memory
+
+/// Reads every byte of a tensor on all threads and does nothing with them: how fast memory is. Returns their exclusive
+/// or, 64 bytes at a time, so that nothing can be left out.
+int64_t readMemory(const at::Tensor &tensor) {
+  TORCH_CHECK(tensor.is_contiguous() && tensor.device().is_cpu(), "a contiguous tensor on the CPU is needed");
+  constexpr int64_t line = 64;
+  const int64_t lines = static_cast<int64_t>(tensor.nbytes()) / line;
+  const auto *bytes = static_cast<const char *>(tensor.const_data_ptr());
+  std::atomic<uint64_t> all{0};
+  // One element for each line stands for it.
+  const at::Tensor numbers = at::empty({lines}, at::kByte);
+  inParallel<uint8_t>(numbers, 1 << 14, [&](int64_t begin, int64_t end) {
+    uint64_t words[8] = {};
+    for (int64_t i = begin; i < end; ++i) {
+      __builtin_prefetch(bytes + i * line + ahead, 0, 0);
+      uint64_t next[8];
+      std::memcpy(next, bytes + i * line, line);
+      for (int word = 0; word < 8; ++word) words[word] ^= next[word];
+    }
+    for (const uint64_t word : words) all ^= word;
+  });
+  return static_cast<int64_t>(all.load());
+}
+
+}  // namespace
+
+TORCH_LIBRARY(vitrail, library) {
+  library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", linear);
+  library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
+              static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));
+  library.def("read_memory(Tensor self) -> int", readMemory);
+  library.def("linear_rows(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", linearRows);
+}

@@ -1,0 +1,150 @@
+// Generation of text. Matches transformers 4.57, generation/logits_process.py and `GenerationMixin._sample`: the same
+// processors in the same order, and the same draws from a seed on the CPU; proven by LanguageTests/GenerationTests.
+public import Torch
+
+/// How the next token is chosen, and when a text ends.
+public struct GenerationOptions: Sendable, Hashable {
+    /// Tokens at most.
+    public var maxTokens: Int
+    /// Scores are divided by it before a token is drawn; 0 takes the best token, whatever else is set below.
+    public var temperature: Double
+    /// Only so many of the best tokens are drawn from; nil for all.
+    public var topK: Int?
+    /// Only the best tokens that together have this probability are drawn from; nil or 1 for all.
+    public var topP: Double?
+    /// Scores of tokens that the prompt or the text holds are divided by it, or multiplied where they are below 0.
+    public var repetitionPenalty: Double
+    /// Of the draws.
+    public var seed: UInt64
+    /// Tokens after which the text is over.
+    public var endTokens: Set<Int>
+
+    public init(
+        maxTokens: Int = 512, temperature: Double = 0, topK: Int? = nil, topP: Double? = nil,
+        repetitionPenalty: Double = 1, seed: UInt64 = 0, endTokens: Set<Int> = []
+    ) {
+        self.maxTokens = maxTokens
+        self.temperature = temperature
+        self.topK = topK
+        self.topP = topP
+        self.repetitionPenalty = repetitionPenalty
+        self.seed = seed
+        self.endTokens = endTokens
+    }
+
+    /// - Throws: ``LanguageError/badOption(_:)`` for a number that means nothing.
+    public func check() throws {
+        func require(_ holds: Bool, _ rule: String) throws {
+            if !holds { throw LanguageError.badOption(rule) }
+        }
+        try require(maxTokens >= 1, "the largest number of tokens is \(maxTokens), at least 1 is needed")
+        try require(
+            temperature >= 0 && temperature.isFinite,
+            "the temperature is \(temperature), at least 0 is needed")
+        try require(topK ?? 1 >= 1, "top-k is \(topK ?? 1), at least 1 is needed")
+        try require((topP ?? 1) > 0 && (topP ?? 1) <= 1, "top-p is \(topP ?? 1), above 0 to 1 is possible")
+        try require(
+            repetitionPenalty > 0 && repetitionPenalty.isFinite,
+            "the repetition penalty is \(repetitionPenalty), above 0 is needed")
+    }
+}
+
+/// Chooses tokens from scores.
+public struct TokenChooser {
+    private let options: GenerationOptions
+    private let generator: Generator
+    /// What the repetition penalty is for: the prompt's tokens and the text's, each once.
+    private var seen: Set<Int>
+
+    /// - Throws: ``LanguageError/badOption(_:)``.
+    public init(_ options: GenerationOptions, prompt: [Int]) throws {
+        try options.check()
+        self.options = options
+        generator = try Generator(seed: options.seed)
+        seen = Set(prompt)
+    }
+
+    /// The scores [vocabulary], float32, from which a token is drawn: -infinity for those that are left out.
+    public func processed(_ logits: Tensor) throws -> Tensor {
+        var scores = try logits.to(.float32)
+        if options.repetitionPenalty != 1, !seen.isEmpty {
+            // An image's placeholder may lie beyond the vocabulary.
+            let ids = try Tensor(seen.filter { $0 < scores.count }.sorted()).to(scores.device)
+            let found = try scores.indexSelected(0, ids)
+            let penalised = try Tensor.where(
+                found .< 0, found * options.repetitionPenalty, found / options.repetitionPenalty)
+            scores = try scores.scattered(0, ids, penalised)
+        }
+        guard options.temperature > 0 else { return scores }
+        if options.temperature != 1 { scores = try scores / options.temperature }
+        if let k = options.topK, k < scores.count {
+            let last = try scores.topK(k).values[-1]
+            scores = try scores.maskedFilled(scores .< last, -.infinity)
+        }
+        if let p = options.topP, p < 1 {
+            let (values, order) = try scores.sorted(0)
+            let isOut = try values.softmax(0).cumulativeSum(0) .<= (1 - p)
+            // The best token stays, however small p is.
+            try isOut.assign(0, at: -1)
+            scores = try scores.maskedFilled(isOut.scattered(0, order, isOut), -.infinity)
+        }
+        return scores
+    }
+
+    /// The next token after a text whose scores [vocabulary] these are.
+    public mutating func next(_ logits: Tensor) throws -> Int {
+        let scores = try processed(logits)
+        let id =
+            try options.temperature == 0
+            ? scores.argmax(0).intItem()
+            : scores.softmax(0).to(.cpu).multinomial(1, generator: generator).intItem()
+        seen.insert(id)
+        return id
+    }
+}
+
+/// Why a text ended.
+public enum GenerationEnd: String, Sendable, Codable {
+    /// The model said so.
+    case endToken = "eos"
+    /// The caller had enough, such as at a stop string.
+    case stopped = "stop"
+    /// There were as many tokens as wanted.
+    case length
+    /// The model's context is full.
+    case context
+}
+
+extension Llama {
+    /// Continues a prompt token by token.
+    ///
+    /// - Parameters:
+    ///   - prompt: input embeddings [1, n, hidden] of the prompt, or of its part that the cache does not hold yet.
+    ///   - cache: what came before; afterwards it holds everything but the last token.
+    ///   - ids: all tokens of the prompt, for the repetition penalty.
+    ///   - options: how to choose and when to end.
+    ///   - onToken: sees every token but an end token, and says whether to go on.
+    /// - Returns: the tokens, an end token included, and why there are no more.
+    /// - Throws: `CancellationError` between two tokens when the task is cancelled;
+    ///   ``LanguageError/tooLong(tokens:limit:)`` when the prompt leaves no room for a token.
+    public func generate(
+        after prompt: Tensor, _ cache: TextCache, ids: [Int], options: GenerationOptions,
+        onToken: (Int) throws -> Bool = { _ in true }
+    ) throws -> (tokens: [Int], end: GenerationEnd) {
+        var chooser = try TokenChooser(options, prompt: ids)
+        let limit = configuration.maxPositionEmbeddings
+        try Task.checkCancellation()
+        var state = try self(prompt, cache)[0, -1]
+        var tokens: [Int] = []
+        while true {
+            try Task.checkCancellation()
+            let id = try chooser.next(logits(state))
+            tokens.append(id)
+            if options.endTokens.contains(id) { return (tokens, .endToken) }
+            guard try onToken(id) else { return (tokens, .stopped) }
+            guard tokens.count < options.maxTokens else { return (tokens, .length) }
+            guard cache.length < limit else { return (tokens, .context) }
+            state = try self(wordEmbeddings([id]).unsqueezed(0), cache)[0, -1]
+        }
+    }
+}

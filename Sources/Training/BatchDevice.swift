@@ -1,0 +1,52 @@
+import Torch
+
+// A batch is made on the CPU and learnt from where the network is.
+
+extension MosaicBatch {
+    func to(_ device: Device) throws -> MosaicBatch {
+        guard device != .cpu else { return self }
+        return MosaicBatch(
+            content: content, pixels: try pixels.to(device), dense: try dense.to(device),
+            wordTargets: try wordTargets?.to(device), words: try words?.to(device))
+    }
+}
+
+extension MosaicBatch.DenseTruth {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(
+            heat: try heat.to(device), kinds: kinds, boxes: try boxes.to(device),
+            traits: try traits.to(device))
+    }
+}
+
+extension MosaicBatch.Words {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(
+            ids: try ids.map { try $0.to(device) }, location: try location.to(device),
+            text: try text.to(device), loc: try loc.to(device), mentions: try mentions.to(device),
+            subjects: try subjects.to(device), aligned: try aligned.to(device), heat: try heat.to(device),
+            boxes: try boxes.to(device))
+    }
+}
+
+extension MosaicBatch.Following {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(sources: try sources.to(device), targets: try targets.to(device))
+    }
+}
+
+extension MosaicBatch.Told {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(
+            positions: try positions.to(device), named: try named.to(device), place: try place.to(device),
+            single: try single.to(device))
+    }
+}
+
+extension BoxTruth {
+    fileprivate func to(_ device: Device) throws -> BoxTruth {
+        BoxTruth(
+            cells: try cells.to(device), weight: try weight.to(device), logSize: try logSize.to(device),
+            offset: try offset.to(device), target: target, stride: stride)
+    }
+}

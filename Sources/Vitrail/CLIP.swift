@@ -1,0 +1,61 @@
+// CLIP's vision tower as it was published; proven by VitrailTests/CLIPTests.
+import Checkpoints
+public import Encoders
+import Foundation
+import NN
+public import Torch
+
+/// A folder of CLIP: the whole model, of which the text part is left alone, or the vision tower by itself.
+struct CLIPFolder {
+    let path: String
+    let configuration: CLIPVisionConfiguration
+    private let checkpoint: Checkpoint
+
+    private struct Fields: Decodable {
+        let model_type: String?
+        let vision_config: CLIPVisionConfiguration?
+    }
+
+    init(_ path: String) throws {
+        let file = "\(path)/config.json"
+        let fields: Fields = try ModelFolder.read(file)
+        switch (fields.model_type, fields.vision_config) {
+        case ("clip", let vision?), (nil, let vision?): configuration = vision
+        case ("clip", nil): throw ModelError.notAModel(file, "has no vision_config")
+        case ("clip_vision_model", _): configuration = try ModelFolder.read(file)
+        case (let type, _):
+            throw ModelError.notAModel(
+                file, "the model_type is \(type ?? "missing"); clip and clip_vision_model are known")
+        }
+        self.path = path
+        checkpoint = try Checkpoint(contentsOf: path)
+    }
+
+    /// Its tensors, whose names get a prefix.
+    func source(under prefix: String = "") throws -> RenamedSource {
+        try RenamedSource(
+            checkpoint,
+            KeyMap(
+                ["vision_model.*": "\(prefix)vision_model.*"],
+                ignored: [
+                    "text_model.*", "text_projection.weight", "visual_projection.weight", "logit_scale",
+                    "*.embeddings.position_ids",
+                ]))
+    }
+}
+
+extension CLIPVision {
+    /// Opens a CLIP folder: the whole model, whose text part is left alone, or the vision tower by itself.
+    ///
+    /// - Parameters:
+    ///   - folder: with `config.json` and weights, as Hugging Face lays it out.
+    ///   - device: where the parameters will be.
+    ///   - dtype: what the parameters are held in; nil keeps the file's.
+    /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
+    public convenience init(contentsOf folder: String, device: Device = .cpu, dtype: DType? = nil) throws {
+        let clip = try CLIPFolder(folder)
+        let store = ParameterStore(.loaded(try clip.source()), device: device, dtype: dtype)
+        try self.init(store.root, clip.configuration)
+        try store.finish()
+    }
+}

@@ -1,0 +1,137 @@
+import Checkpoints
+import Foundation
+
+/// What lies at a path that somebody downloaded or trained, told from the names of its files and from `config.json`.
+///
+/// No weights are read, but for the names of the tensors of a file or folder that has no configuration.
+public enum CheckpointKind: Sendable, Hashable {
+    /// The two forms in which a model was published: as transformers has it, and as its authors have it.
+    public enum Layout: String, Sendable, Hashable {
+        case huggingFace = "Hugging Face"
+        case original
+    }
+
+    /// Vitrail's own folder, with `model_index.json`.
+    case vitrail
+    /// LLaVA. The original layout leaves the CLIP tower in a folder of its own.
+    case llava(Layout)
+    /// A LoRA of LLaVA in its original layout, which `non_lora_trainables.bin` completes; needs its base.
+    case llavaAdapter(base: String?)
+    /// LLaVA's projector alone, `mm_projector.bin`, as its first stage of training leaves it; needs its base.
+    case llavaProjector(base: String?)
+    case llama
+    /// CLIP whole, or its image tower alone.
+    case clip
+    /// SAM. The original layout is a single file of weights.
+    case sam(Layout)
+    /// Another LoRA of PEFT's; needs its base.
+    case adapter(base: String?)
+
+    /// Recognises a folder, or a file of SAM's original layout.
+    ///
+    /// - Parameter path: of the folder or file.
+    /// - Throws: ``ModelError`` that says what was looked for.
+    public init(of path: String) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw ModelError.missing(path)
+        }
+        guard isFolder.boolValue else {
+            guard try Self.originalSAM(at: path) != nil else {
+                throw ModelError.notAModel(
+                    path,
+                    "neither a model's folder nor SAM's original weights, which have a \(Self.firstOfSAM)")
+            }
+            self = .sam(.original)
+            return
+        }
+        func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(name)") }
+        let config = "\(path)/config.json"
+        if has("model_index.json") {
+            self = .vitrail
+        } else if has("adapter_config.json") {
+            let adapter: AdapterFields = try ModelFolder.read("\(path)/adapter_config.json")
+            let base = adapter.base_model_name_or_path
+            self = has("non_lora_trainables.bin") ? .llavaAdapter(base: base) : .adapter(base: base)
+        } else if has("config.json") {
+            let fields: ConfigFields = try ModelFolder.read(config)
+            if has("mm_projector.bin") && fields.isOriginalLLaVA && !Self.hasWeights(path) {
+                self = .llavaProjector(base: fields._name_or_path)
+            } else {
+                self = try fields.kind(config)
+            }
+        } else if try Self.originalSAM(at: path) != nil {
+            self = .sam(.original)
+        } else {
+            throw ModelError.notAModel(
+                path,
+                "not a model's folder: it has none of model_index.json, config.json, adapter_config.json, and no file "
+                    + "of SAM's original weights (.pth)")
+        }
+    }
+
+    private static let firstOfSAM = "image_encoder.patch_embed.proj.weight"
+
+    /// The file of SAM's original weights: the one at `path`, or the only file of weights in that folder.
+    static func originalSAM(at path: String) throws -> String? {
+        let endings = ["pth", "pt", "bin", "safetensors"]
+        func isWeights(_ name: String) -> Bool { endings.contains((name as NSString).pathExtension) }
+        var file = path
+        if let names = try? FileManager.default.contentsOfDirectory(atPath: path) {
+            let found = names.filter(isWeights).sorted()
+            guard found.count <= 1 else {
+                throw ModelError.notAModel(
+                    path, "without config.json it is not known which file is meant: \(found.joined(separator: ", "))")
+            }
+            guard let name = found.first else { return nil }
+            file = "\(path)/\(name)"
+        }
+        guard isWeights(file), try Checkpoint(contentsOf: file).entries[firstOfSAM] != nil else { return nil }
+        return file
+    }
+
+    private static func hasWeights(_ folder: String) -> Bool {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.contains { $0.hasPrefix("model") && $0.contains(".safetensors") || $0.hasPrefix("pytorch_model") }
+    }
+}
+
+private struct AdapterFields: Decodable {
+    let base_model_name_or_path: String?
+}
+
+/// What tells models apart in `config.json`.
+private struct ConfigFields: Decodable {
+    struct Part: Decodable {}
+
+    let model_type: String?
+    let architectures: [String]?
+    let mm_vision_tower: String?
+    let text_config: Part?
+    let vision_config: Part?
+    let mask_decoder_config: Part?
+    let _name_or_path: String?
+
+    var isOriginalLLaVA: Bool {
+        mm_vision_tower != nil || architectures?.contains { $0.hasPrefix("LlavaLlama") } == true
+    }
+
+    func kind(_ file: String) throws -> CheckpointKind {
+        switch model_type {
+        case "llava_llama": return .llava(.original)
+        case "llava": return .llava(isOriginalLLaVA ? .original : .huggingFace)
+        // The first LLaVA called itself a Llama that has a vision tower.
+        case "llama": return isOriginalLLaVA ? .llava(.original) : .llama
+        case "clip", "clip_vision_model": return .clip
+        case "sam": return .sam(.huggingFace)
+        case nil where mask_decoder_config != nil: return .sam(.huggingFace)
+        case nil:
+            throw ModelError.notAModel(
+                file, "has no model_type, so what it configures is not known; \(Self.known)")
+        default:
+            throw ModelError.notAModel(file, "the model_type is \(model_type!); \(Self.known)")
+        }
+    }
+
+    static let known = "llava, llava_llama, llama, clip, clip_vision_model and sam are known"
+}

@@ -1,0 +1,23 @@
+import Text
+
+/// How a conversation is written around the image.
+public struct LumenForm: Codable, Sendable, Hashable {
+    /// What the language model reads before the image, after the token that begins a text; nil for nothing at all.
+    public var lead: String?
+    /// What stands between the image and the request.
+    public var user: String
+
+    /// The embedded model's: the image comes first, and `USER: ` is one token.
+    public static let mosaic = LumenForm(lead: nil, user: Prompt.user)
+
+    /// LUMEN's own, which LLaVA's language model knows: `USER: [image]. Please find the location of …`
+    public static let paper = LumenForm(lead: Prompt.user, user: ". ")
+
+    /// What the model reads after the image, before it answers.
+    public func question(_ request: String) -> String { "\(user)\(request)\(Prompt.assistant)" }
+
+    /// The ids before the image.
+    func lead(_ tokenizer: Tokenizer) -> [Int] {
+        lead.map { tokenizer.encode($0, addSpecialTokens: true) } ?? []
+    }
+}

@@ -1,0 +1,147 @@
+import TestSupport
+import Testing
+import Torch
+
+/// `vitrail::linear` and each variant of its kernel that this machine has, against sums in float64.
+@Suite(.serialized) struct KernelTests {
+    /// Of the kernel's variants, by number: for any machine, for AVX2 and for AVX-512.
+    enum Variant: Int, CaseIterable, Sendable { case portable, avx2, avx512 }
+
+    private static let rows = Operator("vitrail::linear_rows")
+
+    private func parts(
+        _ rows: [Int], _ inputs: Int, _ outputs: Int, _ dtype: DType, seed: UInt64 = 7
+    ) throws -> (x: Tensor, weight: Tensor, bias: Tensor) {
+        let generator = try Generator(seed: seed)
+        return (
+            try Tensor.randn(rows + [inputs], generator: generator).to(dtype),
+            try Tensor.randn([outputs, inputs], generator: generator).to(dtype),
+            try Tensor.randn([outputs], generator: generator).to(dtype)
+        )
+    }
+
+    /// The exact sums, and how far a result may be from each: the rounding of float32 sums, and of the result's dtype.
+    private func exact(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> (Tensor, Tensor) {
+        let (x64, weight64) = (try x.to(.float64), try weight.to(.float64))
+        var sum = try matmul(x64, weight64.transposed(0, 1))
+        if let bias { sum = try sum + bias.to(.float64) }
+        let size = try matmul(x64.abs(), weight64.abs().transposed(0, 1)) + 1
+        return (sum, try size * 3e-6 + sum.abs() * (weight.dtype == .bfloat16 ? 0x1p-8 : 1e-7))
+    }
+
+    private func expect(
+        _ actual: Tensor, isCloseTo exact: (sum: Tensor, bound: Tensor), _ what: String
+    ) throws {
+        #expect(actual.shape == exact.sum.shape, "\(what)")
+        #expect(try ((actual.to(.float64) - exact.sum).abs() .<= exact.bound).allTrue(), "\(what)")
+    }
+
+    @Test(arguments: Variant.allCases)
+    func `every shape gives the sums`(_ variant: Variant) throws {
+        do {
+            let (x, weight, _) = try parts([1], 4, 4, .float32)
+            _ = try Self.rows(x, weight, nil as Tensor?, variant.rawValue)
+        } catch let error as TorchError where error.kind == .notImplemented && variant != .portable {
+            return
+        }
+        for dtype in [DType.bfloat16, .float32] {
+            for inputs in [1, 3, 15, 16, 17, 31, 64, 100, 127, 257, 1031] {
+                for rows in 1...8 {
+                    let (x, weight, bias) = try parts([rows], inputs, rows * 5 % 7 + 1, dtype)
+                    for bias in [nil, bias] {
+                        let sums = try exact(x, weight, bias)
+                        let actual = try Self.rows(x, weight, bias, variant.rawValue)
+                        #expect(actual.dtype == dtype)
+                        try expect(
+                            actual, isCloseTo: sums, "\(variant) \(dtype) \(x.shape) \(weight.shape)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Large enough for the kernel to be taken, in every form in which a layer may be called.
+    @Test(arguments: [DType.bfloat16, .float32])
+    func `a few rows of a large matrix give the sums`(_ dtype: DType) throws {
+        for rows in [[], [1], [3], [1, 1], [2, 4], [8], [9]] {
+            let (x, weight, bias) = try parts(rows, 517, 515, dtype)
+            try expect(linear(x, weight, bias), isCloseTo: exact(x, weight, bias), "\(dtype) \(rows)")
+        }
+        // Neither has to lie in the order of memory.
+        let (columns, turned, _) = try parts([517], 3, 515, dtype)
+        let (x, weight) = (try columns.transposed(0, 1), try matmul(turned, columns.transposed(0, 1)))
+        let rows = try weight.transposed(0, 1).contiguous().transposed(0, 1)
+        for table in [weight, rows] {
+            try expect(linear(x, table), isCloseTo: exact(x, table, nil), "\(dtype) across")
+        }
+    }
+
+    @Test(arguments: [DType.bfloat16, .float32])
+    func `the sums are as exact as libtorch's`(_ dtype: DType) throws {
+        let aten = Operator("linear")
+        for rows in [1, 2, 8] {
+            let (x, weight, bias) = try parts([rows], 4101, 300, dtype)
+            let (sum, _) = try exact(x, weight, bias)
+            func error(_ result: Tensor) throws -> Double {
+                try (result.to(.float64) - sum).abs().mean().item()
+            }
+            let (ours, theirs) = (try error(linear(x, weight, bias)), try error(aten(x, weight, bias)))
+            #expect(ours <= 1.2 * theirs, "\(dtype) \(rows) rows: \(ours), libtorch \(theirs)")
+        }
+    }
+
+    @Test func `the number of threads does not change the sums`() throws {
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        let (x, weight, bias) = try parts([2], 1025, 700, .bfloat16)
+        var results: [[Float]] = []
+        for count in [1, 2, 3, 7] {
+            try Threads.set(count)
+            results.append(try linear(x, weight, bias).array())
+        }
+        #expect(results.allSatisfy { $0 == results[0] })
+    }
+
+    @Test func `gradients and autocast are libtorch's`() throws {
+        let (x, weight, bias) = try parts([2], 600, 500, .float32)
+        try weight.requireGrad()
+        try linear(x, weight, bias).sum().backward()
+        #expect(try weight.grad?.isClose(to: x.sum(0).expanded(500, 600), absolute: 1e-5) == true)
+        try withAutocast(.bfloat16) {
+            let dtype = try linear(x, weight.detached(), bias).dtype
+            #expect(dtype == .bfloat16)
+        }
+    }
+
+    @Test(arguments: [DType.bfloat16, .float16, .float32])
+    func `random numbers are nearly normal and always the same`(_ dtype: DType) throws {
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        var drawn: [[Float]] = []
+        for count in [1, 3] {
+            try Threads.set(count)
+            let tensor = try Tensor.empty([300_000], dtype: dtype)
+            try tensor.fillRandom(mean: 2, std: 0.5, seed: 9)
+            drawn.append(try tensor.array())
+        }
+        #expect(drawn[0] == drawn[1])
+        let values = drawn[0].map { (Double($0) - 2) / 0.5 }
+        func mean(_ term: (Double) -> Double) -> Double {
+            values.map(term).reduce(0, +) / Double(values.count)
+        }
+        #expect(abs(mean { $0 }) < 0.01 && abs(mean { $0 * $0 } - 1) < 0.01)
+        #expect(values.allSatisfy { abs($0) < 3.6 } && values.contains { abs($0) > 3 })
+        let other = try Tensor.empty([300_000], dtype: dtype)
+        try other.fillRandom(seed: 10)
+        let pairs = zip(values, try other.array(Double.self))
+        #expect(abs(pairs.map { $0 * $1 }.reduce(0, +) / 300_000) < 0.01)
+    }
+
+    @Test func `what does not fit is refused by name`() throws {
+        let (x, weight, _) = try parts([1], 600, 500, .bfloat16)
+        let error = #expect(throws: TorchError.self) { try linear(x[.all, ..<599], weight) }
+        #expect(error?.shapes == [[1, 599], [500, 600]])
+        #expect(throws: TorchError.self) { try linear(x.to(.float32), weight) }
+        #expect(throws: TorchError.self) { try linear(x, weight, Tensor.zeros([499], dtype: .bfloat16)) }
+    }
+}
