@@ -95,7 +95,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("Torch", ["TestSupport", "Torch"]),
         tests("NN", ["Checkpoints", "NN", "TestSupport", "Torch"]),
-        tests("Checkpoints", ["Checkpoints", "NN", "TestSupport", "Torch"]),
+        tests("Checkpoints", ["Checkpoints", "Language", "NN", "TestSupport", "Torch"]),
         tests("Media", ["Media"]),
         tests("Text", ["Text"]),
         tests("Encoders", ["Encoders", "NN", "TestSupport", "Torch"]),

@@ -21,7 +21,14 @@ public struct CheckpointError: Error, CustomStringConvertible {
 
     public init(path: String, reason: String, isWriting: Bool = false) {
         self.path = path
-        self.reason = reason
+        // Names come from the file, too: they may not break the line, nor fill the screen.
+        let scalars = reason.unicodeScalars.prefix(1000).map { scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .lineSeparator, .paragraphSeparator: " " as Unicode.Scalar
+            default: scalar
+            }
+        }
+        self.reason = String(String.UnicodeScalarView(scalars))
         self.isWriting = isWriting
     }
 

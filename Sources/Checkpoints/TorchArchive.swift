@@ -40,17 +40,20 @@ public final class TorchArchive: CheckpointSource {
             throw refuse("has the form before torch 1.6; load it with torch and save it again")
         }
         let zip = try ZipArchive(mapping.bytes, path: path)
-        let pickles = zip.entries.keys.filter { $0.hasSuffix("/data.pkl") }
+        let pickles = zip.names.filter { $0.hasSuffix("/data.pkl") }
         guard let name = pickles.first, pickles.count == 1 else {
             throw refuse("holds \(pickles.count) files data.pkl, an archive of torch has one")
         }
         let folder = name.dropLast("data.pkl".count)
-        if let order = zip.entries["\(folder)byteorder"], !mapping.bytes[order].elementsEqual("little".utf8) {
+        if let order = try zip.range(of: "\(folder)byteorder"),
+            !mapping.bytes[order].elementsEqual("little".utf8)
+        {
             throw refuse("was saved on a big-endian machine, only little-endian archives are read")
         }
+        let range = try zip.range(of: name)!
         let tensors: Tensors
         do {
-            let pickle = try Pickle(UnsafeRawBufferPointer(rebasing: mapping.bytes[zip.entries[name]!]))
+            let pickle = try Pickle(UnsafeRawBufferPointer(rebasing: mapping.bytes[range]))
             tensors = try Tensors(pickle)
         } catch let failure as Pickle.Failure {
             throw refuse("\(name) \(failure.reason)")
@@ -59,7 +62,7 @@ public final class TorchArchive: CheckpointSource {
         var places: [String: Place] = [:]
         for (name, tensor) in tensors.named {
             do {
-                let storage = zip.entries["\(folder)data/\(tensor.storage.key)"]
+                let storage = try zip.range(of: "\(folder)data/\(tensor.storage.key)")
                 (entries[name], places[name]) = try Self.place(tensor, in: storage)
             } catch let failure as Pickle.Failure {
                 throw refuse("tensor \(name) \(failure.reason)")

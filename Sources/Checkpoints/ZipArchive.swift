@@ -1,11 +1,27 @@
-/// The directory of a zip archive whose entries are stored as they are: where each one's bytes lie.
+/// The directory of a zip archive: where the bytes of its entries lie.
 ///
 /// Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3 and 4.5.3 (zip64).
 struct ZipArchive {
-    private(set) var entries: [String: Range<Int>] = [:]
+    private var entries: [String: Range<Int>] = [:]
+    private var compressed: Set<String> = []
+    private let path: String
 
-    /// - Throws: ``CheckpointError`` for what is no archive, is cut short, or holds compressed or encrypted entries.
+    var names: [String] { entries.keys.sorted() }
+
+    /// Where the bytes of an entry lie; nil when there is none of that name.
+    ///
+    /// - Throws: ``CheckpointError`` when it is compressed.
+    func range(of name: String) throws -> Range<Int>? {
+        guard !compressed.contains(name) else {
+            throw CheckpointError(
+                path: path, reason: "entry \(name) is compressed, which torch.save never does")
+        }
+        return entries[name]
+    }
+
+    /// - Throws: ``CheckpointError`` for what is no archive, is cut short, or encrypted.
     init(_ bytes: UnsafeRawBufferPointer, path: String) throws {
+        self.path = path
         let reader = Reader(bytes: bytes, path: path)
         let end = try reader.endRecord()
         var position = end.directory
@@ -27,9 +43,7 @@ struct ZipArchive {
                 decoding: try reader.slice((position + 46)..<extra, "zip directory"), as: UTF8.self)
             try reader.widen(&sizes, extra..<(extra + extraLength))
             let (size, packed, header) = (sizes[0], sizes[1], sizes[2])
-            guard method == 0, size == packed else {
-                throw reader.refuse("entry \(name) is compressed, which torch.save never does")
-            }
+            if method != 0 || size != packed { compressed.insert(name) }
             guard flags & 1 == 0 else { throw reader.refuse("entry \(name) is encrypted") }
             guard try reader.number(header, UInt32.self) == 0x0403_4b50 else {
                 throw reader.refuse("entry \(name) does not begin at byte \(header)")
@@ -37,10 +51,10 @@ struct ZipArchive {
             let start =
                 try header + 30 + reader.number(header + 26, UInt16.self)
                 + reader.number(header + 28, UInt16.self)
-            guard start <= end.directory, size <= end.directory - start else {
-                throw reader.refuse("entry \(name) of \(size) bytes does not fit in the file")
+            guard start <= end.directory, packed <= end.directory - start else {
+                throw reader.refuse("entry \(name) of \(packed) bytes does not fit in the file")
             }
-            guard entries.updateValue(start..<(start + size), forKey: name) == nil else {
+            guard entries.updateValue(start..<(start + packed), forKey: name) == nil else {
                 throw reader.refuse("entry \(name) is there twice")
             }
             position = extra + extraLength + commentLength
