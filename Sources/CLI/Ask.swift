@@ -12,11 +12,14 @@ struct Ask: AsyncParsableCommand {
             joints in pixels of your picture, from its top left corner. A copy of the picture with boxes, outlines, \
             points and skeletons drawn over it is written. One sentence may ask for several things.
 
+            --model may also be a LLaVA as it was downloaded (docs/llava.md): its answer is words, printed as they come.
+
             Examples:
               vitrail ask street.png "find every red circle"
               vitrail ask street.png "outline the star and count the red circles"
               vitrail ask street.png "point at the people" --output pointed.png --heatmap heat.png
               vitrail ask street.png "What do you see?" --json
+              vitrail ask street.jpg "What is unusual here?" --model llava-1.5-7b-hf --max-tokens 100
 
             Pictures: PNG, JPEG, WebP, BMP or the first picture of a GIF, up to 100 megapixels.
             """)
@@ -50,6 +53,8 @@ struct Ask: AsyncParsableCommand {
 
     @OptionGroup var engine: EngineOptions
 
+    @OptionGroup(title: "Options for a LLaVA") var llava: LLaVAOptions
+
     private var answerFile: DrawnPicture { DrawnPicture("--output", output, image, suffix: "answer") }
     private var heatmapFile: DrawnPicture { DrawnPicture("--heatmap", heatmap, image, suffix: "heatmap") }
 
@@ -62,6 +67,18 @@ struct Ask: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let path = engine.model {
+            switch try CheckpointKind(of: path) {
+            case .llava, .llavaAdapter, .llavaProjector, .adapter: return try await askLLaVA(path)
+            case .vitrail: break
+            case .clip, .llama, .sam:
+                throw ModelError.notAModel(path, "not a model that can be asked: LLaVA and Vitrail's own are")
+            }
+        }
+        guard llava.given.isEmpty else {
+            throw ValidationError(
+                "\(llava.given.joined(separator: ", ")) is for a LLaVA's folder (--model); \(engine.model ?? "the embedded model") has no such option.")
+        }
         let picture = try Image(contentsOf: image)
         let answer = try await engine.open().ask(request, about: picture)
         var written: [String?] = [nil, nil]

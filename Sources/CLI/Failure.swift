@@ -78,6 +78,8 @@ extension Failure {
         case ModelError.missing: return .noInput
         case let error as CheckpointError: return error.isWriting ? .cannotWrite : input(error.path)
         case is ModelError, is MediaError, is TokenizerError, is TrainingError: return .badInput
+        case is ChatTemplateError: return .badInput
+        case is CancellationError: return .interrupted
         case is ParameterError, is ConfigurationError, is LanguageError: return .badInput
         default: return .internal
         }

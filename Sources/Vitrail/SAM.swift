@@ -38,6 +38,7 @@ public final class SAM {
     ///   - dtype: what the parameters are held in; nil keeps the file's.
     /// - Throws: ``NN/ParameterError`` that lists what does not fit, ``NN/ConfigurationError`` for impossible sizes.
     public convenience init(_ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32) throws {
+        try MemoryCheck.require(checkpoint.weights, as: dtype, on: device)
         try self.init(
             checkpoint.configuration, ParameterStore(.loaded(checkpoint.weights), device: device, dtype: dtype))
         try store.finish()

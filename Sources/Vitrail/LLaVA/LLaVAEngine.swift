@@ -2,7 +2,6 @@ import Checkpoints
 import Foundation
 public import Language
 public import Media
-import NN
 public import Text
 public import Torch
 
@@ -86,12 +85,13 @@ public actor LLaVAEngine {
     ///   - base: of a LoRA or a projector; looked for when nil.
     ///   - visionTower: the folder of the CLIP tower, for the original layout; looked for when nil.
     ///   - conversation: the name of a template in place of the folder's own.
+    ///   - adaptation: how a LoRA is used.
     ///   - device: where to run.
     ///   - precision: what to compute in.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public init(
         model path: String, base: String? = nil, visionTower: String? = nil, conversation: String? = nil,
-        device: Device = .cpu, precision: Precision = .auto
+        adaptation: LLaVAFolder.Adaptation = .merged, device: Device = .cpu, precision: Precision = .auto
     ) throws {
         guard device.isAvailable else {
             throw ModelError.unsupported("the device \(device) is not available here")
@@ -99,19 +99,14 @@ public actor LLaVAEngine {
         let folder = try LLaVAFolder(path, base: base, visionTower: visionTower)
         let tokenizer = try Tokenizer(folder: folder.textFolder)
         template = try Self.template(of: folder, named: conversation)
-        let dtype = precision.dtype(for: folder.source, on: device)
+        let dtype = precision.dtype(for: folder.base, on: device)
+        try MemoryCheck.require(folder.base, as: dtype, on: device)
         let executor = EngineExecutor()
         model = try executor.sync {
-            let store = ParameterStore(.loaded(folder.source), device: device, dtype: dtype)
+            let store = try folder.store(adaptation, device: device, dtype: dtype)
             let model = try LLaVA(folder.configuration, store)
             try store.finish()
             return model
-        }
-        guard tokenizer.vocabularySize <= folder.configuration.language.vocabSize else {
-            throw ModelError.notAModel(
-                folder.textFolder,
-                "the tokenizer has \(tokenizer.vocabularySize) tokens, the language model \(folder.configuration.language.vocabSize)"
-            )
         }
         self.executor = executor
         self.tokenizer = tokenizer
@@ -223,6 +218,12 @@ public actor LLaVAEngine {
             throw ModelError.badRequest(
                 "the prompt has \(ids.count) tokens, \(picture.count) of them the picture's, which is over the model's limit of \(limit)"
             )
+        }
+        // A tokenizer may have tokens that no prompt of the model's holds.
+        let vocabulary = configuration.language.vocabSize
+        if let id = ids.compactMap({ $0 }).first(where: { $0 >= vocabulary }) {
+            throw ModelError.badRequest(
+                "the prompt holds \(tokenizer.token(of: id) ?? ""), token \(id), and the model has \(vocabulary) tokens")
         }
         return ids
     }

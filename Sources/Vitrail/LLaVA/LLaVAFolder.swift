@@ -3,6 +3,8 @@ public import Checkpoints
 import Encoders
 import Foundation
 import Language
+public import NN
+public import Torch
 
 /// A LLaVA as it was downloaded: its configuration, its weights under one set of names, and what goes with them.
 ///
@@ -14,7 +16,10 @@ public struct LLaVAFolder {
     public let layout: CheckpointKind.Layout
     public let configuration: LLaVAConfiguration
     public let processor: CLIPImageProcessor
-    public let source: any CheckpointSource
+    /// The weights, those that an adapter brings whole among them, but without its low-rank updates.
+    public let base: any CheckpointSource
+    /// A LoRA of the model.
+    public let adapter: LoRAAdapter?
     /// Tokens that end an answer.
     public let endTokens: Set<Int>
     /// `repetition_penalty` of `generation_config.json`, 1 where it says nothing.
@@ -114,10 +119,36 @@ public struct LLaVAFolder {
         self.layout = layout
         self.configuration = configuration
         self.processor = processor
-        self.source = try adapter.map { try LoRAAdapter(contentsOf: $0, names: names).merged(into: source) } ?? source
+        self.adapter = try adapter.map { try LoRAAdapter(contentsOf: $0, names: names) }
+        base = try self.adapter?.replacing(in: source) ?? source
         let generation = try GenerationFile(path)
         endTokens = generation.endTokens
         repetitionPenalty = generation.repetitionPenalty
+    }
+
+    /// How a LoRA is used.
+    public enum Adaptation: String, Sendable, CaseIterable {
+        /// Added to the weights as they are read: as fast as the base, and the adapted weights are a copy in memory.
+        case merged
+        /// Beside the weights, which stay the mapped files.
+        case live
+    }
+
+    /// A place for the networks' parameters.
+    ///
+    /// - Parameters:
+    ///   - adaptation: how the folder's LoRA is used, where it has one.
+    ///   - device: where the parameters will be.
+    ///   - dtype: what they are held in.
+    /// - Throws: ``Checkpoints/CheckpointError`` when the LoRA belongs to another base.
+    public func store(_ adaptation: Adaptation, device: Device, dtype: DType) throws -> ParameterStore {
+        guard let adapter else { return ParameterStore(.loaded(base), device: device, dtype: dtype) }
+        // Merging also checks that the adapter fits the base.
+        let merged = try adapter.merged(into: base)
+        switch adaptation {
+        case .merged: return ParameterStore(.loaded(merged), device: device, dtype: dtype)
+        case .live: return ParameterStore(.loaded(base), device: device, dtype: dtype, lora: try adapter.live)
+        }
     }
 
     // MARK: Names

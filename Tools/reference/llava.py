@@ -1,0 +1,163 @@
+"""Small LLaVAs with random weights in the folder layouts that exist, for fixtures and for check_llava.py.
+
+    pip install torch==2.11.0 transformers==4.57.1 tokenizers==0.22.2 sentencepiece pillow
+"""
+
+import json
+import pathlib
+import random
+import shutil
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM,
+                          LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, LlamaTokenizerFast)
+
+WORDS = """the a red blue green star heart circle man woman dog cat street house tree sky sits stands runs is are there
+two three what where who color picture image shows in on at with of and left right behind above large small one it
+USER ASSISTANT A chat between curious user and an artificial intelligence assistant gives helpful detailed polite answers
+to user's questions""".split()
+
+# The template that llava-hf/llava-1.5-7b-hf publishes.
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}"
+    "{# Render all images first #}{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
+    "{{ '<image>\\n' }}{% endfor %}{# Render all text next #}{% if message['role'] != 'assistant' %}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] + ' '}}"
+    "{% endfor %}{% else %}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
+    "{% generation %}{{ content['text'] + ' '}}{% endgeneration %}{% endfor %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}")
+
+
+def tokenizer(extra):
+    """A SentencePiece-style BPE as Llama's `tokenizer.json` is, trained on a few sentences; `extra` tokens are added."""
+    chooser = random.Random(0)
+    texts = [" ".join(chooser.choices(WORDS, k=12)) for _ in range(400)]
+    model = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    model.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    trainer = trainers.BpeTrainer(
+        vocab_size=420, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{n:02X}>" for n in range(256)])
+    # Words are cut for training alone; Llama's own tokenizer has no pre-tokenizer.
+    model.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    model.train_from_iterator(texts, trainer)
+    made = json.loads(model.to_str())
+    made["pre_tokenizer"] = None
+    # Bytes are written as they are, and are no special tokens.
+    made["added_tokens"] = [token for token in made["added_tokens"] if not token["content"].startswith("<0x")]
+    model = Tokenizer.from_str(json.dumps(made))
+    model.decoder = decoders.Sequence([
+        decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    fast = LlamaTokenizerFast(tokenizer_object=model, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    fast.add_special_tokens({"additional_special_tokens": extra})
+    return fast
+
+
+def randomised(model, seed, spread=1.0):
+    """Weights large enough that every part shows in what is written."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" in name or "layrnorm" in name:
+                parameter.normal_(1.0 if name.endswith("weight") else 0.0, 0.2, generator=generator)
+            elif parameter.dim() == 1:
+                parameter.normal_(0, 0.2, generator=generator)
+            else:
+                fan = parameter[0].numel() if parameter.dim() > 1 else 1
+                parameter.normal_(0, spread * fan ** -0.5, generator=generator)
+            if "embed_tokens" in name:
+                parameter.mul_(fan ** 0.5)
+    return model.eval()
+
+
+def picture(seed, width, height):
+    """A smooth picture with noise on it, so that filters show."""
+    from PIL import Image
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 5, 7, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
+    noisy = (smooth + 0.08 * torch.randn(smooth.shape, generator=generator)).clamp(0, 1)[0]
+    return Image.fromarray((noisy * 255).to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+def processor(folder_tokenizer, side, patch, strategy="default", **options):
+    images = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **options)
+    return LlavaProcessor(
+        image_processor=images, tokenizer=folder_tokenizer, patch_size=patch, num_additional_image_tokens=1,
+        vision_feature_select_strategy=strategy, chat_template=TEMPLATE)
+
+
+def hugging_face(folder, config, seed, *, saved_names=False, dtype=torch.float32, shards=None, bin_files=False,
+                 **options):
+    """A folder as `llava-hf` publishes them; with `saved_names` under the names that the classes have since 4.52."""
+    folder = pathlib.Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    words = tokenizer(["<image>", "<pad>"])
+    config.image_token_index = words.convert_tokens_to_ids("<image>")
+    model = randomised(LlavaForConditionalGeneration(config), seed).to(dtype)
+    if saved_names:
+        from safetensors.torch import save_file
+        config.save_pretrained(folder)
+        model.generation_config.save_pretrained(folder)
+        tied = config.text_config.tie_word_embeddings
+        save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()
+                   if not (tied and name == "lm_head.weight")}, folder / "model.safetensors", {"format": "pt"})
+    else:
+        model.save_pretrained(folder, max_shard_size=shards or "5GB", safe_serialization=not bin_files)
+    processor(words, config.vision_config.image_size, config.vision_config.patch_size,
+              config.vision_feature_select_strategy, **options).save_pretrained(folder)
+    return model
+
+
+def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu", dtype=torch.float16, shards=2,
+             aspect="pad", layer=-2, feature="patch", marks=False, bin_files=True, inside=False):
+    """A folder as `liuhaotian` publishes them, beside the CLIP tower that it names.
+
+    Returns transformers' LLaVA with the same weights, for comparison.
+    """
+    folder, tower_folder = pathlib.Path(folder), pathlib.Path(tower_folder)
+    for path in (folder, tower_folder):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+    words = tokenizer(["<im_start>", "<im_end>"] if marks else [])
+    llama = randomised(LlamaForCausalLM(text), seed).to(dtype)
+    tower = randomised(CLIPVisionModel(vision), seed + 1).to(dtype)
+    tower.save_pretrained(tower_folder)
+    CLIPImageProcessor(size={"shortest_edge": vision.image_size},
+                       crop_size={"height": vision.image_size, "width": vision.image_size}
+                       ).save_pretrained(tower_folder)
+    depth = 1 if projector == "linear" else int(projector[3])
+    layers = [torch.nn.Linear(vision.hidden_size if n == 0 else text.hidden_size, text.hidden_size)
+              for n in range(depth)]
+    layers = [randomised(layer_, seed + 2 + n).to(dtype) for n, layer_ in enumerate(layers)]
+    weights = dict(llama.state_dict())
+    for n, linear in enumerate(layers):
+        middle = "" if projector == "linear" else f"{2 * n}."
+        weights |= {f"model.mm_projector.{middle}{name}": value for name, value in linear.state_dict().items()}
+    for n in range(text.num_hidden_layers):
+        # Early checkpoints hold what is computed from the configuration, too.
+        weights[f"model.layers.{n}.self_attn.rotary_emb.inv_freq"] = torch.ones(text.head_dim // 2)
+    if inside:
+        tower = randomised(CLIPVisionModel(vision), seed + 9).to(dtype)
+        weights |= {f"model.vision_tower.vision_tower.{name}": value for name, value in tower.state_dict().items()}
+    names = sorted(weights)
+    index = {}
+    for number in range(shards):
+        part = {name: weights[name].clone() for name in names[number::shards]}
+        name = f"pytorch_model-{number + 1:05d}-of-{shards:05d}.bin"
+        torch.save(part, folder / name)
+        index |= dict.fromkeys(part, name)
+    total = sum(value.numel() * value.element_size() for value in weights.values())
+    (folder / "pytorch_model.bin.index.json").write_text(
+        json.dumps({"metadata": {"total_size": total}, "weight_map": index}))
+    config = text.to_dict() | {
+        "model_type": "llava", "architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": f"openai/{tower_folder.name}",
+        "mm_projector_type": projector, "mm_hidden_size": vision.hidden_size, "mm_vision_select_layer": layer,
+        "mm_vision_select_feature": feature, "mm_use_im_start_end": marks, "image_aspect_ratio": aspect,
+        "use_mm_proj": True, "tune_mm_mlp_adapter": False}
+    if projector == "linear":
+        del config["mm_projector_type"]
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "generation_config.json").write_text(json.dumps({"bos_token_id": 1, "eos_token_id": 2}))
+    words.save_pretrained(folder)
+    return tower, layers, llama, words
