@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 public import Language
 public import Media
+import NN
 public import Text
 public import Torch
 
