@@ -36,6 +36,21 @@ import Torch
         #expect(try ((actual.to(.float64) - exact.sum).abs() .<= exact.bound).allTrue(), "\(what)")
     }
 
+    @Test(arguments: [[600], [2, 300], [3, 10, 20]])
+    func `many rows of float32 give the sums`(_ rows: [Int]) throws {
+        let (x, weight, bias) = try parts(rows, 256, 384, .float32)
+        let across = try parts(rows, 384, 256, .float32).x
+        for bias in [nil, bias] {
+            try expect(linear(x, weight, bias), isCloseTo: exact(x, weight, bias), "\(rows)")
+        }
+        // Weights that are not in the order of memory.
+        let turned = try weight.transposed(0, 1)
+        try expect(linear(across, turned), isCloseTo: exact(across, turned, nil), "\(rows), turned")
+        // A part of a larger tensor.
+        let part = try across[.ellipsis, ..<256]
+        try expect(linear(part, weight), isCloseTo: exact(part, weight, nil), "\(rows), a part")
+    }
+
     @Test(arguments: Variant.allCases)
     func `every shape gives the sums`(_ variant: Variant) throws {
         do {
@@ -110,6 +125,39 @@ import Torch
         try withAutocast(.bfloat16) {
             let dtype = try linear(x, weight.detached(), bias).dtype
             #expect(dtype == .bfloat16)
+        }
+    }
+
+    @Test(arguments: Variant.allCases)
+    func `a few queries attend to everything`(_ variant: Variant) throws {
+        let kernel = Operator("vitrail::attention_rows")
+        let generator = try Generator(seed: 11)
+        for dtype in [DType.bfloat16, .float32] {
+            for (rows, length, width) in [(1, 1, 8), (1, 700, 128), (4, 33, 80), (8, 65, 19), (3, 20, 64)] {
+                let query = try Tensor.randn([2, 3, rows, width], generator: generator).to(dtype)
+                // As a cache gives them: a part of a tensor with room for more.
+                let cached = try (0..<2).map { _ in
+                    try Tensor.randn([2, 3, length + 5, width], generator: generator).to(dtype)
+                        .narrowed(2, 0, length)
+                }
+                let actual: Tensor
+                do {
+                    actual = try kernel(query, cached[0], cached[1], 0.3, variant.rawValue)
+                } catch let error as TorchError where error.kind == .notImplemented && variant != .portable {
+                    return
+                }
+                let (q, k, v) = (
+                    try query.to(.float64), try cached[0].to(.float64), try cached[1].to(.float64)
+                )
+                let expected = try matmul((matmul(q, k.transposed(2, 3)) * 0.3).softmax(-1), v)
+                let bound = try expected.abs() * (dtype == .bfloat16 ? 0x1p-8 : 1e-6) + 2e-6
+                #expect(
+                    try ((actual.to(.float64) - expected).abs() .<= bound).allTrue(),
+                    "\(variant) \(dtype) \(query.shape) \(length)")
+                let whole = try scaledDotProductAttention(query, cached[0], cached[1], scale: 0.3)
+                #expect(whole.dtype == dtype && whole.shape == query.shape)
+                #expect(try ((whole.to(.float64) - expected).abs() .<= bound).allTrue())
+            }
         }
     }
 
