@@ -9,19 +9,25 @@ extension Image {
 
     /// The picture at another size, without aliasing.
     ///
-    /// The arithmetic is Pillow's `Image.resize` (two passes, 8-bit in between), so models that were
+    /// The arithmetic is that of `Image.resize` in Pillow 13 (two passes, 8-bit in between), so models that were
     /// trained on Pillow's pixels see the same ones.
     ///
     /// - Precondition: `width` and `height` are at least 1.
     public func resized(width newWidth: Int, height newHeight: Int, filter: Filter = .bicubic) -> Image {
         precondition(newWidth > 0 && newHeight > 0, "a picture has at least one pixel")
+        // Rows come first where the height loses more than twice what the width does, else columns: what is between the
+        // two passes is rounded, so the order shows.
+        let rowsFirst = newHeight < height && height - newHeight > 2 * (width - newWidth)
         var current = self
+        func resizeRows() {
+            guard newHeight != height else { return }
+            current = current.resizedVertically(FilterWeights(from: height, to: newHeight, filter))
+        }
+        if rowsFirst { resizeRows() }
         if newWidth != width {
             current = current.resizedHorizontally(FilterWeights(from: width, to: newWidth, filter))
         }
-        if newHeight != height {
-            current = current.resizedVertically(FilterWeights(from: height, to: newHeight, filter))
-        }
+        if !rowsFirst { resizeRows() }
         return current
     }
 

@@ -137,11 +137,11 @@ def original(pick, seed, folder):
         prompt = request if raw else f"{system} USER: {place}\n{request} ASSISTANT:"
         before, after = (words(part).input_ids for part in prompt.split("<image>"))
         with torch.no_grad():
-            features = tower.float()(pixels, output_hidden_states=True).hidden_states[layer]
+            features = tower(pixels, output_hidden_states=True).hidden_states[layer]
             features = features if feature == "cls_patch" else features[:, 1:]
             for number, linear in enumerate(layers):
-                features = linear.float()(torch.nn.functional.gelu(features) if number else features)
-            embed = llama.float().model.embed_tokens
+                features = linear(torch.nn.functional.gelu(features) if number else features)
+            embed = llama.model.embed_tokens
             embeddings = torch.cat([embed(torch.tensor([before])), features, embed(torch.tensor([after[1:]]))], 1)
             llama.generation_config.pad_token_id = 0
             ids, margins = generated(

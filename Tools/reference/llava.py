@@ -69,6 +69,14 @@ def randomised(model, seed, spread=1.0):
     return model.eval()
 
 
+def rounded(model, dtype):
+    """Weights as a file of `dtype` holds them, in float32. A module moved to another dtype would round its frequencies."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(dtype))
+    return model
+
+
 def picture(seed, width, height):
     """A smooth picture with noise on it, so that filters show."""
     from PIL import Image
@@ -120,8 +128,8 @@ def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu"
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
     words = tokenizer(["<im_start>", "<im_end>"] if marks else [])
-    llama = randomised(LlamaForCausalLM(text), seed).to(dtype)
-    tower = randomised(CLIPVisionModel(vision), seed + 1).to(dtype)
+    llama = rounded(randomised(LlamaForCausalLM(text), seed), dtype)
+    tower = rounded(randomised(CLIPVisionModel(vision), seed + 1), dtype)
     tower.save_pretrained(tower_folder)
     CLIPImageProcessor(size={"shortest_edge": vision.image_size},
                        crop_size={"height": vision.image_size, "width": vision.image_size}
@@ -129,7 +137,7 @@ def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu"
     depth = 1 if projector == "linear" else int(projector[3])
     layers = [torch.nn.Linear(vision.hidden_size if n == 0 else text.hidden_size, text.hidden_size)
               for n in range(depth)]
-    layers = [randomised(layer_, seed + 2 + n).to(dtype) for n, layer_ in enumerate(layers)]
+    layers = [rounded(randomised(linear, seed + 2 + n), dtype) for n, linear in enumerate(layers)]
     weights = dict(llama.state_dict())
     for n, linear in enumerate(layers):
         middle = "" if projector == "linear" else f"{2 * n}."
@@ -138,12 +146,12 @@ def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu"
         # Early checkpoints hold what is computed from the configuration, too.
         weights[f"model.layers.{n}.self_attn.rotary_emb.inv_freq"] = torch.ones(text.head_dim // 2)
     if inside:
-        tower = randomised(CLIPVisionModel(vision), seed + 9).to(dtype)
+        tower = rounded(randomised(CLIPVisionModel(vision), seed + 9), dtype)
         weights |= {f"model.vision_tower.vision_tower.{name}": value for name, value in tower.state_dict().items()}
     names = sorted(weights)
     index = {}
     for number in range(shards):
-        part = {name: weights[name].clone() for name in names[number::shards]}
+        part = {name: weights[name].to(dtype) for name in names[number::shards]}
         name = f"pytorch_model-{number + 1:05d}-of-{shards:05d}.bin"
         torch.save(part, folder / name)
         index |= dict.fromkeys(part, name)
