@@ -78,13 +78,14 @@ let package = Package(
         program(
             "CLI",
             [
-                "Checkpoints", "Datasets", "Evaluation", "Language", "Media", "NN", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Text",
+                "Torch",
                 "Training", "Vitrail",
             ]),
         program(
             "Benchmarks",
             [
-                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "Perception", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch",
                 "Training", "Vitrail",
             ]),
         // As a user's program: nothing but the library.

@@ -105,15 +105,15 @@ struct Report: Codable {
             \(notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n"))
             """
     }
+}
 
-    /// The first column to the left, the others to the right.
-    private func columns(_ lines: [[String]]) -> String {
-        let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max()! }
-        return lines.map { line in
-            line.enumerated().map { index, text in
-                let space = String(repeating: " ", count: widths[index] - text.count)
-                return index == 0 ? text + space : space + text
-            }.joined(separator: "  ")
-        }.joined(separator: "\n")
-    }
+/// Lines of cells under each other: the first column to the left, the others to the right.
+func columns(_ lines: [[String]]) -> String {
+    let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max()! }
+    return lines.map { line in
+        line.enumerated().map { index, text in
+            let space = String(repeating: " ", count: widths[index] - text.count)
+            return index == 0 ? text + space : space + text
+        }.joined(separator: "  ")
+    }.joined(separator: "\n")
 }

@@ -8,14 +8,16 @@ struct Segment: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Outline the things that points and boxes show.",
         discussion: """
-            Every --box is a prompt of its own and gives a mask. All --point together are one prompt; with exactly one \
-            --box they belong to the box and refine it. A point is x,y in pixels from the top left corner; x,y,0 says \
-            that the thing is not there. A box is left,top,right,bottom.
+            Every --box is a prompt of its own and gives a mask. All --point together are one prompt, which comes first; \
+            with exactly one --box they belong to the box and refine it. A point is x,y in pixels from the top left \
+            corner; x,y,0 says that the thing is not there. A box is left,top,right,bottom.
+
+            Any SAM does: a folder of Hugging Face such as facebook/sam-vit-huge, or the original sam_vit_h_4b8939.pth.
 
             Examples:
-              vitrail segment street.png --point 120,80
-              vitrail segment street.png --box 40,30,200,180 --point 120,80 --point 60,40,0
-              vitrail segment street.png --box 40,30,200,180 --box 210,40,300,160 --output masks.png --json
+              vitrail segment street.png --point 120,80 --output mask.png
+              vitrail segment street.png --box 40,30,200,180 --point 120,80 --point 60,40,0 --model sam-vit-huge
+              vitrail segment street.png --box 40,30,200,180 --box 210,40,300,160 --overlay seen.png --json
             """)
 
     @Argument(help: ArgumentHelp("The picture.", valueName: "image"))
@@ -34,15 +36,27 @@ struct Segment: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A folder of SAM as Hugging Face has it, or a model's folder; the embedded model when left out.",
-            valueName: "folder"))
+            "A SAM as it was downloaded, a folder or a .pth file, or a model's folder; the embedded model when left out.",
+            valueName: "path"))
     var model: String?
 
     @Flag(help: "Give three masks a prompt, best first: a part, the whole, or more.")
     var multimask = false
 
-    @Option(help: ArgumentHelp("Where to write the picture with the masks over it.", valueName: "png"))
+    @Option(
+        help: ArgumentHelp(
+            "Where to write the mask, white on black; of several masks NAME-1.png, NAME-2.png, … in their order.",
+            valueName: "png"))
     var output: String?
+
+    @Option(help: ArgumentHelp("Where to write the picture with all masks over it.", valueName: "png"))
+    var overlay: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What to compute in: auto, float32 or bfloat16. auto is the weights' own; float32 for a model's folder. (default: auto)"
+        ), transform: Precision.option)
+    var dtype = Precision.auto
 
     @Flag(help: "Print one JSON document; masks are COCO's compressed run lengths.")
     var json = false
@@ -66,14 +80,18 @@ struct Segment: ParsableCommand {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads is \(threads), 1 to 1024 is possible.")
         }
-        if let output {
-            guard output.lowercased().hasSuffix(".png") else {
-                throw ValidationError("--output \(output) is not a .png file.")
+        func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+        for (option, path) in [("--output", output), ("--overlay", overlay)] {
+            guard let path else { continue }
+            guard path.lowercased().hasSuffix(".png") else {
+                throw ValidationError("\(option) \(path) is not a .png file.")
             }
-            func real(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-            if real(output) == real(image) {
-                throw ValidationError("--output \(output) is the picture itself, which is not overwritten.")
+            if real(path) == real(image) {
+                throw ValidationError("\(option) \(path) is the picture itself, which is not overwritten.")
             }
+        }
+        if let output, let overlay, real(output) == real(overlay) {
+            throw ValidationError("--output and --overlay are the same file \(output).")
         }
     }
 
@@ -83,19 +101,19 @@ struct Segment: ParsableCommand {
         guard device.isAvailable else {
             throw ModelError.unsupported("the device \(device) is not available here")
         }
-        let segmenter = try Segmenter(contentsOf: model ?? Engine.embeddedModel(), device: device)
+        let segmenter = try Segmenter(
+            contentsOf: model ?? Engine.embeddedModel(), device: device, precision: dtype)
         let encoded = try segmenter.encode(picture)
         let found = try segmenter.masks(prompts, in: encoded, multimask: multimask)
-        var written: String?
-        if let output {
+        let files = try write(found.flatMap { $0 }.map(\.mask))
+        if let overlay {
             let annotations = found.flatMap { $0 }.enumerated().map { index, mask in
                 Annotation(mask: mask.mask, label: String(format: "%d  %.2f", index + 1, mask.score))
             }
-            try picture.annotated(with: annotations).writePNG(to: output)
-            written = output
+            try picture.annotated(with: annotations).writePNG(to: overlay)
         }
         if json {
-            print(try Documents.line(document(found, picture, written)))
+            print(try Documents.line(document(found, picture, files, segmenter.dtype)))
             return
         }
         print("\(image) (\(picture.width) x \(picture.height))")
@@ -107,7 +125,16 @@ struct Segment: ParsableCommand {
                         + "width \(Int(box.width))  height \(Int(box.height))")
             }
         }
-        if let written { print("wrote \(written)") }
+        for file in files + (overlay.map { [$0] } ?? []) { print("wrote \(file)") }
+    }
+
+    /// Writes each mask to a file of its own; nothing without `--output`.
+    private func write(_ masks: [Mask]) throws -> [String] {
+        guard let output else { return [] }
+        let stem = output.dropLast(".png".count)
+        let files = masks.indices.map { masks.count == 1 ? output : "\(stem)-\($0 + 1).png" }
+        for (file, mask) in zip(files, masks) { try mask.writePNG(to: file) }
+        return files
     }
 
     private var prompts: [SegmenterPrompt] {
@@ -117,20 +144,22 @@ struct Segment: ParsableCommand {
             + box.map { SegmenterPrompt(box: $0) }
     }
 
-    private func document(_ found: [[SegmentedMask]], _ picture: Image, _ output: String?)
+    private func document(_ found: [[SegmentedMask]], _ picture: Image, _ files: [String], _ dtype: DType)
         -> Documents.Segment
     {
-        func rounded(_ value: Double) -> Double { (value * 10_000).rounded() / 10_000 }
+        var files = files[...]
         let results = found.map { masks in
             Documents.Segment.Result(
                 masks: masks.map {
                     Documents.Segment.Outline(
                         area: $0.mask.area, bbox: [$0.box.x, $0.box.y, $0.box.width, $0.box.height],
-                        score: rounded($0.score), segmentation: $0.mask)
+                        index: $0.index, output: files.popFirst(),
+                        score: ($0.score * 1_000_000).rounded() / 1_000_000, segmentation: $0.mask)
                 })
         }
         return Documents.Segment(
-            image: image, width: picture.width, height: picture.height, output: output, results: results)
+            image: image, width: picture.width, height: picture.height, dtype: "\(dtype)", overlay: overlay,
+            results: results)
     }
 
     private static func numbers(_ text: String) -> [Double]? {
@@ -161,13 +190,25 @@ struct Segment: ParsableCommand {
     }
 }
 
+extension Precision {
+    /// What `--dtype` names.
+    static func option(_ name: String) throws -> Precision {
+        guard let precision = Precision(rawValue: name) else {
+            throw ValidationError("--dtype \(name) is not known; auto, float32 and bfloat16 are.")
+        }
+        return precision
+    }
+}
+
 extension Documents {
     struct Segment: Encodable {
         let image: String
         let width: Int
         let height: Int
+        /// What was computed in.
+        let dtype: String
         /// Where the picture with the masks went; null without one.
-        let output: String?
+        let overlay: String?
         /// One a prompt.
         let results: [Result]
 
@@ -178,12 +219,28 @@ extension Documents {
         struct Outline: Encodable {
             let area: Int
             let bbox: [Double]
+            let index: Int
+            let output: String?
             let score: Double
             let segmentation: Mask
+
+            enum CodingKeys: CodingKey {
+                case area, bbox, index, output, score, segmentation
+            }
+
+            func encode(to encoder: any Encoder) throws {
+                var values = encoder.container(keyedBy: CodingKeys.self)
+                try values.encode(area, forKey: .area)
+                try values.encode(bbox, forKey: .bbox)
+                try values.encode(index, forKey: .index)
+                try values.encode(output, forKey: .output)
+                try values.encode(score, forKey: .score)
+                try values.encode(segmentation, forKey: .segmentation)
+            }
         }
 
         enum CodingKeys: CodingKey {
-            case image, width, height, output, results
+            case image, width, height, dtype, overlay, results
         }
 
         func encode(to encoder: any Encoder) throws {
@@ -191,7 +248,8 @@ extension Documents {
             try values.encode(image, forKey: .image)
             try values.encode(width, forKey: .width)
             try values.encode(height, forKey: .height)
-            try values.encode(output, forKey: .output)
+            try values.encode(dtype, forKey: .dtype)
+            try values.encode(overlay, forKey: .overlay)
             try values.encode(results, forKey: .results)
         }
     }

@@ -5,7 +5,7 @@ extension Image {
     ///
     /// - Throws: `MediaError.unwritable` when a side is too long for the format or memory runs out.
     public func pngData() throws(MediaError) -> [UInt8] {
-        try encoded(by: AV_CODEC_ID_PNG, AV_PIX_FMT_RGB24, name: "PNG") { frame in
+        try encoded(width, height, by: AV_CODEC_ID_PNG, AV_PIX_FMT_RGB24, name: "PNG") { frame in
             let stride = Int(frame.linesize.0)
             pixels.withUnsafeBufferPointer { input in
                 for y in 0..<height {
@@ -32,9 +32,8 @@ extension Image {
         // libjpeg scales its tables by this factor, FFmpeg its own, which are finer, by a step of 1 to 31.
         let scale = quality < 50 ? 50 / Double(quality) : 2 - Double(quality) / 50
         let step = max(1, min(31, Int32((scale * 16).rounded())))
-        return try encoded(by: AV_CODEC_ID_MJPEG, AV_PIX_FMT_YUVJ444P, step: step, name: "JPEG") { frame in
-            fillYCbCr(frame)
-        }
+        return try encoded(
+            width, height, by: AV_CODEC_ID_MJPEG, AV_PIX_FMT_YUVJ444P, step: step, name: "JPEG", fill: fillYCbCr)
     }
 
     /// Writes a PNG file, whole or not at all.
@@ -45,48 +44,6 @@ extension Image {
     /// Writes a JPEG file, whole or not at all; see `jpegData(quality:)`.
     public func writeJPEG(to path: String, quality: Int = 90) throws(MediaError) {
         try Files.write(jpegData(quality: quality), to: path)
-    }
-
-    /// - Parameter step: the quantiser of a lossy format.
-    private func encoded(
-        by id: AVCodecID, _ format: AVPixelFormat, step: Int32? = nil, name: String,
-        fill: (AVFrame) -> Void
-    ) throws(MediaError) -> [UInt8] {
-        func check(_ code: Int32) throws(MediaError) {
-            guard code >= 0 else { throw .unwritable(name: name, reason: FFmpeg.message(code)) }
-        }
-        guard let codec = FFmpeg.Codec(avcodec_find_encoder(id)),
-            let width = Int32(exactly: width), let height = Int32(exactly: height)
-        else {
-            throw .unwritable(name: name, reason: "FFmpeg has no encoder for it")
-        }
-        codec.context.pointee.thread_count = 1
-        codec.context.pointee.width = width
-        codec.context.pointee.height = height
-        codec.context.pointee.pix_fmt = format
-        codec.context.pointee.color_range = AVCOL_RANGE_JPEG
-        codec.context.pointee.time_base = AVRational(num: 1, den: 1)
-        // The same pixels give the same bytes, whatever the machine.
-        codec.context.pointee.flags |= AV_CODEC_FLAG_BITEXACT
-        if let step {
-            codec.context.pointee.flags |= AV_CODEC_FLAG_QSCALE
-            codec.context.pointee.qmin = step
-            codec.context.pointee.qmax = step
-            codec.context.pointee.global_quality = step * FF_QP2LAMBDA
-        }
-        try check(avcodec_open2(codec.context, nil, nil))
-        codec.frame.pointee.width = width
-        codec.frame.pointee.height = height
-        codec.frame.pointee.format = format.rawValue
-        codec.frame.pointee.color_range = AVCOL_RANGE_JPEG
-        codec.frame.pointee.quality = codec.context.pointee.global_quality
-        try check(av_frame_get_buffer(codec.frame, 0))
-        fill(codec.frame.pointee)
-        try check(avcodec_send_frame(codec.context, codec.frame))
-        try check(avcodec_send_frame(codec.context, nil))
-        try check(avcodec_receive_packet(codec.context, codec.packet))
-        return Array(
-            UnsafeBufferPointer(start: codec.packet.pointee.data, count: Int(codec.packet.pointee.size)))
     }
 
     /// JFIF's full-range YCbCr, rounded.
@@ -112,4 +69,66 @@ extension Image {
             }
         }
     }
+}
+
+extension Mask {
+    /// The mask as the bytes of a grey PNG file: 255 on the thing, else 0.
+    ///
+    /// - Throws: `MediaError.unwritable` when a side is too long for the format or memory runs out.
+    public func pngData() throws(MediaError) -> [UInt8] {
+        let bitmap = bitmap
+        return try encoded(width, height, by: AV_CODEC_ID_PNG, AV_PIX_FMT_GRAY8, name: "PNG") { frame in
+            for y in 0..<height {
+                let row = frame.data.0! + y * Int(frame.linesize.0)
+                for x in 0..<width { row[x] = bitmap[y * width + x] * 255 }
+            }
+        }
+    }
+
+    /// Writes a grey PNG file, whole or not at all.
+    public func writePNG(to path: String) throws(MediaError) {
+        try Files.write(pngData(), to: path)
+    }
+}
+
+/// One picture as the bytes of a file; `step` is the quantiser of a lossy format.
+private func encoded(
+    _ width: Int, _ height: Int, by id: AVCodecID, _ format: AVPixelFormat, step: Int32? = nil, name: String,
+    fill: (AVFrame) -> Void
+) throws(MediaError) -> [UInt8] {
+    func check(_ code: Int32) throws(MediaError) {
+        guard code >= 0 else { throw .unwritable(name: name, reason: FFmpeg.message(code)) }
+    }
+    guard let codec = FFmpeg.Codec(avcodec_find_encoder(id)),
+        let width = Int32(exactly: width), let height = Int32(exactly: height)
+    else {
+        throw .unwritable(name: name, reason: "FFmpeg has no encoder for it")
+    }
+    codec.context.pointee.thread_count = 1
+    codec.context.pointee.width = width
+    codec.context.pointee.height = height
+    codec.context.pointee.pix_fmt = format
+    codec.context.pointee.color_range = AVCOL_RANGE_JPEG
+    codec.context.pointee.time_base = AVRational(num: 1, den: 1)
+    // The same pixels give the same bytes, whatever the machine.
+    codec.context.pointee.flags |= AV_CODEC_FLAG_BITEXACT
+    if let step {
+        codec.context.pointee.flags |= AV_CODEC_FLAG_QSCALE
+        codec.context.pointee.qmin = step
+        codec.context.pointee.qmax = step
+        codec.context.pointee.global_quality = step * FF_QP2LAMBDA
+    }
+    try check(avcodec_open2(codec.context, nil, nil))
+    codec.frame.pointee.width = width
+    codec.frame.pointee.height = height
+    codec.frame.pointee.format = format.rawValue
+    codec.frame.pointee.color_range = AVCOL_RANGE_JPEG
+    codec.frame.pointee.quality = codec.context.pointee.global_quality
+    try check(av_frame_get_buffer(codec.frame, 0))
+    fill(codec.frame.pointee)
+    try check(avcodec_send_frame(codec.context, codec.frame))
+    try check(avcodec_send_frame(codec.context, nil))
+    try check(avcodec_receive_packet(codec.context, codec.packet))
+    return Array(
+        UnsafeBufferPointer(start: codec.packet.pointee.data, count: Int(codec.packet.pointee.size)))
 }

@@ -47,6 +47,8 @@ public final class ParameterStore {
     public enum Origin {
         case initialised(Generator)
         case loaded(any TensorSource)
+        /// No values at all: every parameter is a view of one zero, for its name and shape.
+        case outlined
     }
 
     public let origin: Origin
@@ -127,6 +129,7 @@ public final class ParameterStore {
             let tensor = try Tensor.zeros(shape, dtype: .float32)
             try initializer.fill(tensor, generator)
             return try tensor.to(device: device, dtype: dtype)
+        case .outlined: return try Tensor.zeros([1], dtype: dtype ?? .float32).expanded(shape)
         case .loaded(let source):
             guard let tensor = try source.tensor(named: name) else {
                 misfits.missing.append(source.originalName(of: name))

@@ -51,7 +51,7 @@ struct SAMTwoWayBlock {
 
     init(_ path: ParameterPath, _ configuration: SAMMaskDecoderConfiguration, isFirst: Bool) throws {
         let (width, heads) = (configuration.hiddenSize, configuration.numAttentionHeads)
-        let (inner, epsilon) = (configuration.innerSize, configuration.layerNormEps)
+        let (inner, epsilon) = (width / configuration.blockDownsampleRate, configuration.layerNormEps)
         selfAttention = try SAMAttention(path["self_attn"], width, inner: width, heads: heads)
         norm1 = try LayerNorm(path["layer_norm1"], width, epsilon: epsilon)
         tokensToImage = try SAMAttention(
@@ -155,7 +155,8 @@ public final class SAMMaskDecoder {
             try SAMTwoWayBlock(transformer["layers"][$0], configuration, isFirst: $0 == 0)
         }
         finalAttention = try SAMAttention(
-            transformer["final_attn_token_to_image"], width, inner: configuration.innerSize,
+            transformer["final_attn_token_to_image"], width,
+            inner: width / configuration.attentionDownsampleRate,
             heads: configuration.numAttentionHeads)
         finalNorm = try LayerNorm(transformer["layer_norm_final_attn"], width)
         upscale1 = try ConvTransposed2d(path["upscale_conv1"], width, width / 4, kernel: 2, stride: 2)
@@ -245,7 +246,10 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
     public var mlpDim: Int
     public var numHiddenLayers: Int
     public var numAttentionHeads: Int
+    /// By what the last attention between tokens and picture is narrower than the tokens.
     public var attentionDownsampleRate: Int
+    /// By what that of the blocks is: 2 in transformers, whatever `attention_downsample_rate` says.
+    public var blockDownsampleRate: Int
     public var numMultimaskOutputs: Int
     public var iouHeadDepth: Int
     public var iouHeadHiddenDim: Int
@@ -253,12 +257,9 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
     /// Whether the upscaled maps know where each cell lies relative to the prompt's box; false is SAM's own design.
     public var boxCoordinates: Bool
 
-    /// The width of attention between tokens and picture.
-    var innerSize: Int { hiddenSize / attentionDownsampleRate }
-
     public init(
         hiddenSize: Int = 256, mlpDim: Int = 2048, numHiddenLayers: Int = 2, numAttentionHeads: Int = 8,
-        attentionDownsampleRate: Int = 2, numMultimaskOutputs: Int = 3, iouHeadDepth: Int = 3,
+        attentionDownsampleRate: Int = 2, blockDownsampleRate: Int = 2, numMultimaskOutputs: Int = 3, iouHeadDepth: Int = 3,
         iouHeadHiddenDim: Int = 256, layerNormEps: Double = 1e-6, boxCoordinates: Bool = false
     ) {
         self.hiddenSize = hiddenSize
@@ -266,6 +267,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         self.numHiddenLayers = numHiddenLayers
         self.numAttentionHeads = numAttentionHeads
         self.attentionDownsampleRate = attentionDownsampleRate
+        self.blockDownsampleRate = blockDownsampleRate
         self.numMultimaskOutputs = numMultimaskOutputs
         self.iouHeadDepth = iouHeadDepth
         self.iouHeadHiddenDim = iouHeadHiddenDim
@@ -279,6 +281,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         case numHiddenLayers = "num_hidden_layers"
         case numAttentionHeads = "num_attention_heads"
         case attentionDownsampleRate = "attention_downsample_rate"
+        case blockDownsampleRate = "block_downsample_rate"
         case numMultimaskOutputs = "num_multimask_outputs"
         case iouHeadDepth = "iou_head_depth"
         case iouHeadHiddenDim = "iou_head_hidden_dim"
@@ -298,6 +301,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         numHiddenLayers = try value(.numHiddenLayers, 2)
         numAttentionHeads = try value(.numAttentionHeads, 8)
         attentionDownsampleRate = try value(.attentionDownsampleRate, 2)
+        blockDownsampleRate = try value(.blockDownsampleRate, 2)
         numMultimaskOutputs = try value(.numMultimaskOutputs, 3)
         iouHeadDepth = try value(.iouHeadDepth, 3)
         iouHeadHiddenDim = try value(.iouHeadHiddenDim, 256)
@@ -310,12 +314,15 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         try check.positive([
             "mlp_dim": mlpDim, "num_hidden_layers": numHiddenLayers,
             "attention_downsample_rate": attentionDownsampleRate,
+            "block_downsample_rate": blockDownsampleRate,
             "num_multimask_outputs": numMultimaskOutputs, "iou_head_hidden_dim": iouHeadHiddenDim,
         ])
         try check.that(hiddenSize >= 8, "hidden_size is \(hiddenSize), at least 8 is needed")
-        try check.multiple("hidden_size", hiddenSize, of: attentionDownsampleRate)
         try check.heads(numAttentionHeads, width: hiddenSize)
-        try check.heads(numAttentionHeads, width: innerSize)
+        for rate in [attentionDownsampleRate, blockDownsampleRate] {
+            try check.multiple("hidden_size", hiddenSize, of: rate)
+            try check.heads(numAttentionHeads, width: hiddenSize / rate)
+        }
         try check.that(
             (2...64).contains(iouHeadDepth), "iou_head_depth is \(iouHeadDepth), 2 to 64 is possible")
     }

@@ -12,6 +12,7 @@ enum Aten {
     static let randperm = Operator("randperm", "generator")
     static let randint = Operator("randint", "low_generator")
     static let multinomial = Operator("multinomial")
+    static let fillRandom_ = Operator("vitrail::fill_random_")
     static let normal_ = Operator("normal_")
     static let uniform_ = Operator("uniform_")
     // Moving and viewing

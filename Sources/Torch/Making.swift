@@ -78,6 +78,13 @@ extension Tensor {
         try withoutGrad { try Aten.uniform_.perform(self, low, high, generator) }
     }
 
+    /// Fills in place with nearly normal numbers that depend on nothing but the seed and the place, on all threads.
+    ///
+    /// For weights by the billion. The tensor must be contiguous, on the CPU, and of bfloat16, float16 or float32.
+    public func fillRandom(mean: Double = 0, std: Double = 1, seed: UInt64) throws {
+        try withoutGrad { try Aten.fillRandom_.perform(self, mean, std, Int(bitPattern: UInt(seed))) }
+    }
+
     /// Joins tensors along an axis that they have.
     public static func cat(_ tensors: [Tensor], axis: Int = 0) throws -> Tensor {
         try Aten.cat(tensors, axis)

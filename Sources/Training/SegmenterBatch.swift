@@ -46,7 +46,7 @@ package struct SegmenterBatch {
                 width: isTall ? other : side, height: isTall ? side : other, ring: isRich ? .rich : .plain,
                 maximumObjects: isRich ? 30 : 12, pairs: .trained)
             let scene = MosaicScene(seed: configuration.seed, index: index, configuration: world)
-            pixels.append(try Segmenter.pixels(of: scene.image, size: imageSize))
+            pixels.append(try SAMImageProcessor(imageSize: imageSize)(scene.image))
             let order = random.permuted(Array(scene.objects.indices))
             var next = 0
             for position in builders.indices {

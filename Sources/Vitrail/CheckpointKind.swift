@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// What lies at a path that somebody downloaded or trained, told from the names of its files and from `config.json`.
@@ -36,9 +37,10 @@ public enum CheckpointKind: Sendable, Hashable {
             throw ModelError.missing(path)
         }
         guard isFolder.boolValue else {
-            guard try Self.isSAM(path) else {
+            guard try Self.originalSAM(at: path) != nil else {
                 throw ModelError.notAModel(
-                    path, "a file of tensors without a configuration, of which SAM's original layout alone is known")
+                    path,
+                    "neither a model's folder nor SAM's original weights, which have a \(Self.firstOfSAM)")
             }
             self = .sam(.original)
             return
@@ -58,7 +60,7 @@ public enum CheckpointKind: Sendable, Hashable {
             } else {
                 self = try fields.kind(config)
             }
-        } else if try Self.originalSAM(in: path) != nil {
+        } else if try Self.originalSAM(at: path) != nil {
             self = .sam(.original)
         } else {
             throw ModelError.notAModel(
@@ -68,21 +70,24 @@ public enum CheckpointKind: Sendable, Hashable {
         }
     }
 
-    /// The file of SAM's original weights in a folder that has one.
-    static func originalSAM(in folder: String) throws -> String? {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-        let found = names.filter { weightEndings.contains(($0 as NSString).pathExtension) }.map { "\(folder)/\($0)" }
-        guard found.count <= 1 else {
-            let list = found.map { ($0 as NSString).lastPathComponent }.joined(separator: ", ")
-            throw ModelError.notAModel(folder, "without config.json, \(found.count) files could be meant: \(list)")
+    private static let firstOfSAM = "image_encoder.patch_embed.proj.weight"
+
+    /// The file of SAM's original weights: the one at `path`, or the only file of weights in that folder.
+    static func originalSAM(at path: String) throws -> String? {
+        let endings = ["pth", "pt", "bin", "safetensors"]
+        func isWeights(_ name: String) -> Bool { endings.contains((name as NSString).pathExtension) }
+        var file = path
+        if let names = try? FileManager.default.contentsOfDirectory(atPath: path) {
+            let found = names.filter(isWeights).sorted()
+            guard found.count <= 1 else {
+                throw ModelError.notAModel(
+                    path, "without config.json it is not known which file is meant: \(found.joined(separator: ", "))")
+            }
+            guard let name = found.first else { return nil }
+            file = "\(path)/\(name)"
         }
-        return try found.first.flatMap { try isSAM($0) ? $0 : nil }
-    }
-
-    private static let weightEndings = ["pth", "pt", "bin", "safetensors"]
-
-    private static func isSAM(_ file: String) throws -> Bool {
-        weightEndings.contains((file as NSString).pathExtension)
+        guard isWeights(file), try Checkpoint(contentsOf: file).entries[firstOfSAM] != nil else { return nil }
+        return file
     }
 
     private static func hasWeights(_ folder: String) -> Bool {

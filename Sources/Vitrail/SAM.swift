@@ -1,6 +1,6 @@
 // The Segment Anything Model (Kirillov et al. 2023, arXiv 2304.02643) in the layout of transformers' `SamModel`, so
 // that a folder such as `facebook/sam-vit-huge` opens as it was downloaded. Proven by VitrailTests.
-import Checkpoints
+public import Checkpoints
 public import Encoders
 import Foundation
 public import NN
@@ -19,30 +19,28 @@ public final class SAM {
     /// The parameter that training leaves alone.
     package static let positionsName = "shared_image_embedding.positional_embedding"
 
-    /// Opens a folder with `config.json` and `model.safetensors`.
+    /// Opens a SAM in either of its layouts.
     ///
     /// - Parameters:
-    ///   - folder: as Hugging Face lays it out.
+    ///   - path: a folder as Hugging Face has it, or the original file of weights, or a folder that holds it.
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
     /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
-    public convenience init(contentsOf folder: String, device: Device = .cpu, dtype: DType? = .float32) throws
-    {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
-            throw ModelError.missing(folder)
-        }
-        guard isFolder.boolValue else {
-            throw ModelError.notAModel(folder, "a model is a folder, this is a file")
-        }
-        let path = "\(folder)/config.json"
-        let kind: ModelKind = try ModelFolder.read(path)
-        guard kind.model_type == nil || kind.model_type == "sam" else {
-            throw ModelError.notAModel(path, "the model_type is \(kind.model_type!), sam is known")
-        }
-        let weights = Untied(file: try SafetensorsFile("\(folder)/model.safetensors"))
+    public convenience init(contentsOf path: String, device: Device = .cpu, dtype: DType? = .float32) throws {
+        try self.init(SAMCheckpoint(contentsOf: path), device: device, dtype: dtype)
+    }
+
+    /// Builds the networks of what was opened.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: where sizes and weights come from.
+    ///   - device: where the parameters will be.
+    ///   - dtype: what the parameters are held in; nil keeps the file's.
+    /// - Throws: ``NN/ParameterError`` that lists what does not fit, ``NN/ConfigurationError`` for impossible sizes.
+    public convenience init(_ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32) throws {
+        try MemoryCheck.require(checkpoint.weights, as: dtype, on: device)
         try self.init(
-            ModelFolder.read(path), ParameterStore(.loaded(weights), device: device, dtype: dtype))
+            checkpoint.configuration, ParameterStore(.loaded(checkpoint.weights), device: device, dtype: dtype))
         try store.finish()
     }
 
@@ -82,25 +80,56 @@ public final class SAM {
     /// Masks for prompts of one form; all of the decoder's, of which ``Perception/SAMMasks/chosen(multimask:)`` takes
     /// some.
     public func masks(_ prompts: SAMPrompts, _ features: SAMFeatures) throws -> SAMMasks {
-        try decoder(
+        let (device, dtype) = (store.device, features.embedding.dtype)
+        return try decoder(
             features.embedding, fine: features.fine, prompts: promptEncoder(prompts, positions),
-            boxes: prompts.boxes.map { try $0 / Double(configuration.vision.imageSize) },
-            grid: positions.grid(configuration.vision.gridSize))
+            boxes: prompts.boxes.map {
+                try ($0 / Double(configuration.vision.imageSize)).to(device: device, dtype: dtype)
+            },
+            grid: positions.grid(configuration.vision.gridSize).to(dtype))
     }
 }
 
-private struct ModelKind: Decodable {
-    let model_type: String?
-}
+/// A SAM on the disk: its sizes and where its weights are, none of which was read.
+public struct SAMCheckpoint {
+    public let layout: CheckpointKind.Layout
+    public let configuration: SAMConfiguration
+    public let processor: SAMImageProcessor
+    /// Under transformers' names.
+    public let weights: RenamedSource
+    /// The files of weights.
+    public let files: [String]
 
-/// Some checkpoints hold the shared positions a second time, under the prompt encoder's name.
-private struct Untied: TensorSource {
-    static let copy = "prompt_encoder.shared_embedding.positional_embedding"
-
-    let file: SafetensorsFile
-    var label: String { file.label }
-    var names: [String] { file.names.filter { $0 != Self.copy } }
-    func tensor(named name: String) throws -> Tensor? { try file.tensor(named: name) }
+    /// Opens either of SAM's layouts.
+    ///
+    /// - Parameter path: a folder as Hugging Face has it, or the original file of weights, or a folder that holds it.
+    /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` that names the file.
+    public init(contentsOf path: String) throws {
+        guard case .sam(let layout) = try CheckpointKind(of: path) else {
+            throw ModelError.notAModel(path, "not a SAM")
+        }
+        self.layout = layout
+        switch layout {
+        case .huggingFace:
+            let checkpoint = try Checkpoint(contentsOf: path)
+            configuration = try ModelFolder.read("\(path)/config.json")
+            weights = try RenamedSource(checkpoint, .publishedSAM)
+            files = checkpoint.files
+            let size = configuration.vision.imageSize
+            let file = "\(path)/preprocessor_config.json"
+            processor =
+                FileManager.default.fileExists(atPath: file)
+                ? try SAMImageProcessor(file: file, imageSize: size) : SAMImageProcessor(imageSize: size)
+        case .original:
+            let checkpoint = try Checkpoint(contentsOf: CheckpointKind.originalSAM(at: path) ?? path)
+            configuration = try SAMConfiguration(
+                original: checkpoint.entries.mapValues(\.shape), label: checkpoint.label)
+            weights = try RenamedSource(
+                checkpoint, .originalSAM(scoreDepth: configuration.maskDecoder.iouHeadDepth))
+            files = checkpoint.files
+            processor = SAMImageProcessor(imageSize: configuration.vision.imageSize)
+        }
+    }
 }
 
 /// Hugging Face's `SamConfig`.

@@ -86,11 +86,15 @@ extension SAMConfiguration {
             hiddenSize: try shape("prompt_encoder.no_mask_embed.weight", 2)[1], imageSize: grid * patch,
             patchSize: patch, maskInputChannels: try shape("prompt_encoder.mask_downscaling.3.weight", 4)[0])
         let tokens = try shape("\(decoder).mask_tokens.weight", 2)
-        let inner = try shape("\(transformer).final_attn_token_to_image.q_proj.weight", 2)[0]
+        func rate(_ attention: String) throws -> Int {
+            tokens[1] / (try shape("\(transformer).\(attention).q_proj.weight", 2)[0])
+        }
         // The original's norms between tokens and picture add 1e-5, where transformers' configuration has 1e-6.
         maskDecoder = SAMMaskDecoderConfiguration(
             hiddenSize: tokens[1], mlpDim: try shape("\(transformer).layers.0.mlp.lin1.weight", 2)[0],
-            numHiddenLayers: count("\(transformer).layers."), attentionDownsampleRate: tokens[1] / inner,
+            numHiddenLayers: count("\(transformer).layers."),
+            attentionDownsampleRate: try rate("final_attn_token_to_image"),
+            blockDownsampleRate: try rate("layers.0.cross_attn_token_to_image"),
             numMultimaskOutputs: tokens[0] - 1, iouHeadDepth: count("\(head)."),
             iouHeadHiddenDim: try shape("\(head).0.weight", 2)[0], layerNormEps: 1e-5)
     }

@@ -1,3 +1,4 @@
+import Checkpoints
 import Encoders
 import Foundation
 public import Media
@@ -32,10 +33,12 @@ public struct MaskLogits: Sendable, Hashable {
 public struct SegmentedMask: Sendable {
     /// Of the picture's size.
     public let mask: Mask
-    /// How well the mask is expected to overlap the thing, IoU, 0...1.
+    /// How well the mask is expected to overlap the thing, IoU: 0...1, where the model errs a little beyond.
     public let score: Double
     /// The smallest box around the mask; all zeros when it is empty.
     public let box: Box
+    /// Which of the decoder's masks it is: 0 is the one for an unambiguous prompt, from 1 on those of an ambiguous one.
+    public let index: Int
     public let logits: MaskLogits
 }
 
@@ -52,66 +55,68 @@ public struct SegmenterImage {
 /// `Sendable`: an actor that owns one keeps it to itself.
 public final class Segmenter {
     public let model: SAM
+    public let processor: SAMImageProcessor
 
     /// Points of one prompt at most.
     public static let pointLimit = 64
     /// Prompts that are decoded at once; more are taken in turn, which bounds memory.
     static let chunk = 64
 
-    /// Opens a segmenter: a folder with `config.json` and `model.safetensors`, as of a part of a model folder or of
-    /// Hugging Face, or a model folder with a part `segmenter`.
+    /// Opens a segmenter: a SAM in either of its layouts (``SAMCheckpoint``), or a model folder with a part
+    /// `segmenter`.
     ///
     /// - Parameters:
-    ///   - path: the folder.
+    ///   - path: the folder, or the original file of weights.
     ///   - device: where to run.
     ///   - dtype: what to compute in; nil for the file's.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public convenience init(contentsOf path: String, device: Device = .cpu, dtype: DType? = .float32) throws {
-        var folder = path
-        if FileManager.default.fileExists(atPath: "\(path)/model_index.json") {
-            folder = try ModelFolder(path).folder(of: "segmenter")
-        }
-        self.init(try SAM(contentsOf: folder, device: device, dtype: dtype))
+        let checkpoint = try SAMCheckpoint(contentsOf: Self.part(of: path) ?? path)
+        self.init(
+            try SAM(checkpoint, device: device, dtype: dtype), processor: checkpoint.processor)
     }
 
-    public init(_ model: SAM) { self.model = model }
+    /// Opens a segmenter to compute in what `precision` makes of the weights' dtype; for a model folder, whose weights
+    /// are held in bfloat16 to be small, `auto` is float32.
+    public convenience init(contentsOf path: String, device: Device = .cpu, precision: Precision) throws {
+        let part = try Self.part(of: path)
+        let checkpoint = try SAMCheckpoint(contentsOf: part ?? path)
+        let precision = part != nil && precision == .auto ? .float32 : precision
+        self.init(
+            try SAM(checkpoint, device: device, dtype: precision.dtype(for: checkpoint.weights, on: device)),
+            processor: checkpoint.processor)
+    }
+
+    /// The segmenter's folder in a model folder; nil for what is none.
+    private static func part(of path: String) throws -> String? {
+        guard FileManager.default.fileExists(atPath: "\(path)/model_index.json") else { return nil }
+        return try ModelFolder(path).folder(of: "segmenter")
+    }
+
+    /// - Parameters:
+    ///   - model: the networks.
+    ///   - processor: what becomes of pictures; SAM's own for the model's size when nil.
+    public init(_ model: SAM, processor: SAMImageProcessor? = nil) {
+        self.model = model
+        self.processor = processor ?? SAMImageProcessor(imageSize: model.configuration.vision.imageSize)
+    }
 
     /// Writes the segmenter's folder.
     public func save(to folder: String, dtype: DType = .bfloat16) throws {
         try model.save(to: folder, dtype: dtype)
     }
 
+    /// What the networks compute in.
+    public var dtype: DType { model.store.parameters[0].dtype }
+
     // MARK: Pictures
 
     /// Reads a picture.
     public func encode(_ image: Image) throws -> SegmenterImage {
-        let parameter = model.store.parameters[0]
-        let pixels = try Self.pixels(of: image, size: model.configuration.vision.imageSize)
-            .to(device: parameter.device, dtype: parameter.dtype)
+        let pixels = try processor(image).to(device: model.store.device, dtype: dtype)
         return try withInference {
             SegmenterImage(width: image.width, height: image.height, features: try model.encode(pixels))
         }
-    }
-
-    /// The picture as the encoder takes it: its longer side scaled to `size`, colours normalised, zeros to the right
-    /// or below: [1, 3, size, size].
-    package static func pixels(of image: Image, size: Int) throws -> Tensor {
-        let (w, h) = fitted(image.width, image.height, size)
-        let scaled =
-            image.width == w && image.height == h
-            ? image : image.resized(width: w, height: h, filter: .bilinear)
-        let pixels = try Tensor(scaled.pixels, [h, w, 3]).to(.float32) / 255
-        // ImageNet's, which SAM was trained with.
-        let mean = try Tensor([0.485, 0.456, 0.406] as [Float])
-        let deviation = try Tensor([0.229, 0.224, 0.225] as [Float])
-        let normalised = try ((pixels - mean) / deviation).permuted(2, 0, 1).unsqueezed(0)
-        return try pad(normalised, [0, size - w, 0, size - h])
-    }
-
-    private static func fitted(_ width: Int, _ height: Int, _ size: Int) -> (width: Int, height: Int) {
-        let scale = Double(size) / Double(max(width, height))
-        func side(_ length: Int) -> Int { max(1, min(size, Int(Double(length) * scale + 0.5))) }
-        return (side(width), side(height))
     }
 
     // MARK: Prompts
@@ -128,8 +133,7 @@ public final class Segmenter {
     public func masks(
         _ prompts: [SegmenterPrompt], in image: SegmenterImage, multimask: Bool = false
     ) throws -> [[SegmentedMask]] {
-        let size = model.configuration.vision.imageSize
-        let (w, h) = Self.fitted(image.width, image.height, size)
+        let (w, h) = processor.fitted(image.width, image.height)
         let scale = (x: Double(w) / Double(image.width), y: Double(h) / Double(image.height))
         let placed = try prompts.map { try place($0, in: image, scale) }
         var answers = [[SegmentedMask]](repeating: [], count: prompts.count)
@@ -145,8 +149,8 @@ public final class Segmenter {
                     for (row, index) in part.enumerated() {
                         answers[index] = try (0..<count).map {
                             try finish(
-                                masks.logits[0, row, $0].to(.float32),
-                                Double(scores[row * count + $0]), image)
+                                masks.logits[0, row, $0].to(.float32), Double(scores[row * count + $0]),
+                                index: multimask ? $0 + 1 : 0, image)
                         }
                         if multimask { answers[index].sort { $0.score > $1.score } }
                     }
@@ -158,9 +162,9 @@ public final class Segmenter {
 
     /// A prompt in pixels of the encoder's input.
     private struct Placed {
-        var points: [Float] = []
+        var points: [Double] = []
         var labels: [Int] = []
-        var box: [Float]?
+        var box: [Double]?
         var previous: MaskLogits?
 
         struct Form: Hashable {
@@ -187,7 +191,7 @@ public final class Segmenter {
         for (point, isForeground) in prompt.points {
             guard (0...Double(image.width)).contains(point.x), (0...Double(image.height)).contains(point.y)
             else { throw ModelError.badRequest("the point \(point.x),\(point.y) is outside \(picture)") }
-            placed.points += [Float(point.x * scale.x), Float(point.y * scale.y)]
+            placed.points += [point.x * scale.x, point.y * scale.y]
             placed.labels.append(isForeground ? 1 : 0)
         }
         if let box = prompt.box {
@@ -199,8 +203,7 @@ public final class Segmenter {
                 throw ModelError.badRequest("the box \(corners) is outside \(picture)")
             }
             placed.box = [
-                Float(inside.x * scale.x), Float(inside.y * scale.y), Float(inside.maxX * scale.x),
-                Float(inside.maxY * scale.y),
+                inside.x * scale.x, inside.y * scale.y, inside.maxX * scale.x, inside.maxY * scale.y,
             ]
         }
         if let previous = prompt.previous {
@@ -219,10 +222,10 @@ public final class Segmenter {
         let (p, form, device) = (prompts.count, prompts[0].form, model.store.device)
         var batch = SAMPrompts()
         if form.points > 0 {
-            batch.points = try Tensor(prompts.flatMap(\.points), [1, p, form.points, 2]).to(device)
+            batch.points = try Tensor(prompts.flatMap(\.points), [1, p, form.points, 2])
             batch.labels = try Tensor(prompts.flatMap(\.labels), [1, p, form.points]).to(device)
         }
-        if form.hasBox { batch.boxes = try Tensor(prompts.flatMap { $0.box! }, [1, p, 4]).to(device) }
+        if form.hasBox { batch.boxes = try Tensor(prompts.flatMap { $0.box! }, [1, p, 4]) }
         if form.hasMask {
             let side = prompts[0].previous!.side
             batch.masks = try Tensor(prompts.flatMap { $0.previous!.values }, [1, p, side, side]).to(device)
@@ -230,18 +233,15 @@ public final class Segmenter {
         return batch
     }
 
-    /// Logits [side, side] as a mask of the picture's size: to the input's size, without what is beside the picture,
-    /// to the picture's.
-    private func finish(_ logits: Tensor, _ score: Double, _ image: SegmenterImage) throws -> SegmentedMask {
-        let size = model.configuration.vision.imageSize
-        let (w, h) = Self.fitted(image.width, image.height, size)
-        let input = try interpolate(
-            logits.view([1, 1, logits.size(0), -1]), to: (size, size), mode: .bilinear)
-        let inside = try input[.all, .all, ..<h, ..<w]
-        let full = try interpolate(inside, to: (image.height, image.width), mode: .bilinear)
+    /// Logits [side, side] as a mask of the picture's size.
+    private func finish(_ logits: Tensor, _ score: Double, index: Int, _ image: SegmenterImage) throws
+        -> SegmentedMask
+    {
+        let full = try processor.fullSize(
+            logits.view([1, 1, logits.size(0), -1]), width: image.width, height: image.height)
         let mask = try Mask(width: image.width, height: image.height, bitmap: (full .> 0).array(UInt8.self))
         return SegmentedMask(
-            mask: mask, score: max(0, min(1, score)), box: mask.boundingBox,
+            mask: mask, score: score, box: mask.boundingBox, index: index,
             logits: MaskLogits(side: logits.size(0), values: try logits.array(Float.self)))
     }
 }

@@ -55,4 +55,23 @@ struct CacheTests {
             }
         }
     }
+
+    @Test func `a text that was cut back is continued by another`() throws {
+        let model = try model()
+        try withInference {
+            let ids = try Tensor.randomIntegers(0..<24, [1, 90], generator: Generator(seed: 4))
+            func run(_ cache: TextCache, _ range: Range<Int>) throws -> Tensor {
+                try model(model.embed(ids[.all, range]), cache)
+            }
+            let fresh = TextCache(layers: 2)
+            _ = try run(fresh, 0..<20)
+            let expected = try run(fresh, 60..<90)
+            let cut = TextCache(layers: 2)
+            for range in [0..<20, 20..<21, 21..<60] { _ = try run(cut, range) }
+            cut.truncate(to: 20)
+            #expect(cut.length == 20)
+            let error = try relativeError(run(cut, 60..<90), expected)
+            #expect(error < 1e-5, "\(error)")
+        }
+    }
 }

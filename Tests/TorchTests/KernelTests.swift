@@ -113,6 +113,30 @@ import Torch
         }
     }
 
+    @Test(arguments: [DType.bfloat16, .float16, .float32])
+    func `random numbers are nearly normal and always the same`(_ dtype: DType) throws {
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        var drawn: [[Float]] = []
+        for count in [1, 3] {
+            try Threads.set(count)
+            let tensor = try Tensor.empty([300_000], dtype: dtype)
+            try tensor.fillRandom(mean: 2, std: 0.5, seed: 9)
+            drawn.append(try tensor.array())
+        }
+        #expect(drawn[0] == drawn[1])
+        let values = drawn[0].map { (Double($0) - 2) / 0.5 }
+        func mean(_ term: (Double) -> Double) -> Double {
+            values.map(term).reduce(0, +) / Double(values.count)
+        }
+        #expect(abs(mean { $0 }) < 0.01 && abs(mean { $0 * $0 } - 1) < 0.01)
+        #expect(values.allSatisfy { abs($0) < 3.6 } && values.contains { abs($0) > 3 })
+        let other = try Tensor.empty([300_000], dtype: dtype)
+        try other.fillRandom(seed: 10)
+        let pairs = zip(values, try other.array(Double.self))
+        #expect(abs(pairs.map { $0 * $1 }.reduce(0, +) / 300_000) < 0.01)
+    }
+
     @Test func `what does not fit is refused by name`() throws {
         let (x, weight, _) = try parts([1], 600, 500, .bfloat16)
         let error = #expect(throws: TorchError.self) { try linear(x[.all, ..<599], weight) }

@@ -101,6 +101,7 @@ public actor LLaVAEngine {
         let tokenizer = try Tokenizer(folder: folder.textFolder)
         template = try Self.template(of: folder, named: conversation)
         let dtype = precision.dtype(for: folder.base, on: device)
+        try MemoryCheck.require(folder.base, as: dtype, on: device)
         let executor = EngineExecutor()
         model = try executor.sync {
             let store = try folder.store(adaptation, device: device, dtype: dtype)
