@@ -202,13 +202,21 @@ public final class SAMVision {
 
     /// Normalised pixels [b, channels, image size, image size], 0 where there is no picture.
     public func callAsFunction(_ pixels: Tensor) throws -> SAMFeatures {
-        var x = try patches(pixels).permuted(0, 2, 3, 1)
-        if let positions { x = try x + positions }
-        for layer in layers { x = try layer(x) }
+        let x = try layers.reduce(embed(pixels)) { try $1($0) }
         let maps = try neckNorm1(neck1(x.permuted(0, 3, 1, 2)))
         let embedding = try neckNorm2(neck2(maps))
         let fine = skip.isEmpty ? nil : try skip[1](skip[0](pixels).gelu())
         return SAMFeatures(embedding: embedding, fine: fine)
+    }
+
+    /// What goes into the first layer, and what each layer gives: [b, grid, grid, width] each.
+    public func hiddenStates(_ pixels: Tensor) throws -> [Tensor] {
+        try layers.reduce(into: [embed(pixels)]) { states, layer in states.append(try layer(states.last!)) }
+    }
+
+    private func embed(_ pixels: Tensor) throws -> Tensor {
+        let x = try patches(pixels).permuted(0, 2, 3, 1)
+        return try positions.map { try x + $0 } ?? x
     }
 }
 

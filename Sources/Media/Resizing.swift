@@ -9,26 +9,24 @@ extension Image {
 
     /// The picture at another size, without aliasing.
     ///
-    /// The arithmetic is that of `Image.resize` in Pillow 13 (two passes, 8-bit in between), so models that were
+    /// The arithmetic is that of Pillow 13's `Image.resize` (two passes, 8-bit in between), so models that were
     /// trained on Pillow's pixels see the same ones.
     ///
     /// - Precondition: `width` and `height` are at least 1.
     public func resized(width newWidth: Int, height newHeight: Int, filter: Filter = .bicubic) -> Image {
         precondition(newWidth > 0 && newHeight > 0, "a picture has at least one pixel")
-        // Rows come first where the height loses more than twice what the width does, else columns: what is between the
-        // two passes is rounded, so the order shows.
-        let rowsFirst = newHeight < height && height - newHeight > 2 * (width - newWidth)
-        var current = self
-        func resizeRows() {
-            guard newHeight != height else { return }
-            current = current.resizedVertically(FilterWeights(from: height, to: newHeight, filter))
+        func horizontally(_ image: Image) -> Image {
+            newWidth == width
+                ? image : image.resizedHorizontally(FilterWeights(from: width, to: newWidth, filter))
         }
-        if rowsFirst { resizeRows() }
-        if newWidth != width {
-            current = current.resizedHorizontally(FilterWeights(from: width, to: newWidth, filter))
+        func vertically(_ image: Image) -> Image {
+            newHeight == height
+                ? image : image.resizedVertically(FilterWeights(from: height, to: newHeight, filter))
         }
-        if !rowsFirst { resizeRows() }
-        return current
+        // Which pass is first shows in the rounding between them. Pillow 13 begins with the rows where more than twice
+        // as many of them go as columns, as its results tell.
+        return height - newHeight > max(0, 2 * (width - newWidth))
+            ? horizontally(vertically(self)) : vertically(horizontally(self))
     }
 
     /// The part of the picture that the box touches, in whole pixels.

@@ -11,7 +11,7 @@ public import Torch
 public final class SAM {
     public let configuration: SAMConfiguration
     public let store: ParameterStore
-    let vision: SAMVision
+    public let vision: SAMVision
     let positions: SAMPositions
     let promptEncoder: SAMPromptEncoder
     let decoder: SAMMaskDecoder

@@ -146,7 +146,7 @@ def resizes():
     base = picture(41, 31)
     entries = []
     for filter, resample in (("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)):
-        for size in ((20, 15), (41, 13), (53, 31), (60, 44), (7, 3), (1, 1), (17, 48)):
+        for size in ((20, 15), (41, 13), (53, 31), (60, 44), (7, 3), (1, 1), (17, 48), (60, 20), (38, 20)):
             entries.append({
                 "filter": filter, "width": size[0], "height": size[1],
                 "rgb": text(base.resize(size, resample).tobytes()),

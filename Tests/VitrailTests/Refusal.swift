@@ -1,0 +1,7 @@
+/// What an error says; empty without one.
+func refusal(_ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return ""
+    } catch { return "\(error)" }
+}
