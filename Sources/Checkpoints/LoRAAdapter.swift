@@ -1,4 +1,5 @@
-// Adapters as PEFT saves them. Matches peft 0.21, LoraConfig and tuners/lora/layer.py; proven by LoRAAdapterTests.
+// Adapters as PEFT saves them. Matches peft 0.21, LoraConfig and tuners/lora/layer.py; proven by
+// LoRAAdapterTests.
 public import NN
 internal import Torch
 
@@ -17,8 +18,9 @@ internal import Torch
 ///     let merged = try adapter.merged(into: base)
 ///     let store = ParameterStore(.loaded(try adapter.replacing(in: base)), lora: try adapter.live)
 ///
-/// Ranks and scales by pattern, biases, layers saved whole and embeddings are followed. Everything else that PEFT can do to a
-/// layer (DoRA and whatever a later version adds) is refused by its name in the configuration.
+/// Ranks and scales by pattern, biases, layers saved whole and embeddings are followed. Everything else that
+/// PEFT can do to a layer (DoRA and whatever a later version adds) is refused by its name in the
+/// configuration.
 public struct LoRAAdapter {
     /// The adapter's folder.
     public let path: String
@@ -29,7 +31,8 @@ public struct LoRAAdapter {
     /// Ranks and alphas of layers whose names end in a pattern.
     public let rankPattern: [String: Int]
     public let alphaPattern: [String: Double]
-    /// Which layers the training was asked to adapt; one entry may be a regular expression. What is adapted, the tensors say.
+    /// Which layers the training was asked to adapt; one entry may be a regular expression. What is adapted,
+    /// the tensors say.
     public let targetModules: [String]
     /// Layers that were trained whole.
     public let modulesToSave: [String]
@@ -50,8 +53,9 @@ public struct LoRAAdapter {
 
     /// By the name of the layer.
     let updates: [String: Update]
-    /// Tensors that take the place of the base's, and those that the base lacks: own name to the name in ``others``.
+    /// Tensors of ``file`` that take the place of the base's; parameter to the tensor's name.
     private let replacements: [String: String]
+    /// Tensors of ``others``, which the base may lack.
     private let additions: [String: String]
     private let file: Checkpoint
     private let others: Checkpoint?
@@ -164,7 +168,8 @@ public struct LoRAAdapter {
 
     // MARK: Use
 
-    /// The base with all updates added to its weights, each when it is asked for: in float32, then in the weight's own dtype.
+    /// The base with all updates added to its weights, each when it is asked for: in float32, then in the
+    /// weight's own dtype.
     ///
     /// - Parameter base: the model that the adapter was trained on, under the names it was opened for.
     /// - Throws: ``CheckpointError`` when `base` is another model.
@@ -188,8 +193,8 @@ public struct LoRAAdapter {
         return MergedSource(base: whole, adapter: self)
     }
 
-    /// The base with the tensors that the adapter brings whole: biases and layers that were trained, and LLaVA's
-    /// projector. Its low-rank updates are not in it; see ``live``.
+    /// The base with the tensors that the adapter brings whole: biases and layers that were trained, and
+    /// LLaVA's projector. Its low-rank updates are not in it; see ``live``.
     ///
     /// - Throws: ``CheckpointError`` when `base` is another model.
     public func replacing(in base: any CheckpointSource) throws -> any CheckpointSource {
@@ -253,7 +258,8 @@ private enum Part {
     init(_ name: String, _ file: String) throws {
         let words = Self.stripped(name).split(separator: ".", omittingEmptySubsequences: false)
         guard let place = words.firstIndex(where: { $0.hasPrefix("lora_") }) else {
-            // The layer inside PEFT's own, and the copy of a layer that is trained whole, with or without the adapter's name.
+            // The layer inside PEFT's own, and the copy of a layer that is trained whole, with or without the
+            // adapter's name.
             var rest = words.filter { $0 != "base_layer" }
             if let copy = rest.firstIndex(of: "modules_to_save") {
                 rest.removeSubrange(copy...(rest.count - copy > 2 ? copy + 1 : copy))
