@@ -7,11 +7,13 @@ import json
 import pathlib
 import random
 import shutil
+import tempfile
 
+import sentencepiece
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM,
-                          LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, LlamaTokenizerFast)
+                          LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, LlamaTokenizer, LlamaTokenizerFast)
 
 WORDS = """the a red blue green star heart circle man woman dog cat street house tree sky sits stands runs is are there
 two three what where who color picture image shows in on at with of and left right behind above large small one it
@@ -50,6 +52,23 @@ def tokenizer(extra):
     fast = LlamaTokenizerFast(tokenizer_object=model, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     fast.add_special_tokens({"additional_special_tokens": extra})
     return fast
+
+
+def sentencepiece_tokenizer(extra, legacy):
+    """The same kind as a `tokenizer.model`, which the original layout has, read by transformers' slow LlamaTokenizer."""
+    chooser = random.Random(1)
+    with tempfile.TemporaryDirectory() as place:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([" ".join(chooser.choices(WORDS, k=12)) for _ in range(400)]),
+            model_prefix=f"{place}/tokenizer", vocab_size=400, model_type="bpe", byte_fallback=True,
+            normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2)
+        words = LlamaTokenizer(f"{place}/tokenizer.model", legacy=legacy)
+        # It reads the file again when it is saved.
+        kept = pathlib.Path(tempfile.mkdtemp()) / "tokenizer.model"
+        shutil.copy(words.vocab_file, kept)
+        words.vocab_file = str(kept)
+    words.add_tokens(extra, special_tokens=True)
+    return words
 
 
 def randomised(model, seed, spread=1.0):
@@ -118,16 +137,16 @@ def hugging_face(folder, config, seed, *, saved_names=False, dtype=torch.float32
 
 
 def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu", dtype=torch.float16, shards=2,
-             aspect="pad", layer=-2, feature="patch", marks=False, bin_files=True, inside=False):
+             aspect="pad", layer=-2, feature="patch", marks=False, inside=False, words=None):
     """A folder as `liuhaotian` publishes them, beside the CLIP tower that it names.
 
-    Returns transformers' LLaVA with the same weights, for comparison.
+    Returns the tower, the projector's layers and the Llama, of transformers, with these weights; and the tokenizer.
     """
     folder, tower_folder = pathlib.Path(folder), pathlib.Path(tower_folder)
     for path in (folder, tower_folder):
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-    words = tokenizer(["<im_start>", "<im_end>"] if marks else [])
+    words = words or tokenizer([])
     llama = rounded(randomised(LlamaForCausalLM(text), seed), dtype)
     tower = rounded(randomised(CLIPVisionModel(vision), seed + 1), dtype)
     tower.save_pretrained(tower_folder)
