@@ -95,12 +95,14 @@ struct FullSize: AsyncParsableCommand {
     static var pythonName: String { ProcessInfo.processInfo.environment["VITRAIL_PYTHON"] ?? "python3" }
 
     private static func pythonVersion() -> String {
-        let check = "import sys, torch, transformers as t; "
+        let check =
+            "import sys, torch, transformers as t; "
             + "print(sys.version.split()[0], 'torch', torch.__version__, 'transformers', t.__version__)"
         guard FileManager.default.fileExists(atPath: script) else {
             return "not measured, \(script) is not here: run this from the package's folder"
         }
-        guard let answer = try? LineReader.firstLine(of: pythonName, ["-c", check]), answer.contains("torch 2.11.")
+        guard let answer = try? LineReader.firstLine(of: pythonName, ["-c", check]),
+            answer.contains("torch 2.11.")
         else {
             return "not measured, \(pythonName) has no torch 2.11 with transformers "
                 + "(pip install torch==2.11.0 transformers==4.57.1, or VITRAIL_PYTHON=path of another Python)"

@@ -107,7 +107,10 @@ struct FullSizeReport: Codable {
             return String(format: value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value) + unit
         }
         func row(_ name: String, _ unit: String, _ both: BothSides) -> [String] {
-            [name, cell(both.swift, unit), cell(both.python, both.python == nil ? "" : unit), cell(both.ratio)]
+            [
+                name, cell(both.swift, unit), cell(both.python, both.python == nil ? "" : unit),
+                cell(both.ratio),
+            ]
         }
         var rows = [["", "Swift", "Python", "times as good"]]
         var notes: [String] = []
@@ -124,7 +127,9 @@ struct FullSizeReport: Codable {
                 String(
                     format: "memory gives %.1f GB/s, a token needs %.2f GB of weights: %.2f tokens/s at best",
                     gigabytesPerSecond, llava.weights, llava.limit))
-            if let alike = llava.alike { notes.append("the first \(alike) tokens are the same on both sides") }
+            if let alike = llava.alike {
+                notes.append("the first \(alike) tokens are the same on both sides")
+            }
         }
         for figures in sam {
             rows += [

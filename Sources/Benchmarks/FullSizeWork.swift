@@ -99,15 +99,18 @@ struct FullSizeWork: ParsableCommand {
 
     /// Bytes in memory at most, and now without files, as Linux counts them; elsewhere the first alone.
     private static func memory() -> (peak: Int, own: Int) {
-        guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else {
+        #if canImport(Darwin)
             var usage = rusage()
             getrusage(RUSAGE_SELF, &usage)
-            return (Int(usage.ru_maxrss), 0)
-        }
-        func field(_ name: String) -> Int {
-            let line = status.split(separator: "\n").first { $0.hasPrefix("\(name):") }
-            return (line?.split(whereSeparator: \.isWhitespace)[1]).flatMap { Int($0) }.map { $0 * 1024 } ?? 0
-        }
-        return (field("VmHWM"), field("RssAnon"))
+            return (usage.ru_maxrss, 0)
+        #else
+            let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+            func field(_ name: String) -> Int {
+                let line = status.split(separator: "\n").first { $0.hasPrefix("\(name):") }
+                return (line?.split(whereSeparator: \.isWhitespace)[1]).flatMap { Int($0) }.map { $0 * 1024 }
+                    ?? 0
+            }
+            return (field("VmHWM"), field("RssAnon"))
+        #endif
     }
 }

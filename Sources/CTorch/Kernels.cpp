@@ -4,7 +4,9 @@
 // There the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of
 // matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
 // next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Everything
-// else (more rows, gradients, autocast, other devices and dtypes) is `aten::linear`.
+// else (more rows, gradients, autocast, other devices and dtypes) is `aten::linear`. In the same way
+// `vitrail::attention` is `aten::scaled_dot_product_attention` but for a few queries that see everything, where libtorch
+// takes eight times as long as reading the keys and values does.
 
 #include <ATen/ATen.h>
 #include <ATen/TensorIterator.h>
@@ -13,8 +15,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 namespace {
 
@@ -248,6 +252,159 @@ at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::opti
   return isGainedFrom(x, weight, bias) ? linearRows(x, weight, bias, best()) : at::linear(x, weight, bias);
 }
 
+// MARK: Attention of a few queries
+
+/// Attention of every head of every entry of a batch; the strides are in elements, the last axes lie together.
+template <typename Element>
+struct Attention {
+  struct Part {
+    const Element *data;
+    int64_t entry, head, row;
+    const Element *at(int64_t e, int64_t h, int64_t r) const { return data + e * entry + h * head + r * row; }
+  };
+  Part queries, keys, values;
+  Element *out;
+  int64_t heads, rows, length, width;
+  float scale;
+};
+
+/// The heads `begin..<end`, counted through the batch. Keys and values are read once for all of a head's queries, which
+/// are few; everything is summed in float32.
+template <int lanes, typename Element>
+INLINE void attend(const Attention<Element> &a, int64_t begin, int64_t end) {
+  std::vector<float> queries(a.rows * a.width), weights(a.rows * a.length), sums(a.rows * a.width);
+  const int64_t whole = a.width / lanes * lanes;
+  Floats<lanes> x, y;
+  for (int64_t number = begin; number < end; ++number) {
+    const int64_t entry = number / a.heads, head = number % a.heads;
+    for (int64_t row = 0; row < a.rows; ++row)
+      for (int64_t i = 0; i < a.width; ++i)
+        queries[row * a.width + i] = a.scale * static_cast<float>(a.queries.at(entry, head, row)[i]);
+    for (int64_t token = 0; token < a.length; ++token) {
+      const Element *key = a.keys.at(entry, head, token);
+      for (int64_t i = 0; i < a.width; i += 64 / sizeof(Element)) __builtin_prefetch(key + 8 * a.keys.row + i, 0, 0);
+      for (int64_t row = 0; row < a.rows; ++row) {
+        const float *query = &queries[row * a.width];
+        Floats<lanes> products = {};
+        for (int64_t i = 0; i < whole; i += lanes) {
+          load<lanes>(key + i, x);
+          load<lanes>(query + i, y);
+          products += x * y;
+        }
+        float sum = 0;
+        for (int lane = 0; lane < lanes; ++lane) sum += products[lane];
+        for (int64_t i = whole; i < a.width; ++i) sum += static_cast<float>(key[i]) * query[i];
+        weights[row * a.length + token] = sum;
+      }
+    }
+    for (int64_t row = 0; row < a.rows; ++row) {
+      float *weight = &weights[row * a.length];
+      const float highest = *std::max_element(weight, weight + a.length);
+      float sum = 0;
+      for (int64_t token = 0; token < a.length; ++token) sum += weight[token] = std::exp(weight[token] - highest);
+      for (int64_t token = 0; token < a.length; ++token) weight[token] /= sum;
+    }
+    std::fill(sums.begin(), sums.end(), 0.0f);
+    for (int64_t token = 0; token < a.length; ++token) {
+      const Element *value = a.values.at(entry, head, token);
+      for (int64_t i = 0; i < a.width; i += 64 / sizeof(Element))
+        __builtin_prefetch(value + 8 * a.values.row + i, 0, 0);
+      for (int64_t row = 0; row < a.rows; ++row) {
+        const float weight = weights[row * a.length + token];
+        float *sum = &sums[row * a.width];
+        for (int64_t i = 0; i < whole; i += lanes) {
+          load<lanes>(value + i, x);
+          load<lanes>(sum + i, y);
+          y += weight * x;
+          std::memcpy(sum + i, &y, sizeof y);
+        }
+        for (int64_t i = whole; i < a.width; ++i) sum[i] += weight * static_cast<float>(value[i]);
+      }
+    }
+    Element *out = a.out + number * a.rows * a.width;
+    for (int64_t i = 0; i < a.rows * a.width; ++i) out[i] = static_cast<Element>(sums[i]);
+  }
+}
+
+template <typename Element>
+void portableAttend(const Attention<Element> &a, int64_t begin, int64_t end) {
+  attend<4>(a, begin, end);
+}
+#if defined(__x86_64__)
+template <typename Element>
+__attribute__((target("avx2,fma"))) void avx2Attend(const Attention<Element> &a, int64_t begin, int64_t end) {
+  attend<8>(a, begin, end);
+}
+template <typename Element>
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512Attend(const Attention<Element> &a,
+                                                                               int64_t begin, int64_t end) {
+  attend<16>(a, begin, end);
+}
+#endif
+
+template <typename Element>
+void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
+                  at::Tensor &out, Variant variant) {
+  auto part = [](const at::Tensor &x) {
+    return typename Attention<Element>::Part{static_cast<const Element *>(x.const_data_ptr()), x.stride(0), x.stride(1),
+                                             x.stride(2)};
+  };
+  const Attention<Element> a = {part(query),   part(key),   part(value),  static_cast<Element *>(out.mutable_data_ptr()),
+                                query.size(1), query.size(2), key.size(2), query.size(3),
+                                static_cast<float>(scale)};
+  auto compute = portableAttend<Element>;
+#if defined(__x86_64__)
+  if (variant == avx2) compute = avx2Attend<Element>;
+  if (variant == avx512) compute = avx512Attend<Element>;
+#endif
+  // One element for each head stands for it.
+  const at::Tensor heads = at::empty({query.size(0) * query.size(1)}, at::kByte);
+  const int64_t grain = std::max<int64_t>(1, 32768 / (a.length * a.width));
+  inParallel<uint8_t>(heads, grain, [&](int64_t begin, int64_t end) { compute(a, begin, end); });
+}
+
+/// The kernel alone: queries [b, heads, 1 to 8, width], keys and values [b, heads, n, width] of one dtype.
+at::Tensor attendRows(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
+                      int64_t variant) {
+  TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
+                              "this machine has no variant ", variant);
+  for (const at::Tensor *x : {&query, &key, &value})
+    TORCH_CHECK(x->dim() == 4 && x->numel() > 0 && x->stride(3) == 1 && x->size(0) == query.size(0) &&
+                    x->size(1) == query.size(1) && x->size(3) == query.size(3) && x->dtype() == query.dtype(),
+                "the shapes or dtypes do not fit");
+  TORCH_CHECK(key.size(2) == value.size(2) && query.size(2) <= mostRows, "the numbers of tokens do not fit");
+  at::Tensor out = at::empty(query.sizes(), query.options());
+  if (query.scalar_type() == at::kBFloat16) {
+    runAttention<c10::BFloat16>(query, key, value, scale, out, Variant(variant));
+  } else {
+    TORCH_CHECK_TYPE(query.scalar_type() == at::kFloat, "bfloat16 and float32 are possible");
+    runAttention<float>(query, key, value, scale, out, Variant(variant));
+  }
+  return out;
+}
+
+bool isGainedFrom(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value) {
+  if (gainedRows() == 0 || at::autocast::is_autocast_enabled(at::kCPU)) return false;
+  const auto dtype = query.scalar_type();
+  if (dtype != at::kBFloat16 && dtype != at::kFloat) return false;
+  for (const at::Tensor *x : {&query, &key, &value}) {
+    if (x->dim() != 4 || x->numel() == 0 || !x->device().is_cpu() || x->scalar_type() != dtype || x->stride(3) != 1)
+      return false;
+    if (x->size(0) != query.size(0) || x->size(1) != query.size(1) || x->size(3) != query.size(3)) return false;
+    if (c10::GradMode::is_enabled() && x->requires_grad()) return false;
+  }
+  return key.size(2) == value.size(2) && query.size(2) <= gainedRows();
+}
+
+at::Tensor attention(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value,
+                     const std::optional<at::Tensor> &mask, double dropout, bool isCausal, std::optional<double> scale,
+                     bool grouped) {
+  const bool plain = !(mask && mask->defined()) && dropout == 0 && !isCausal;
+  if (!plain || !isGainedFrom(query, key, value))
+    return at::scaled_dot_product_attention(query, key, value, mask, dropout, isCausal, scale, grouped);
+  return attendRows(query, key, value, scale.value_or(1 / std::sqrt(static_cast<double>(query.size(3)))), best());
+}
+
 // MARK: Random numbers
 
 template <typename Element>
@@ -311,5 +468,10 @@ TORCH_LIBRARY(vitrail, library) {
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
               static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));
   library.def("read_memory(Tensor self) -> int", readMemory);
+  library.def(
+      "attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, "
+      "bool is_causal=False, float? scale=None, bool enable_gqa=False) -> Tensor",
+      attention);
+  library.def("attention_rows(Tensor query, Tensor key, Tensor value, float scale, int variant) -> Tensor", attendRows);
   library.def("linear_rows(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", linearRows);
 }

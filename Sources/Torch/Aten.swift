@@ -152,7 +152,8 @@ enum Aten {
     static let rmsNorm = Operator("rms_norm")
     static let embedding = Operator("embedding")
     static let dropout = Operator("dropout")
-    static let attention = Operator("scaled_dot_product_attention")
+    /// `aten::scaled_dot_product_attention`, with a kernel of its own for a few queries.
+    static let attention = Operator("vitrail::attention")
     static let bilinear2d = Operator("upsample_bilinear2d", "vec")
     static let bicubic2d = Operator("upsample_bicubic2d", "vec")
     static let nearest2d = Operator("upsample_nearest2d", "vec")

@@ -26,7 +26,8 @@ public enum MemoryCheck {
         guard needed > available else { return }
         let kind = dtype.map { " in \($0)" } ?? ""
         throw ModelError.unsupported(
-            "\(source.label): the model needs \(size(needed)) of memory\(kind), \(size(available)) are available")
+            "\(source.label): the model needs \(size(needed)) of memory\(kind), \(size(available)) are available"
+        )
     }
 
     /// The bytes that a process may still take without anything being pushed out but files that can be read again; nil

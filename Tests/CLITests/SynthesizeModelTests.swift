@@ -9,7 +9,9 @@ import Testing
     ) async throws -> String {
         let result = try await Program.run(
             ["synthesize", "--model", model, "--output", name] + options, in: folder)
-        #expect(result.code == 0 && result.output.hasPrefix("wrote \(model) of random weights"), "\(result.error)")
+        #expect(
+            result.code == 0 && result.output.hasPrefix("wrote \(model) of random weights"), "\(result.error)"
+        )
         return folder.file(name)
     }
 
@@ -32,7 +34,8 @@ import Testing
         let (folder, pictures) = (try TemporaryFolder(), try Pictures())
         let model = try await made("sam-vit-tiny", ["--dtype", "float32"], in: folder)
         let mask = try await Program.run(
-            ["segment", pictures.good, "--model", model, "--point", "40,40", "--output", "mask.png"], in: folder)
+            ["segment", pictures.good, "--model", model, "--point", "40,40", "--output", "mask.png"],
+            in: folder)
         #expect(mask.code == 0 && folder.contents.contains("mask.png"), "\(mask.error)")
     }
 
@@ -50,7 +53,8 @@ import Testing
         let folder = try TemporaryFolder()
         _ = try await made("clip-vit-tiny", in: folder)
         for (options, says) in [
-            (["--model", "llava-9"], "llava-1.5-7b"), (["--model", "clip-vit-tiny", "--count", "3"], "--count"),
+            (["--model", "llava-9"], "llava-1.5-7b"),
+            (["--model", "clip-vit-tiny", "--count", "3"], "--count"),
             (["--seed", "1"], "--count"), (["--seed", "1", "--count", "1", "--layout", "hf"], "--layout"),
             (["--model", "sam-vit-tiny", "--layout", "original"], "llava"),
             (["--model", "sam-vit-tiny", "--dtype", "int8"], "bfloat16"),

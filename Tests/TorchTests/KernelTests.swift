@@ -113,6 +113,39 @@ import Torch
         }
     }
 
+    @Test(arguments: Variant.allCases)
+    func `a few queries attend to everything`(_ variant: Variant) throws {
+        let kernel = Operator("vitrail::attention_rows")
+        let generator = try Generator(seed: 11)
+        for dtype in [DType.bfloat16, .float32] {
+            for (rows, length, width) in [(1, 1, 8), (1, 700, 128), (4, 33, 80), (8, 65, 19), (3, 20, 64)] {
+                let query = try Tensor.randn([2, 3, rows, width], generator: generator).to(dtype)
+                // As a cache gives them: a part of a tensor with room for more.
+                let cached = try (0..<2).map { _ in
+                    try Tensor.randn([2, 3, length + 5, width], generator: generator).to(dtype)
+                        .narrowed(2, 0, length)
+                }
+                let actual: Tensor
+                do {
+                    actual = try kernel(query, cached[0], cached[1], 0.3, variant.rawValue)
+                } catch let error as TorchError where error.kind == .notImplemented && variant != .portable {
+                    return
+                }
+                let (q, k, v) = (
+                    try query.to(.float64), try cached[0].to(.float64), try cached[1].to(.float64)
+                )
+                let expected = try matmul((matmul(q, k.transposed(2, 3)) * 0.3).softmax(-1), v)
+                let bound = try expected.abs() * (dtype == .bfloat16 ? 0x1p-8 : 1e-6) + 2e-6
+                #expect(
+                    try ((actual.to(.float64) - expected).abs() .<= bound).allTrue(),
+                    "\(variant) \(dtype) \(query.shape) \(length)")
+                let whole = try scaledDotProductAttention(query, cached[0], cached[1], scale: 0.3)
+                #expect(whole.dtype == dtype && whole.shape == query.shape)
+                #expect(try ((whole.to(.float64) - expected).abs() .<= bound).allTrue())
+            }
+        }
+    }
+
     @Test(arguments: [DType.bfloat16, .float16, .float32])
     func `random numbers are nearly normal and always the same`(_ dtype: DType) throws {
         let threads = Threads.count
