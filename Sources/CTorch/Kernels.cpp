@@ -3,10 +3,10 @@
 // `vitrail::linear` is `aten::linear`, but for a few rows on the CPU, as in token-by-token generation.
 // There the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of
 // matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
-// next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Everything
-// else (more rows, gradients, autocast, other devices and dtypes) is `aten::linear`. In the same way
-// `vitrail::attention` is `aten::scaled_dot_product_attention` but for a few queries that see everything, where libtorch
-// takes eight times as long as reading the keys and values does.
+// next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Many rows of
+// float32 are oneDNN's product. Everything else (gradients, autocast, other devices and dtypes) is `aten::linear`. In the
+// same way `vitrail::attention` is `aten::scaled_dot_product_attention` but for a few queries that see everything, where
+// libtorch takes eight times as long as reading the keys and values does.
 
 #include <ATen/ATen.h>
 #include <ATen/TensorIterator.h>
@@ -28,6 +28,9 @@ constexpr int64_t mostRows = 8;
 constexpr int64_t mostRowsWithoutAVX512 = 4;
 /// Smaller matrices stay in the caches, where nothing is to be gained.
 constexpr int64_t leastWeights = 1 << 18;
+/// Below so many rows, or multiplications, oneDNN's preparations are not worth it.
+constexpr int64_t leastDenseRows = 64;
+constexpr int64_t leastDenseWork = 1 << 24;
 /// Bytes by which the weights are asked for ahead of their use.
 constexpr int64_t ahead = 2048;
 
@@ -232,10 +235,9 @@ at::Tensor linearRows(const at::Tensor &x, const at::Tensor &weight, const std::
   return out.view(shape);
 }
 
-bool isGainedFrom(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-  if (weight.dim() != 2 || x.dim() == 0 || x.size(-1) != weight.size(1) || weight.numel() < leastWeights) return false;
-  const int64_t rows = x.numel() / x.size(-1);
-  if (rows < 1 || rows > gainedRows()) return false;
+/// Whether nothing but the product is asked for, of what the products here take.
+bool isPlain(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+  if (weight.dim() != 2 || x.dim() == 0 || x.size(-1) != weight.size(1) || weight.numel() == 0) return false;
   const auto dtype = weight.scalar_type();
   if ((dtype != at::kBFloat16 && dtype != at::kFloat) || x.scalar_type() != dtype) return false;
   if (!x.device().is_cpu() || !weight.device().is_cpu() || !weight.is_contiguous()) return false;
@@ -248,8 +250,29 @@ bool isGainedFrom(const at::Tensor &x, const at::Tensor &weight, const std::opti
          !(x.requires_grad() || weight.requires_grad() || (biased && bias->requires_grad()));
 }
 
+/// Many rows of float32: oneDNN's product, where libtorch has it. `at::linear` would take MKL's, which is as exact, and on
+/// CPUs that are not Intel's takes twice as long.
+std::optional<at::Tensor> linearDense(const at::Tensor &x, const at::Tensor &weight,
+                                      const std::optional<at::Tensor> &bias) {
+  using Scalars = c10::List<std::optional<at::Scalar>>;
+  using Signature = at::Tensor(const at::Tensor &, const at::Tensor &, const std::optional<at::Tensor> &,
+                               std::string_view, Scalars, std::optional<std::string_view>);
+  static const auto product = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
+  if (!product || !at::globalContext().userEnabledMkldnn()) return std::nullopt;
+  return product->typed<Signature>().call(x, weight, bias, "none", Scalars(), std::nullopt);
+}
+
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-  return isGainedFrom(x, weight, bias) ? linearRows(x, weight, bias, best()) : at::linear(x, weight, bias);
+  if (isPlain(x, weight, bias)) {
+    const int64_t rows = x.numel() / x.size(-1);
+    if (rows >= 1 && rows <= gainedRows() && weight.numel() >= leastWeights) {
+      return linearRows(x, weight, bias, best());
+    }
+    if (weight.scalar_type() == at::kFloat && rows >= leastDenseRows && rows * weight.numel() >= leastDenseWork) {
+      if (auto out = linearDense(x, weight, bias)) return *out;
+    }
+  }
+  return at::linear(x, weight, bias);
 }
 
 // MARK: Attention of a few queries

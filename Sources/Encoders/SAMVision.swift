@@ -61,52 +61,79 @@ struct SAMVisionAttention {
         }
         let parts = try projected.reshaped([b, count, side, count, side, 3, heads, e])
             .permuted(5, 0, 1, 3, 6, 2, 4, 7).reshaped(3, b * count * count * heads, n, e)
-        var query = try parts[0] * (1 / Double(e).squareRoot())
-        var key = try parts[1]
+        let query = try parts[0] * (1 / Double(e).squareRoot())
+        // The bias of query q and key k is rows[q, row of k] + columns[q, column of k].
+        var bias: (rows: Tensor, columns: Tensor)?
         if let relativeRows, let relativeColumns {
-            // The bias of query q and key k is rows[q, row of k] + columns[q, column of k]. As further channels of the
-            // query, against keys that say which row and column they are, it comes out of the same product.
             let cells = try parts[0].reshaped(-1, side, side, e)
             let rows = try einsum("bhwc,hkc->bhwk", cells, table(relativeRows))
             let columns = try einsum("bhwc,wkc->bhwk", cells, table(relativeColumns))
-            let eye = try Tensor.eye(side, dtype: key.dtype, device: key.device)
-            let place = try Tensor.cat(
-                [eye.repeatedInterleaved(side, axis: 0), eye.repeated(side, 1)], axis: 1)
-            query = try Tensor.cat(
-                [
-                    query, rows.to(query.dtype).reshaped([-1, n, side]),
-                    columns.to(query.dtype).reshaped([-1, n, side]),
-                ], axis: 2)
-            key = try Tensor.cat([key, place.expanded(key.size(0), n, 2 * side)], axis: 2)
+            bias = try (
+                rows.to(query.dtype).reshaped([-1, n, side]), columns.to(query.dtype).reshaped([-1, n, side])
+            )
         }
-        var read = try attend(query, key.transposed(1, 2), parts[2])
-            .reshaped([b, count, count, heads, side, side, e]).permuted(0, 1, 4, 2, 5, 3, 6)
+        let attended =
+            try n * n > Self.scoreLimit
+            ? attendInParts(query, parts[1], parts[2], bias) : attend(query, parts[1], parts[2], bias)
+        var read = try attended.reshaped([b, count, count, heads, side, side, e]).permuted(0, 1, 4, 2, 5, 3, 6)
             .reshaped(b, padded, padded, width)
         if padded > grid { read = try read[.all, ..<grid, ..<grid] }
         return try proj(read)
     }
 
-    /// Softmax attention of many windows and heads, each for itself; scores are already scaled.
+    /// Softmax attention of many windows and heads [windows and heads, n, channels], as many at once as the limit allows.
     ///
     /// With few channels a head this is several times faster on the CPU than libtorch's fused attention.
-    private func attend(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
+    private func attend(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, _ bias: (rows: Tensor, columns: Tensor)?
+    ) throws -> Tensor {
+        var (query, key) = (query, key)
         let (count, n, _) = query.shape3
-        func read(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
-            try matmul(matmul(query, key).softmax(-1).to(value.dtype), value)
+        if let bias {
+            // As further channels of the query, against keys that say which row and column they are, the bias comes out of
+            // the same product.
+            let eye = try Tensor.eye(side, dtype: key.dtype, device: key.device)
+            let place = try Tensor.cat(
+                [eye.repeatedInterleaved(side, axis: 0), eye.repeated(side, 1)], axis: 1)
+            query = try Tensor.cat([query, bias.rows, bias.columns], axis: 2)
+            key = try Tensor.cat([key, place.expanded(count, n, 2 * side)], axis: 2)
         }
-        let (together, rows) = (max(1, Self.scoreLimit / (n * n)), max(1, min(n, Self.scoreLimit / n)))
-        if count <= together { return try read(query, key, value) }
-        return try Tensor.cat(
-            stride(from: 0, to: count, by: together).map { first in
-                let length = min(together, count - first)
-                let (key, value) = (try key.narrowed(0, first, length), try value.narrowed(0, first, length))
-                let query = try query.narrowed(0, first, length)
-                if rows == n { return try read(query, key, value) }
+        let together = max(1, Self.scoreLimit / (n * n))
+        let parts = try stride(from: 0, to: count, by: together).map { first in
+            func part(_ x: Tensor) throws -> Tensor { try x.narrowed(0, first, min(together, count - first)) }
+            let weights = try matmul(part(query), part(key).transposed(1, 2)).softmax(-1).to(value.dtype)
+            return try matmul(weights, part(value))
+        }
+        return try parts.count == 1 ? parts[0] : Tensor.cat(parts)
+    }
+
+    /// The same of windows so large that one's scores are over the limit: head by head, some queries at a time.
+    ///
+    /// Here the products are large enough for ``linear(_:_:_:)``, which in float32 is faster than those of batches, and the
+    /// bias would more than double the channels.
+    private func attendInParts(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, _ bias: (rows: Tensor, columns: Tensor)?
+    ) throws -> Tensor {
+        let (count, n, _) = query.shape3
+        let values = try value.transposed(1, 2).contiguous()
+        let length = max(1, Self.scoreLimit / n)
+        return try Tensor.stack(
+            (0..<count).map { window in
+                let (key, value) = (try key[window], try values[window])
                 return try Tensor.cat(
-                    stride(from: 0, to: n, by: rows).map {
-                        try read(query.narrowed(1, $0, min(rows, n - $0)), key, value)
-                    }, axis: 1)
-            }, axis: 0)
+                    stride(from: 0, to: n, by: length).map { first in
+                        func part(_ x: Tensor) throws -> Tensor {
+                            try x[window].narrowed(0, first, min(length, n - first))
+                        }
+                        let scores = try linear(part(query), key)
+                        if let bias {
+                            let cells = try scores.view([-1, side, side])
+                            try cells.add_(part(bias.rows).unsqueezed(2))
+                            try cells.add_(part(bias.columns).unsqueezed(1))
+                        }
+                        return try linear(scores.softmax(-1).to(value.dtype), value)
+                    })
+            })
     }
 
     /// [query place, key place, channels].

@@ -27,6 +27,11 @@ public struct MaskLogits: Sendable, Hashable {
     /// Rows, and columns.
     public let side: Int
     public let values: [Float]
+
+    public init(side: Int, values: [Float]) {
+        self.side = side
+        self.values = values
+    }
 }
 
 /// A thing that was outlined.

@@ -1,4 +1,5 @@
 import Foundation
+import Media
 import TestSupport
 import Testing
 import Vitrail
@@ -26,11 +27,14 @@ import Vitrail
             }
             let area: Int
             let bbox: [Double]
+            let index: Int
+            let output: String?
             let score: Double
             let segmentation: RunLengths
         }
         let width: Int
-        let output: String?
+        let dtype: String
+        let overlay: String?
         let results: [Result]
     }
 
@@ -52,15 +56,49 @@ import Vitrail
         #expect(try await document(a + b + points).results.count == 3)
         let several = try await document(a + ["--multimask"])
         #expect(several.results[0].masks.count == 3)
+        #expect(Set(several.results[0].masks.map(\.index)) == [1, 2, 3])
         #expect(several.results[0].masks[0].segmentation.size == [120, 160])
+    }
+
+    @Test func masksAreWritten() async throws {
+        let folder = try TemporaryFolder()
+        let boxes = ["--box", "10,10,60,60", "--box", "70,20,120,90"]
+        let one = try await document(boxes.prefix(2) + ["--output", "mask.png"], in: folder)
+        #expect(one.results[0].masks[0].output == "mask.png" && folder.contents == ["mask.png"])
+        let mask = try Image(contentsOf: folder.file("mask.png"))
+        #expect(mask.width == 160 && mask.height == 120)
+        #expect(Set(mask.pixels).isSubset(of: [0, 255]))
+        #expect(mask.pixels.count { $0 == 255 } == 3 * one.results[0].masks[0].area)
+
+        let two = try await document(boxes + ["--output", "mask.png"], in: folder)
+        #expect(two.results.map { $0.masks[0].output } == ["mask-1.png", "mask-2.png"])
+        #expect(Set(folder.contents) == ["mask.png", "mask-1.png", "mask-2.png"])
     }
 
     @Test func masksAreDrawn() async throws {
         let folder = try TemporaryFolder()
-        let found = try await document(["--box", "10,10,60,60", "--output", "masks.png"], in: folder)
-        #expect(found.output == "masks.png" && folder.contents == ["masks.png"])
-        let text = try await segment(["--point", "30,30"])
+        let found = try await document(["--box", "10,10,60,60", "--overlay", "seen.png"], in: folder)
+        #expect(found.overlay == "seen.png" && folder.contents == ["seen.png"])
+        #expect(found.results[0].masks[0].output == nil)
+        let text = try await segment(["--point", "30,30", "--output", "mask.png"], in: folder)
         #expect(text.output.contains("scene.png (160 x 120)") && text.output.contains("score"))
+        #expect(text.output.hasSuffix("wrote mask.png\n"))
+    }
+
+    @Test func theAuthorsFileIsAModel() async throws {
+        let file = URL(fileURLWithPath: Self.model).deletingLastPathComponent()
+            .appendingPathComponent("sam-original/sam_vit_small.pth").path
+        let arguments = ["segment", pictures.good, "--box", "10,10,60,60", "--json", "--model", file]
+        let result = try await Program.run(arguments)
+        let found = try JSONDecoder().decode(Document.self, from: Data(result.output.utf8))
+        #expect(found.results[0].masks.count == 1 && found.dtype == "float32")
+    }
+
+    @Test func whatIsComputedInCanBeChosen() async throws {
+        let prompt = ["--box", "10,10,60,60"]
+        let (exact, half) = (try await document(prompt), try await document(prompt + ["--dtype", "bfloat16"]))
+        #expect(exact.dtype == "float32" && half.dtype == "bfloat16")
+        #expect(abs(exact.results[0].masks[0].score - half.results[0].masks[0].score) < 0.05)
     }
 
     @Test func badInput() async throws {
@@ -76,6 +114,9 @@ import Vitrail
             ([pictures.good, "--box", "200,200,300,300"], 65, "outside the picture of 160 x 120"),
             ([pictures.good, "--output", "a.gif"] + box, 64, "a.gif"),
             ([pictures.good, "--output", pictures.good] + box, 64, "scene.png"),
+            ([pictures.good, "--overlay", "a.jpg"] + box, 64, "a.jpg"),
+            ([pictures.good, "--overlay", "a.png", "--output", "a.png"] + box, 64, "the same file a.png"),
+            ([pictures.good, "--dtype", "int8"] + box, 64, "--dtype int8"),
             ([pictures.good, "--threads", "0"] + box, 64, "--threads"),
             (["/no/such.png"] + box, 66, "/no/such.png"),
             ([pictures.folder.file("cut.jpg")] + box, 65, "cut.jpg"),
@@ -89,5 +130,10 @@ import Vitrail
         }
         let missing = try await Program.run(["segment", pictures.good, "--model", "/no/such/model"] + box)
         #expect(missing.code == 66 && missing.isOneLine)
+        let folder = try TemporaryFolder()
+        let cut = folder.file("sam_vit_b.pth")
+        try Data("not an archive".utf8).write(to: URL(fileURLWithPath: cut))
+        let damaged = try await Program.run(["segment", pictures.good, "--model", cut] + box)
+        #expect(damaged.code == 65 && damaged.isOneLine && damaged.error.contains("sam_vit_b.pth"))
     }
 }

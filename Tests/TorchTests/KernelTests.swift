@@ -36,6 +36,21 @@ import Torch
         #expect(try ((actual.to(.float64) - exact.sum).abs() .<= exact.bound).allTrue(), "\(what)")
     }
 
+    @Test(arguments: [[600], [2, 300], [3, 10, 20]])
+    func `many rows of float32 give the sums`(_ rows: [Int]) throws {
+        let (x, weight, bias) = try parts(rows, 256, 384, .float32)
+        let across = try parts(rows, 384, 256, .float32).x
+        for bias in [nil, bias] {
+            try expect(linear(x, weight, bias), isCloseTo: exact(x, weight, bias), "\(rows)")
+        }
+        // Weights that are not in the order of memory.
+        let turned = try weight.transposed(0, 1)
+        try expect(linear(across, turned), isCloseTo: exact(across, turned, nil), "\(rows), turned")
+        // A part of a larger tensor.
+        let part = try across[.ellipsis, ..<256]
+        try expect(linear(part, weight), isCloseTo: exact(part, weight, nil), "\(rows), a part")
+    }
+
     @Test(arguments: Variant.allCases)
     func `every shape gives the sums`(_ variant: Variant) throws {
         do {

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import NN
 import TestSupport
 import Testing
 import Torch

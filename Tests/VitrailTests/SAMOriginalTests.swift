@@ -115,7 +115,7 @@ import Vitrail
                     #expect(abs(mask.score - Double(scores[index])) < 1e-5)
                     let truth = try Mask(width: 100, height: 60, bitmap: full[index].array(UInt8.self))
                     // A pixel whose logit is 0 but for rounding may differ.
-                    #expect(try mask.mask.iou(truth) > 0.995)
+                    #expect(try mask.mask.iou(truth) > 0.995 || truth.isEmpty && mask.mask.area < 3)
                 }
             }
         }
