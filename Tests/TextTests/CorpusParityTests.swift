@@ -20,7 +20,7 @@ struct CorpusParityTests {
         }
     }
 
-    private static func tokenizer(_ name: String) throws -> Tokenizer {
+    static func tokenizer(_ name: String) throws -> Tokenizer {
         if name.hasSuffix("/") { return try Tokenizer(folder: Fixtures.url(name).path) }
         return try Tokenizer(contentsOf: Fixtures.url(name.hasSuffix(".model") ? name : "\(name).json"))
     }
@@ -141,5 +141,31 @@ struct CorpusParityTests {
                 #expect(same(pieces.joined(), tokenizer.decode(ids, skipSpecialTokens: skips)), "\(ids)")
             }
         }
+    }
+}
+
+/// MB per second of one core, beside what `tokenizer_fixtures.py --speed FILE` says of PyPI's packages.
+@Suite(
+    "Tokenizer speed",
+    .enabled(if: ProcessInfo.processInfo.environment["VITRAIL_TOKENIZER_SPEED"] != nil), .serialized)
+struct TokenizerSpeedTests {
+    @Test("a long text, the best of three", arguments: CorpusParityTests.names)
+    func speed(name: String) throws {
+        let file = try #require(ProcessInfo.processInfo.environment["VITRAIL_TOKENIZER_SPEED"])
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let tokenizer = try CorpusParityTests.tokenizer(name)
+        func rate(_ body: () -> Void) -> String {
+            let seconds = (0..<3).map { _ in
+                let start = clock()
+                body()
+                return Double(clock() - start) / Double(CLOCKS_PER_SEC)
+            }.min()
+            let value = Double(text.utf8.count) / 1e6 / (seconds ?? 0)
+            return String(format: "%.1f MB/s", value)
+        }
+        let ids = tokenizer.encode(text)
+        let encoding = rate { _ = tokenizer.encode(text) }
+        print("\(name): encoded at \(encoding), decoded at \(rate { _ = tokenizer.decode(ids) })")
+        #expect(!ids.isEmpty)
     }
 }
