@@ -10,7 +10,7 @@ public import Torch
 /// or `model-00001-of-0000N.safetensors` with `model.safetensors.index.json`.
 ///
 /// Each tensor goes to the disk at once, so that no more than one is in memory. Files get their names in
-/// ``finish()``, the index last; without it nothing of the model stays.
+/// ``finish()``, the index last; without it the folder is no model.
 public final class ShardedSafetensorsWriter {
     private struct Shard {
         let file: AtomicFile

@@ -123,16 +123,19 @@ public final class TorchArchive: CheckpointSource {
             }
             (bytes, last) = (product, sum)
         }
+        if shape.contains(0) {
+            return (TensorEntry(dtype, shape), Place(start: 0, extent: 0, strides: strides))
+        }
         let available = range.count / dtype.size
-        guard shape.contains(0) || last < available else {
+        guard last < available else {
             throw Pickle.Failure(
                 "of shape \(shape) reaches element \(last) of its storage, which has \(available)")
         }
         return (
             TensorEntry(dtype, shape),
             Place(
-                start: range.lowerBound + (shape.contains(0) ? 0 : tensor.offset * dtype.size),
-                extent: last - tensor.offset + 1, strides: strides)
+                start: range.lowerBound + tensor.offset * dtype.size, extent: last - tensor.offset + 1,
+                strides: strides)
         )
     }
 

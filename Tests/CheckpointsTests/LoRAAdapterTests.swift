@@ -48,9 +48,9 @@ struct LoRAAdapterTests {
         let adapter = try LoRAAdapter(contentsOf: fixture("adapters/\(name)"))
         let base = try base(name)
         let merged = try logits(adapter.merged(into: base))
-        #expect(try relativeError(merged, values["outputs/\(name)/merged_logits"]) < 2e-6)
+        #expect(try relativeError(merged, values["outputs/\(name)/merged_logits"]) < 1e-6)
         let live = try logits(adapter.replacing(in: base), lora: adapter.live)
-        #expect(try relativeError(live, values["outputs/\(name)/logits"]) < 2e-6)
+        #expect(try relativeError(live, values["outputs/\(name)/logits"]) < 1e-6)
         // The adapter does change what the base says.
         #expect(try relativeError(logits(base), values["outputs/\(name)/logits"]) > 0.1)
     }
