@@ -387,6 +387,7 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
             (0...4096).contains(skipChannels), "skip_channels is \(skipChannels), 0 to 4096 is possible")
         try check.that(
             skipChannels == 0 || patchSize % 4 == 0 && imageSize % patchSize == 0,
-            "patch_size is \(patchSize), skip_channels needs a multiple of 4 that divides image_size \(imageSize)")
+            "patch_size is \(patchSize), skip_channels needs a multiple of 4 that divides image_size \(imageSize)"
+        )
     }
 }
