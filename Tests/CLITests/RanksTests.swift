@@ -64,7 +64,7 @@ import Vitrail
         deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
         /// Its exit code and what it said; waits for its end.
-        func end(within seconds: Double = 60) async throws -> (code: Int32, error: String) {
+        func end(within seconds: Double = 300) async throws -> (code: Int32, error: String) {
             let limit = ContinuousClock.now + .seconds(seconds)
             while process.isRunning, ContinuousClock.now < limit {
                 try await Task.sleep(for: .milliseconds(20))
@@ -101,7 +101,7 @@ import Vitrail
     }
 
     private func waitForStep(_ step: Double, of run: String) async throws {
-        for _ in 0..<1500 {
+        for _ in 0..<15_000 {
             if let lines = try? metrics(run), lines.contains(where: { $0["step"]! >= step }) { return }
             try await Task.sleep(for: .milliseconds(20))
         }
@@ -120,48 +120,39 @@ import Vitrail
         }
     }
 
-    /// Two ranks with two pictures each, and one with four; also when each learns from its pictures one by one.
-    @Test(arguments: [2, 4]) func twoRanksLearnWhatOneDoes(shards: Int) async throws {
-        let file = try write("curve", ["shards": shards])
+    /// Two ranks with two pictures each, and one with four; and two that are killed and go on.
+    @Test func twoRanksLearnWhatOneDoes() async throws {
+        let file = try write("curve", steps: 6, ["checkpoint_every": 2])
         try await train(file, "one", ranks: 1)
         try await train(file, "two", ranks: 2)
         let (one, two) = (try metrics("one"), try metrics("two"))
-        #expect(one.count == 8 && two.count == 8 && one[7]["loss"]! < one[0]["loss"]!)
+        #expect(one.count == 6 && two.count == 6 && one[5]["heat"]! < one[0]["heat"]!)
         for (a, b) in zip(one, two) {
-            #expect(a.keys == b.keys && a["heat"] != nil)
+            #expect(a.keys == b.keys)
             for (name, value) in a { #expect(abs(value - b[name]!) <= 2e-4 * abs(value) + 2e-6, "\(name)") }
         }
-        // Only what was trained is kept.
+        // Only what was trained is kept, and the model names its base and opens.
         let kept = try checkpoint("two").keys.filter { $0.hasPrefix("model.") }
-        #expect(kept.count > 40)
-        #expect(
-            kept.allSatisfy {
-                $0.contains("lora_") || $0.contains("new_rows") || $0.hasPrefix("model.aligner.")
-            })
-        // The model names its base, and opens.
+        #expect(kept.contains("model.llava.language_model.model.layers.0.mlp.up_proj.lora_A.weight"))
         let model = try Lumen(contentsOf: ModelFolder(folder.file("two/model")))
         #expect(model.trainedParameters.map { "model.\($0.name)" }.sorted() == kept.sorted())
-    }
 
-    @Test func aRunThatWasKilledGoesOnToTheSameBits() async throws {
-        let file = try write("resume", steps: 14, ["checkpoint_every": 3])
-        try await train(file, "whole", ranks: 2)
         let killed = try start(file, "killed", ranks: 2)
-        try await waitForStep(4, of: "killed")
+        try await waitForStep(3, of: "killed")
         for rank in killed { kill(rank.process.processIdentifier, SIGKILL) }
         for rank in killed { _ = try await rank.end() }
-        #expect(try metrics("killed").last!["step"]! < 14)
+        try #require(try metrics("killed").last!["step"]! < 6)
         try await train(file, "killed", ranks: 2, ["--resume"])
-        #expect(try areEqual(checkpoint("whole"), checkpoint("killed")))
-        #expect(try metrics("whole") == metrics("killed"))
+        #expect(try areEqual(checkpoint("two"), checkpoint("killed")))
+        #expect(try metrics("killed") == two)
     }
 
     /// A step's shards are the same however many ranks divide them, and two numbers have one sum.
     @Test func aRunGoesOnWithAnotherNumberOfRanks() async throws {
-        let file = try write("other", steps: 6, ["checkpoint_every": 3])
+        let file = try write("other", steps: 5, ["checkpoint_every": 2])
         try await train(file, "whole", ranks: 1)
         let stopped = try start(file, "stopped", ranks: 2)
-        try await waitForStep(3, of: "stopped")
+        try await waitForStep(2, of: "stopped")
         // One is asked to stop, and both do.
         kill(stopped[1].process.processIdentifier, SIGTERM)
         for rank in stopped { _ = try await rank.end() }
@@ -175,8 +166,9 @@ import Vitrail
         try await waitForStep(1, of: "long-\(killed)")
         kill(ranks[killed].process.processIdentifier, SIGKILL)
         let started = ContinuousClock.now
-        let (code, error) = try await ranks[1 - killed].end(within: 15)
-        #expect(ContinuousClock.now - started < .seconds(10))
+        let (code, error) = try await ranks[1 - killed].end(within: 60)
+        // In seconds, on a machine that may be busy with other tests.
+        #expect(ContinuousClock.now - started < .seconds(30))
         #expect(code == 70, "\(error)")
         // A progress line may stand before it.
         #expect(error.contains("vitrail: rank \(killed) of 2 is gone: "), "\(error)")
