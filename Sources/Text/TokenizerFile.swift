@@ -388,9 +388,10 @@ private func lines(_ items: [String]) -> String {
 }
 
 extension AddedToken {
-    func json(id: Int) -> String {
+    /// As `tokenizer.json` has it, or without an id as `tokenizer_config.json` does.
+    func json(id: Int? = nil) -> String {
         """
-        {"id": \(id), "content": \(quoted(content)), "single_word": \(singleWord), "lstrip": \(lstrip), \
+        {\(id.map { "\"id\": \($0), " } ?? "")"content": \(quoted(content)), "single_word": \(singleWord), "lstrip": \(lstrip), \
         "rstrip": \(rstrip), "normalized": \(normalized), "special": \(isSpecial)}
         """
     }

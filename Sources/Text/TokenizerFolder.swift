@@ -269,7 +269,7 @@ struct SentencePieceFolder: Sendable {
     /// The `tokenizer_config.json` that says this, unless the model was read by itself.
     var json: String? {
         guard hasConfiguration || !addedTokens.isEmpty else { return nil }
-        let tokens = addedTokens.map { "\(quoted(String($0.id))): \($0.token.json(id: $0.id))" }
+        let tokens = addedTokens.map { "\(quoted(String($0.id))): \($0.token.json())" }
         return """
             {
               "tokenizer_class": "LlamaTokenizer",
