@@ -46,7 +46,8 @@ let package = Package(
             name: "CTorch",
             cxxSettings: [
                 .unsafeFlags([
-                    "-isystem", "\(libtorch)/include", "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                    "-isystem", "\(libtorch)/include",
+                    "-isystem", "\(libtorch)/include/torch/csrc/api/include",
                 ])
             ],
             linkerSettings: [
@@ -89,7 +90,8 @@ let package = Package(
         program(
             "Benchmarks",
             [
-                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch",
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text",
+                "Torch",
                 "Training", "Vitrail",
             ]),
         // As a user's program: nothing but the library.
