@@ -150,6 +150,9 @@ struct Train: ParsableCommand {
         guard isAdaptation || stage != nil || model == nil else {
             throw Failure(.usage, "--model wants --stage, or a configuration with adaptation")
         }
+        guard !isAdaptation || stage == nil else {
+            throw Failure(.usage, "--stage is not for a configuration with adaptation")
+        }
         guard isAdaptation || device == "cpu" else {
             throw Failure(.usage, "--device is for a configuration with adaptation")
         }
