@@ -3,6 +3,7 @@ import Encoders
 import Foundation
 import Language
 import NN
+import Perception
 import Text
 import Torch
 import Vitrail
@@ -86,13 +87,13 @@ struct CheckpointReport: Report {
             }
         case .llava(let layout):
             let folder = try LLaVAFolder(path, base: base, visionTower: visionTower)
-            let store = ParameterStore(.loaded(folder.source), dtype: nil)
+            let store = ParameterStore(.loaded(folder.base), dtype: nil)
             _ = try LLaVA(folder.configuration, store)
             try store.finish()
             let tower = visionTower.map { " --vision-tower \(shellWord($0))" } ?? ""
-            self.init(path, "LLaVA", folder.source, try Checkpoint(contentsOf: path).files)
+            self.init(path, "LLaVA", folder.base, try Checkpoint(contentsOf: path).files)
             self.layout = layout.rawValue
-            computesIn = Self.dtype(folder.source)
+            computesIn = Self.dtype(folder.base)
             imageSize = folder.configuration.vision.imageSize
             imageTokens = folder.configuration.imageTokenCount
             describe(folder.configuration.language)
