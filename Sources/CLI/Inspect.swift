@@ -94,17 +94,23 @@ private struct ModelReport: Report {
     init(_ path: String) throws {
         let folder = try ModelFolder(path)
         var parts: [String: Part] = [:]
-        for (name, entry) in folder.parts {
-            let place = try folder.folder(of: name)
+        // Several parts of a model may be one folder elsewhere, as it was downloaded.
+        for (entry, members) in Dictionary(grouping: folder.parts, by: \.value) {
+            let name = members.map(\.key).sorted().joined(separator: ", ")
+            let place = try folder.folder(of: members[0].key)
             if entry.type == "Tokenizer" {
-                let file = "\(place)/tokenizer.json"
-                let tokens = try Tokenizer(contentsOf: URL(fileURLWithPath: file)).vocabularySize
-                parts[name] = Part(type: entry.type, path: place, tokens: tokens, bytes: fileSize(file))
+                let tokens = try Tokenizer(folder: place).vocabularySize
+                let files = ["tokenizer.json", "tokenizer.model"].map { "\(place)/\($0)" }
+                    .filter(FileManager.default.fileExists(atPath:))
+                parts[name] = Part(
+                    type: entry.type, path: place, tokens: tokens, bytes: files.map(fileSize).reduce(0, +))
             } else {
-                let entries = try folder.weights(of: name).entries.values
+                let checkpoint = try Checkpoint(
+                    contentsOf: entry.type == "LoRA" ? "\(place)/adapter_model.safetensors" : place)
+                let entries = checkpoint.entries.values
                 parts[name] = Part(
                     type: entry.type, path: place, parameters: entries.reduce(0) { $0 + $1.count },
-                    bytes: fileSize("\(place)/model.safetensors"),
+                    bytes: checkpoint.bytes,
                     dtypes: Dictionary(entries.map { ("\($0.dtype)", $0.count) }, uniquingKeysWith: +))
             }
         }
