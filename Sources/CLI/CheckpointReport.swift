@@ -3,6 +3,7 @@ import Encoders
 import Foundation
 import Language
 import NN
+import Perception
 import Text
 import Torch
 import Vitrail
@@ -52,7 +53,8 @@ struct CheckpointReport: Report {
     var commands: [String] = []
 
     enum CodingKeys: String, CodingKey {
-        case path, type, layout, parameters, bytes, dtypes, files, vocabulary, tokenizer, conversation, base, rank
+        case path, type, layout, parameters, bytes, dtypes, files, vocabulary, tokenizer, conversation, base,
+            rank
         case alpha, targets, sizes, commands
         case computesIn = "computes_in"
         case imageSize = "image_size"
@@ -77,7 +79,8 @@ struct CheckpointReport: Report {
             let vision = sam.configuration.vision
             imageSize = vision.imageSize
             sizes = [
-                "width": vision.hiddenSize, "layers": vision.numHiddenLayers, "heads": vision.numAttentionHeads,
+                "width": vision.hiddenSize, "layers": vision.numHiddenLayers,
+                "heads": vision.numAttentionHeads,
                 "patch": vision.patchSize, "window": vision.windowSize,
                 "masks": sam.configuration.maskDecoder.numMultimaskOutputs + 1,
             ]
@@ -86,13 +89,13 @@ struct CheckpointReport: Report {
             }
         case .llava(let layout):
             let folder = try LLaVAFolder(path, base: base, visionTower: visionTower)
-            let store = ParameterStore(.loaded(folder.source), dtype: nil)
+            let store = ParameterStore(.loaded(folder.base), dtype: nil)
             _ = try LLaVA(folder.configuration, store)
             try store.finish()
             let tower = visionTower.map { " --vision-tower \(shellWord($0))" } ?? ""
-            self.init(path, "LLaVA", folder.source, try Checkpoint(contentsOf: path).files)
+            self.init(path, "LLaVA", folder.base, try Checkpoint(contentsOf: path).files)
             self.layout = layout.rawValue
-            computesIn = Self.dtype(folder.source)
+            computesIn = Self.dtype(folder.base)
             imageSize = folder.configuration.vision.imageSize
             imageTokens = folder.configuration.imageTokenCount
             describe(folder.configuration.language)
@@ -153,27 +156,38 @@ struct CheckpointReport: Report {
         ]
     }
 
-    private static func dtype(_ source: any CheckpointSource) -> String { "\(Precision.auto.dtype(for: source))" }
+    private static func dtype(_ source: any CheckpointSource) -> String {
+        "\(Precision.auto.dtype(for: source))"
+    }
 
     private static func tokenizer(_ folder: String) throws -> TokenizerFacts? {
         let kinds = [
             ("tokenizer.json", "Hugging Face"), ("tokenizer.model", "SentencePiece"), ("vocab.json", "CLIP"),
         ]
-        guard let (file, kind) = kinds.first(where: { FileManager.default.fileExists(atPath: "\(folder)/\($0.0)") })
+        guard
+            let (file, kind) = kinds.first(where: {
+                FileManager.default.fileExists(atPath: "\(folder)/\($0.0)")
+            })
         else { return nil }
         return TokenizerFacts(file: file, kind: kind, tokens: try Tokenizer(folder: folder).vocabularySize)
     }
 
     var lines: [String] {
         var facts: [(String, String?)] = [
-            ("parameters", "\(grouped(parameters)) in \(dtypes.keys.sorted().joined(separator: ", ")), \(megabytes(bytes))"),
+            (
+                "parameters",
+                "\(grouped(parameters)) in \(dtypes.keys.sorted().joined(separator: ", ")), \(megabytes(bytes))"
+            ),
             ("computes in", computesIn),
             ("base", base),
             (
                 "update",
                 rank.map { "rank \($0), alpha \(alpha ?? 0), of \((targets ?? []).joined(separator: ", "))" }
             ),
-            ("picture", imageSize.map { "\($0) x \($0) pixels\(imageTokens.map { ", \($0) tokens" } ?? "")" }),
+            (
+                "picture",
+                imageSize.map { "\($0) x \($0) pixels\(imageTokens.map { ", \($0) tokens" } ?? "")" }
+            ),
             ("context", contextLength.map { "\(grouped($0)) tokens" }),
             (
                 "tokenizer",
@@ -182,7 +196,9 @@ struct CheckpointReport: Report {
             ),
             ("template", conversation),
         ]
-        facts += sizes.sorted { $0.key < $1.key }.map { ($0.key.replacingOccurrences(of: "_", with: " "), grouped($0.value)) }
+        facts += sizes.sorted { $0.key < $1.key }.map {
+            ($0.key.replacingOccurrences(of: "_", with: " "), grouped($0.value))
+        }
         facts += files.enumerated().map { ($0 == 0 ? "files" : "", "\($1.path), \(megabytes($1.bytes))") }
         let rows = facts.compactMap { label, text in text.map { [label, $0] } }
         let title = "\(path): \(type)\(layout.map { ", \($0) layout" } ?? "")"
@@ -193,7 +209,9 @@ struct CheckpointReport: Report {
 /// A path as a shell takes it.
 func shellWord(_ path: String) -> String {
     let plain = path.unicodeScalars.allSatisfy {
-        $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "/._-+,:=@".unicodeScalars.contains($0))
+        $0.isASCII
+            && ($0.properties.isAlphabetic || ("0"..."9").contains($0)
+                || "/._-+,:=@".unicodeScalars.contains($0))
     }
     return plain && !path.isEmpty ? path : "'\(path.replacingOccurrences(of: "'", with: "'\\''"))'"
 }

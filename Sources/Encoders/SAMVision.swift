@@ -75,8 +75,10 @@ struct SAMVisionAttention {
         let attended =
             try n * n > Self.scoreLimit
             ? attendInParts(query, parts[1], parts[2], bias) : attend(query, parts[1], parts[2], bias)
-        var read = try attended.reshaped([b, count, count, heads, side, side, e]).permuted(0, 1, 4, 2, 5, 3, 6)
-            .reshaped(b, padded, padded, width)
+        var read = try attended.reshaped([b, count, count, heads, side, side, e]).permuted(
+            0, 1, 4, 2, 5, 3, 6
+        )
+        .reshaped(b, padded, padded, width)
         if padded > grid { read = try read[.all, ..<grid, ..<grid] }
         return try proj(read)
     }
@@ -387,6 +389,7 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
             (0...4096).contains(skipChannels), "skip_channels is \(skipChannels), 0 to 4096 is possible")
         try check.that(
             skipChannels == 0 || patchSize % 4 == 0 && imageSize % patchSize == 0,
-            "patch_size is \(patchSize), skip_channels needs a multiple of 4 that divides image_size \(imageSize)")
+            "patch_size is \(patchSize), skip_channels needs a multiple of 4 that divides image_size \(imageSize)"
+        )
     }
 }
