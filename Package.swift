@@ -46,7 +46,8 @@ let package = Package(
             name: "CTorch",
             cxxSettings: [
                 .unsafeFlags([
-                    "-isystem", "\(libtorch)/include", "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                    "-isystem", "\(libtorch)/include", "-isystem",
+                    "\(libtorch)/include/torch/csrc/api/include",
                 ])
             ],
             linkerSettings: [

@@ -31,7 +31,8 @@ enum TinyTraining {
         func stage(_ changes: [String: Any]) -> [String: Any] {
             [
                 "steps": 4, "vision_steps": 0, "aligner_from": 0, "ramp_steps": 2, "schedule": schedule,
-                "rich_share": 0.3, "pose_share": 0.3, "varied_share": 0.3, "plain_scenes": 2, "rich_scenes": 2, "people": 2,
+                "rich_share": 0.3, "pose_share": 0.3, "varied_share": 0.3, "plain_scenes": 2,
+                "rich_scenes": 2, "people": 2,
                 "locations": 2, "compounds": 1, "questions": 2, "captions": 1, "queries": 3, "joints": 2,
                 "referring_share": 0.3, "negative_rate": 0.3, "free_wording": 0.4, "easy_share": 0.5,
                 "easy_steps": 8, "binding_losses": losses, "losses": losses,

@@ -24,7 +24,8 @@ internal import Vitrail
         #expect(metrics.map { $0["step"] } == [2, 4, 6, 8])
         #expect(try TinyTraining.metrics(parts.file("run")) == metrics)
         #expect(
-            try Lumen(contentsOf: ModelFolder(parts.file("run/model"))).configuration.encoder?.hiddenSize == 16
+            try Lumen(contentsOf: ModelFolder(parts.file("run/model"))).configuration.encoder?.hiddenSize
+                == 16
         )
     }
 
