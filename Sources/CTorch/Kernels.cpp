@@ -6,7 +6,7 @@
 // next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Many rows of
 // float32 are oneDNN's product. Everything else (gradients, autocast, other devices and dtypes) is `aten::linear`. In the
 // same way `vitrail::attention` is `aten::scaled_dot_product_attention` but for a few queries that see everything, where
-// libtorch takes eight times as long as reading the keys and values does.
+// libtorch takes several times as long (docs/benchmarks.md).
 
 #include <ATen/ATen.h>
 #include <ATen/TensorIterator.h>
