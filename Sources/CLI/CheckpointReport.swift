@@ -53,7 +53,8 @@ struct CheckpointReport: Report {
     var commands: [String] = []
 
     enum CodingKeys: String, CodingKey {
-        case path, type, layout, parameters, bytes, dtypes, files, vocabulary, tokenizer, conversation, base, rank
+        case path, type, layout, parameters, bytes, dtypes, files, vocabulary, tokenizer, conversation, base,
+            rank
         case alpha, targets, sizes, commands
         case computesIn = "computes_in"
         case imageSize = "image_size"
@@ -78,7 +79,8 @@ struct CheckpointReport: Report {
             let vision = sam.configuration.vision
             imageSize = vision.imageSize
             sizes = [
-                "width": vision.hiddenSize, "layers": vision.numHiddenLayers, "heads": vision.numAttentionHeads,
+                "width": vision.hiddenSize, "layers": vision.numHiddenLayers,
+                "heads": vision.numAttentionHeads,
                 "patch": vision.patchSize, "window": vision.windowSize,
                 "masks": sam.configuration.maskDecoder.numMultimaskOutputs + 1,
             ]
@@ -154,27 +156,38 @@ struct CheckpointReport: Report {
         ]
     }
 
-    private static func dtype(_ source: any CheckpointSource) -> String { "\(Precision.auto.dtype(for: source))" }
+    private static func dtype(_ source: any CheckpointSource) -> String {
+        "\(Precision.auto.dtype(for: source))"
+    }
 
     private static func tokenizer(_ folder: String) throws -> TokenizerFacts? {
         let kinds = [
             ("tokenizer.json", "Hugging Face"), ("tokenizer.model", "SentencePiece"), ("vocab.json", "CLIP"),
         ]
-        guard let (file, kind) = kinds.first(where: { FileManager.default.fileExists(atPath: "\(folder)/\($0.0)") })
+        guard
+            let (file, kind) = kinds.first(where: {
+                FileManager.default.fileExists(atPath: "\(folder)/\($0.0)")
+            })
         else { return nil }
         return TokenizerFacts(file: file, kind: kind, tokens: try Tokenizer(folder: folder).vocabularySize)
     }
 
     var lines: [String] {
         var facts: [(String, String?)] = [
-            ("parameters", "\(grouped(parameters)) in \(dtypes.keys.sorted().joined(separator: ", ")), \(megabytes(bytes))"),
+            (
+                "parameters",
+                "\(grouped(parameters)) in \(dtypes.keys.sorted().joined(separator: ", ")), \(megabytes(bytes))"
+            ),
             ("computes in", computesIn),
             ("base", base),
             (
                 "update",
                 rank.map { "rank \($0), alpha \(alpha ?? 0), of \((targets ?? []).joined(separator: ", "))" }
             ),
-            ("picture", imageSize.map { "\($0) x \($0) pixels\(imageTokens.map { ", \($0) tokens" } ?? "")" }),
+            (
+                "picture",
+                imageSize.map { "\($0) x \($0) pixels\(imageTokens.map { ", \($0) tokens" } ?? "")" }
+            ),
             ("context", contextLength.map { "\(grouped($0)) tokens" }),
             (
                 "tokenizer",
@@ -183,7 +196,9 @@ struct CheckpointReport: Report {
             ),
             ("template", conversation),
         ]
-        facts += sizes.sorted { $0.key < $1.key }.map { ($0.key.replacingOccurrences(of: "_", with: " "), grouped($0.value)) }
+        facts += sizes.sorted { $0.key < $1.key }.map {
+            ($0.key.replacingOccurrences(of: "_", with: " "), grouped($0.value))
+        }
         facts += files.enumerated().map { ($0 == 0 ? "files" : "", "\($1.path), \(megabytes($1.bytes))") }
         let rows = facts.compactMap { label, text in text.map { [label, $0] } }
         let title = "\(path): \(type)\(layout.map { ", \($0) layout" } ?? "")"
@@ -194,7 +209,9 @@ struct CheckpointReport: Report {
 /// A path as a shell takes it.
 func shellWord(_ path: String) -> String {
     let plain = path.unicodeScalars.allSatisfy {
-        $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "/._-+,:=@".unicodeScalars.contains($0))
+        $0.isASCII
+            && ($0.properties.isAlphabetic || ("0"..."9").contains($0)
+                || "/._-+,:=@".unicodeScalars.contains($0))
     }
     return plain && !path.isEmpty ? path : "'\(path.replacingOccurrences(of: "'", with: "'\\''"))'"
 }

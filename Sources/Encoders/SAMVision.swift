@@ -75,8 +75,10 @@ struct SAMVisionAttention {
         let attended =
             try n * n > Self.scoreLimit
             ? attendInParts(query, parts[1], parts[2], bias) : attend(query, parts[1], parts[2], bias)
-        var read = try attended.reshaped([b, count, count, heads, side, side, e]).permuted(0, 1, 4, 2, 5, 3, 6)
-            .reshaped(b, padded, padded, width)
+        var read = try attended.reshaped([b, count, count, heads, side, side, e]).permuted(
+            0, 1, 4, 2, 5, 3, 6
+        )
+        .reshaped(b, padded, padded, width)
         if padded > grid { read = try read[.all, ..<grid, ..<grid] }
         return try proj(read)
     }

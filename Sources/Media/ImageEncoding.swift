@@ -33,7 +33,8 @@ extension Image {
         let scale = quality < 50 ? 50 / Double(quality) : 2 - Double(quality) / 50
         let step = max(1, min(31, Int32((scale * 16).rounded())))
         return try encoded(
-            width, height, by: AV_CODEC_ID_MJPEG, AV_PIX_FMT_YUVJ444P, step: step, name: "JPEG", fill: fillYCbCr)
+            width, height, by: AV_CODEC_ID_MJPEG, AV_PIX_FMT_YUVJ444P, step: step, name: "JPEG",
+            fill: fillYCbCr)
     }
 
     /// Writes a PNG file, whole or not at all.

@@ -259,7 +259,8 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
 
     public init(
         hiddenSize: Int = 256, mlpDim: Int = 2048, numHiddenLayers: Int = 2, numAttentionHeads: Int = 8,
-        attentionDownsampleRate: Int = 2, blockDownsampleRate: Int = 2, numMultimaskOutputs: Int = 3, iouHeadDepth: Int = 3,
+        attentionDownsampleRate: Int = 2, blockDownsampleRate: Int = 2, numMultimaskOutputs: Int = 3,
+        iouHeadDepth: Int = 3,
         iouHeadHiddenDim: Int = 256, layerNormEps: Double = 1e-6, boxCoordinates: Bool = false
     ) {
         self.hiddenSize = hiddenSize

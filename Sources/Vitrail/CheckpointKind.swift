@@ -27,6 +27,19 @@ public enum CheckpointKind: Sendable, Hashable {
     /// Another LoRA of PEFT's; needs its base.
     case adapter(base: String?)
 
+    /// What it is, with its article.
+    var name: String {
+        switch self {
+        case .vitrail: "a model folder of Vitrail's"
+        case .llava: "a LLaVA"
+        case .llavaProjector: "a projector of LLaVA's"
+        case .llama: "a Llama"
+        case .clip: "a CLIP"
+        case .sam: "a SAM"
+        case .adapter, .llavaAdapter: "a LoRA"
+        }
+    }
+
     /// Recognises a folder, or a file of SAM's original layout.
     ///
     /// - Parameter path: of the folder or file.
@@ -40,7 +53,7 @@ public enum CheckpointKind: Sendable, Hashable {
             guard try Self.originalSAM(at: path) != nil else {
                 throw ModelError.notAModel(
                     path,
-                    "neither a model's folder nor SAM's original weights, which have a \(Self.firstOfSAM)")
+                    "neither a model's folder nor SAM's original weights, which have \(Self.firstOfSAM)")
             }
             self = .sam(.original)
             return
@@ -72,16 +85,24 @@ public enum CheckpointKind: Sendable, Hashable {
 
     private static let firstOfSAM = "image_encoder.patch_embed.proj.weight"
 
-    /// The file of SAM's original weights: the one at `path`, or the only file of weights in that folder.
+    /// The file of SAM's original weights: the one at `path`, or the only one in that folder.
     static func originalSAM(at path: String) throws -> String? {
         let endings = ["pth", "pt", "bin", "safetensors"]
         func isWeights(_ name: String) -> Bool { endings.contains((name as NSString).pathExtension) }
         var file = path
         if let names = try? FileManager.default.contentsOfDirectory(atPath: path) {
-            let found = names.filter(isWeights).sorted()
+            var found = names.filter(isWeights).sorted()
+            if found.count > 1 {
+                // Other files of tensors may lie beside it.
+                found = found.filter {
+                    (try? Checkpoint(contentsOf: "\(path)/\($0)"))?.entries[firstOfSAM] != nil
+                }
+            }
             guard found.count <= 1 else {
                 throw ModelError.notAModel(
-                    path, "without config.json it is not known which file is meant: \(found.joined(separator: ", "))")
+                    path,
+                    "without config.json it is not known which file is meant: \(found.joined(separator: ", "))"
+                )
             }
             guard let name = found.first else { return nil }
             file = "\(path)/\(name)"
@@ -92,7 +113,9 @@ public enum CheckpointKind: Sendable, Hashable {
 
     private static func hasWeights(_ folder: String) -> Bool {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.contains { $0.hasPrefix("model") && $0.contains(".safetensors") || $0.hasPrefix("pytorch_model") }
+        return names.contains {
+            $0.hasPrefix("model") && $0.contains(".safetensors") || $0.hasPrefix("pytorch_model")
+        }
     }
 }
 

@@ -37,10 +37,13 @@ public final class SAM {
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
     /// - Throws: ``NN/ParameterError`` that lists what does not fit, ``NN/ConfigurationError`` for impossible sizes.
-    public convenience init(_ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32) throws {
+    public convenience init(_ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32)
+        throws
+    {
         try MemoryCheck.require(checkpoint.weights, as: dtype, on: device)
         try self.init(
-            checkpoint.configuration, ParameterStore(.loaded(checkpoint.weights), device: device, dtype: dtype))
+            checkpoint.configuration,
+            ParameterStore(.loaded(checkpoint.weights), device: device, dtype: dtype))
         try store.finish()
     }
 
@@ -105,8 +108,9 @@ public struct SAMCheckpoint {
     /// - Parameter path: a folder as Hugging Face has it, or the original file of weights, or a folder that holds it.
     /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` that names the file.
     public init(contentsOf path: String) throws {
-        guard case .sam(let layout) = try CheckpointKind(of: path) else {
-            throw ModelError.notAModel(path, "not a SAM")
+        let kind = try CheckpointKind(of: path)
+        guard case .sam(let layout) = kind else {
+            throw ModelError.notAModel(path, "\(kind.name), where a SAM is needed")
         }
         self.layout = layout
         switch layout {

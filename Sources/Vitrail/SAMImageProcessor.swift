@@ -84,7 +84,8 @@ extension SAMImageProcessor {
             ["SamImageProcessor", "SamImageProcessorFast", "SamFeatureExtractor"].contains(type),
             "the image_processor_type is \(type), SamImageProcessor is known")
         try check(
-            fields.do_resize != false && fields.do_pad != false, "do_resize or do_pad is false, both are needed")
+            fields.do_resize != false && fields.do_pad != false,
+            "do_resize or do_pad is false, both are needed")
         self.init(imageSize: imageSize)
         longestEdge = fields.size == nil ? 1024 : fields.size!.longest_edge ?? 0
         try check(

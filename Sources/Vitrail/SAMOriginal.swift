@@ -111,7 +111,8 @@ extension KeyMap {
     static func originalSAM(scoreDepth: Int) -> KeyMap {
         let score = "mask_decoder.iou_prediction_head"
         return (0..<scoreDepth).reduce(originalSAM) { map, number in
-            let part = number == 0 ? "proj_in" : number == scoreDepth - 1 ? "proj_out" : "layers.\(number - 1)"
+            let part =
+                number == 0 ? "proj_in" : number == scoreDepth - 1 ? "proj_out" : "layers.\(number - 1)"
             return map + KeyMap(["\(score).layers.\(number).*": "\(score).\(part).*"])
         }
     }

@@ -31,7 +31,8 @@ import Vitrail
         let commands = try #require(found["commands"] as? [String])
         #expect(commands[0] == "vitrail segment IMAGE --point X,Y --model \(folder) --output mask.png")
         let text = try await inspect(folder)
-        #expect(text.output.contains("sam: SAM, Hugging Face layout") && text.output.contains("64 x 64 pixels"))
+        #expect(
+            text.output.contains("sam: SAM, Hugging Face layout") && text.output.contains("64 x 64 pixels"))
         #expect(text.output.contains(commands[1]))
     }
 
@@ -44,7 +45,8 @@ import Vitrail
         let tensors = try #require(found["tensors"] as? [String: [String: Any]])
         #expect(tensors["image_encoder.pos_embed"]?["shape"] as? [Int] == [1, 7, 7, 24])
         let text = try await inspect(file)
-        #expect(text.output.contains("mask_decoder.iou_token.weight") && text.output.contains("vitrail segment"))
+        #expect(
+            text.output.contains("mask_decoder.iou_token.weight") && text.output.contains("vitrail segment"))
     }
 
     @Test func aModelOfOurOwn() async throws {

@@ -96,7 +96,9 @@ import Vitrail
 
     @Test func whatIsComputedInCanBeChosen() async throws {
         let prompt = ["--box", "10,10,60,60"]
-        let (exact, half) = (try await document(prompt), try await document(prompt + ["--dtype", "bfloat16"]))
+        let (exact, half) = (
+            try await document(prompt), try await document(prompt + ["--dtype", "bfloat16"])
+        )
         #expect(exact.dtype == "float32" && half.dtype == "bfloat16")
         #expect(abs(exact.results[0].masks[0].score - half.results[0].masks[0].score) < 0.05)
     }

@@ -29,7 +29,8 @@ import Vitrail
             promptEncoder: SAMPromptEncoderConfiguration(
                 hiddenSize: 32, imageSize: 56, patchSize: 8, maskInputChannels: 8),
             maskDecoder: SAMMaskDecoderConfiguration(
-                hiddenSize: 32, mlpDim: 40, attentionDownsampleRate: 4, blockDownsampleRate: 4, iouHeadDepth: 4,
+                hiddenSize: 32, mlpDim: 40, attentionDownsampleRate: 4, blockDownsampleRate: 4,
+                iouHeadDepth: 4,
                 iouHeadHiddenDim: 24, layerNormEps: 1e-5))
         #expect(checkpoint.configuration == expected)
         #expect(checkpoint.processor == SAMImageProcessor(imageSize: 56))
@@ -85,7 +86,9 @@ import Vitrail
 
         func segmenter(_ logits: MaskLogits) -> SegmenterPrompt {
             SegmenterPrompt(
-                points: zip(points ?? [], labels ?? []).map { (Point(x: $0[0], y: $0[1]), isForeground: $1 == 1) },
+                points: zip(points ?? [], labels ?? []).map {
+                    (Point(x: $0[0], y: $0[1]), isForeground: $1 == 1)
+                },
                 box: box.map { Box(x: $0[0], y: $0[1], width: $0[2] - $0[0], height: $0[3] - $0[1]) },
                 previous: previous == true ? logits : nil)
         }
@@ -103,7 +106,8 @@ import Vitrail
         let previous = MaskLogits(side: 28, values: try fixture.previous.array(Float.self))
         for (name, prompt) in prompts {
             for (kind, multimask) in [("single", false), ("multi", true)] {
-                let found = try segmenter.masks([prompt.segmenter(previous)], in: image, multimask: multimask)[0]
+                let found = try segmenter.masks(
+                    [prompt.segmenter(previous)], in: image, multimask: multimask)[0]
                 let logits = try fixture["outputs/\(name)/\(kind)/masks"]
                 let scores = try fixture["outputs/\(name)/\(kind)/scores"].array(Float.self)
                 let full = try fixture["outputs/\(name)/\(kind)/full"]
@@ -126,7 +130,10 @@ import Vitrail
         let link = folder.file("sam_vit_h_4b8939.pth")
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: Self.file)
         #expect(try SAMCheckpoint(contentsOf: folder.path).files == [link])
-        try Data().write(to: URL(fileURLWithPath: folder.file("other.pth")))
+        try Data().write(to: URL(fileURLWithPath: folder.file("empty.pth")))
+        #expect(try SAMCheckpoint(contentsOf: folder.path).files == [link])
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file("other.pth"), withDestinationPath: Self.file)
         #expect(
             refusal { _ = try SAMCheckpoint(contentsOf: folder.path) }
                 .contains("not known which file is meant: other.pth, sam_vit_h_4b8939.pth"))

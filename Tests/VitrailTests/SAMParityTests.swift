@@ -107,7 +107,8 @@ import Vitrail
     @Test func theFoldersProcessorIsRead() throws {
         let folder = try TemporaryFolder()
         let fitting = #""pad_size":{"height":64,"width":64}"#
-        let other = #"{"size":{"longest_edge":48},\#(fitting),"image_mean":[0,0,1],"resample":3,"do_rescale":false}"#
+        let other =
+            #"{"size":{"longest_edge":48},\#(fitting),"image_mean":[0,0,1],"resample":3,"do_rescale":false}"#
         #expect(try said(folder, other) == "")
         let processor = try SAMCheckpoint(contentsOf: folder.path).processor
         #expect(processor.longestEdge == 48 && processor.imageSize == 64 && processor.filter == .bicubic)
@@ -117,7 +118,9 @@ import Vitrail
         #expect(try said(folder, unpadded).contains("pad_size is 1024 x 1024, the model's image_size is 64"))
         let nearest = #"{"size":{"longest_edge":64},\#(fitting),"resample":0}"#
         #expect(try said(folder, nearest).contains("resample is 0"))
-        #expect(try said(folder, #"{"image_processor_type":"CLIPImageProcessor"}"#).contains("CLIPImageProcessor"))
+        #expect(
+            try said(folder, #"{"image_processor_type":"CLIPImageProcessor"}"#).contains("CLIPImageProcessor")
+        )
     }
 
     // MARK: Configurations
