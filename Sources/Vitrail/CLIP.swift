@@ -51,7 +51,7 @@ extension CLIPVision {
     ///   - folder: with `config.json` and weights, as Hugging Face lays it out.
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
-    /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
+    /// - Throws: `ModelError`, `CheckpointError` or `ParameterError` that names the file.
     public convenience init(contentsOf folder: String, device: Device = .cpu, dtype: DType? = nil) throws {
         let clip = try CLIPFolder(folder)
         let store = ParameterStore(.loaded(try clip.source()), device: device, dtype: dtype)

@@ -11,7 +11,7 @@ extension Llama {
     ///   - folder: with `config.json` and weights.
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
-    /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
+    /// - Throws: `ModelError`, `CheckpointError` or `ParameterError` that names the file.
     public convenience init(contentsOf folder: String, device: Device = .cpu, dtype: DType? = nil) throws {
         guard case .llama = try CheckpointKind(of: folder) else {
             throw ModelError.notAModel(folder, "no Llama by itself")
