@@ -7,7 +7,7 @@ VITRAIL := .build/release/vitrail
 SOURCES := $(wildcard Package.swift Sources Tests Examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench train format lint docs check clean
+.PHONY: help setup build demo test bench fullsize train format lint docs check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,15 @@ bench: setup ## where the time of an answer goes, and how Swift compares with Py
 	@echo "==> building the benchmarks"
 	@swift build -c release --product vitrail-bench
 	@.build/release/vitrail-bench
+
+# Weights are random and made where they are missing: 16 GB, so they stay until they are deleted.
+MODELS := .build/models
+fullsize: build ## LLaVA-1.5-7B and SAM ViT-H beside transformers (MODELS=folder for 16 GB, VITRAIL_PYTHON=file)
+	@swift build -c release --product vitrail-bench
+	@mkdir -p "$(MODELS)"
+	@for model in llava-1.5-7b sam-vit-huge; do test -e "$(MODELS)/$$model/config.json" \
+		|| $(VITRAIL) synthesize --model $$model --output "$(MODELS)/$$model" || exit; done
+	@.build/release/vitrail-bench full-size --llava "$(MODELS)/llava-1.5-7b" --sam "$(MODELS)/sam-vit-huge"
 
 train: build ## train the embedded model again, from nothing (OUTPUT=folder; CONFIG=file: another training)
 ifdef CONFIG

@@ -7,7 +7,7 @@ struct BothSides: Codable {
     /// How many times as good Swift is; above 1 is better.
     var ratio: Double?
 
-    /// - Parameter isRate: whether more is better.
+    /// More is better of a rate, less of anything else.
     init(_ swift: [Double], _ python: [Double], isRate: Bool = false) {
         let best: ([Double]) -> Double? = { isRate ? $0.max() : $0.min() }
         self.swift = best(swift) ?? .nan

@@ -77,7 +77,8 @@ struct Ask: AsyncParsableCommand {
         }
         guard llava.given.isEmpty else {
             throw ValidationError(
-                "\(llava.given.joined(separator: ", ")) is for a LLaVA's folder (--model); \(engine.model ?? "the embedded model") has no such option.")
+                "\(llava.given.joined(separator: ", ")) is for a LLaVA's folder (--model); \(engine.model ?? "the embedded model") has no such option."
+            )
         }
         let picture = try Image(contentsOf: image)
         let answer = try await engine.open().ask(request, about: picture)

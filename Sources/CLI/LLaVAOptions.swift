@@ -11,27 +11,36 @@ struct LLaVAOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Tokens of the answer at most. (default: 512)", valueName: "count"))
     var maxTokens: Int?
 
-    @Option(help: ArgumentHelp("0 takes the best token each time, 1 draws as likely. (default: 0)", valueName: "number"))
+    @Option(
+        help: ArgumentHelp(
+            "0 takes the best token each time, 1 draws as likely. (default: 0)", valueName: "number"))
     var temperature: Double?
 
     @Option(help: ArgumentHelp("Draw from so many of the best tokens only.", valueName: "count"))
     var topK: Int?
 
-    @Option(help: ArgumentHelp("Draw from the best tokens that have this probability together.", valueName: "number"))
+    @Option(
+        help: ArgumentHelp(
+            "Draw from the best tokens that have this probability together.", valueName: "number"))
     var topP: Double?
 
-    @Option(help: ArgumentHelp("Above 1, tokens that were there already become less likely.", valueName: "number"))
+    @Option(
+        help: ArgumentHelp("Above 1, tokens that were there already become less likely.", valueName: "number")
+    )
     var repetitionPenalty: Double?
 
     @Option(help: ArgumentHelp("Of the draws. (default: 0)", valueName: "number"))
     var seed: UInt64?
 
-    @Option(parsing: .singleValue, help: ArgumentHelp("End the answer at this text; may be repeated.", valueName: "text"))
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp("End the answer at this text; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "What to compute in: auto (the weights' own), float32 or bfloat16. (default: auto)", valueName: "dtype"),
+            "What to compute in: auto (the weights' own), float32 or bfloat16. (default: auto)",
+            valueName: "dtype"),
         transform: Self.precision)
     var dtype: Precision?
 
@@ -49,15 +58,18 @@ struct LLaVAOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How a LoRA is used: merged into the weights, or live beside them. (default: merged)", valueName: "how"),
+            "How a LoRA is used: merged into the weights, or live beside them. (default: merged)",
+            valueName: "how"),
         transform: Self.adaptation)
     var lora: LLaVAFolder.Adaptation?
 
     /// The options that were given, as they are written.
     var given: [String] {
         let values: [(String, Bool)] = [
-            ("--max-tokens", maxTokens != nil), ("--temperature", temperature != nil), ("--top-k", topK != nil),
-            ("--top-p", topP != nil), ("--repetition-penalty", repetitionPenalty != nil), ("--seed", seed != nil),
+            ("--max-tokens", maxTokens != nil), ("--temperature", temperature != nil),
+            ("--top-k", topK != nil),
+            ("--top-p", topP != nil), ("--repetition-penalty", repetitionPenalty != nil),
+            ("--seed", seed != nil),
             ("--stop", !stop.isEmpty), ("--dtype", dtype != nil), ("--conversation", conversation != nil),
             ("--raw-prompt", rawPrompt), ("--base", base != nil), ("--vision-tower", visionTower != nil),
             ("--lora", lora != nil),
@@ -101,7 +113,8 @@ extension Ask {
             ("--output", output != nil), ("--heatmap", heatmap != nil),
             ("--threshold", engine.threshold != Locator().threshold),
         ] where isGiven {
-            throw ValidationError("\(option) is for models that answer with places; \(path) answers in words.")
+            throw ValidationError(
+                "\(option) is for models that answer with places; \(path) answers in words.")
         }
         guard request.contains(where: { !$0.isWhitespace }) else {
             throw ModelError.badRequest("the request is empty")
@@ -152,7 +165,8 @@ extension Documents {
         let dtype: String
 
         enum CodingKeys: CodingKey {
-            case image, width, height, request, answer, ids, end, prompt, prompt_tokens, image_tokens, model, layout
+            case image, width, height, request, answer, ids, end, prompt, prompt_tokens, image_tokens, model,
+                layout
             case conversation, dtype
         }
 

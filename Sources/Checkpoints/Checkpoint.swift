@@ -23,12 +23,12 @@ public final class Checkpoint: CheckpointSource {
         "pytorch_model.bin.index.json",
     ]
 
-    /// Opens what lies at `path`: a folder with one of ``fileNames``, an index (`.index.json`), a `.safetensors` file, or an
-    /// archive of torch (`.bin`, `.pt`, `.pth`).
+    /// Opens what lies at `path`: a folder with one of ``fileNames``, an index (`.index.json`), a
+    /// `.safetensors` file, or an archive of torch (`.bin`, `.pt`, `.pth`).
     ///
-    /// Headers of all shards are read, and no tensor. An index must name files of its own folder, each of them must be
-    /// whole and hold the tensors that the index promises, and no tensor may lie in two of them. Tensors that a shard has
-    /// beyond those count, too, as in transformers.
+    /// Headers of all shards are read, and no tensor. An index must name files of its own folder, each of
+    /// them must be whole and hold the tensors that the index promises, and no tensor may lie in two of them.
+    /// Tensors that a shard has beyond those count, too, as in transformers.
     ///
     /// - Parameter path: of the folder or file.
     /// - Throws: ``CheckpointError`` that names the file and what is wrong with it.

@@ -10,8 +10,8 @@ func isFolder(_ path: String) -> Bool? {
     return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : nil
 }
 
-/// A file mapped into memory for as long as the object lives. What is written there stays in this process, so that
-/// a training may start from the mapped parameters; the file itself never changes.
+/// A file mapped into memory for as long as the object lives. What is written there stays in this process, so
+/// that a training may start from the mapped parameters; the file itself never changes.
 final class FileMapping {
     let bytes: UnsafeRawBufferPointer
     var count: Int { bytes.count }
@@ -32,7 +32,8 @@ final class FileMapping {
             return
         }
         let protection = PROT_READ | PROT_WRITE
-        // Pages that are only read need no memory of their own: none is set aside for a file larger than what is free.
+        // Pages that are only read need no memory of their own: none is set aside for a file larger than what
+        // is free.
         let flags = MAP_PRIVATE | MAP_NORESERVE
         guard let address = mmap(nil, size, protection, flags, descriptor, 0), address != MAP_FAILED
         else {
@@ -95,7 +96,8 @@ public final class AtomicFile {
         descriptor = -1
     }
 
-    /// Calls `body` with a file beside `path`, flushes it to the disk and renames it to `path`; removes it on an error.
+    /// Calls `body` with a file beside `path`, flushes it to the disk and renames it to `path`; removes it on
+    /// an error.
     public static func write(to path: String, _ body: (AtomicFile) throws -> Void) throws {
         let file = try AtomicFile(beside: path)
         try body(file)

@@ -3,8 +3,9 @@ public import Torch
 
 /// How names of a foreign checkpoint become ours: a table of patterns.
 ///
-/// In a pattern `{}` stands for a number and `*` for any text, which may be empty or hold dots; what they stood for on the
-/// left is put, in order, where the right has them. The first line of the table that fits a name decides.
+/// In a pattern `{}` stands for a number and `*` for any text, which may be empty or hold dots; what they
+/// stood for on the left is put, in order, where the right has them. The first line of the table that fits a
+/// name decides.
 ///
 ///     KeyMap(
 ///         ["vision_model.encoder.layers.{}.*": "layers.{}.*", "vision_model.post_layernorm.*": "norm.*"],
@@ -136,8 +137,8 @@ public struct KeyMap: Sendable {
     }
 }
 
-/// A checkpoint under our names. Tensors that the map does not know keep their own, so that a network that is built
-/// from it reports them as unexpected.
+/// A checkpoint under our names. Tensors that the map does not know keep their own, so that a network that is
+/// built from it reports them as unexpected.
 public struct RenamedSource: CheckpointSource {
     public let source: any CheckpointSource
     public let entries: [String: TensorEntry]

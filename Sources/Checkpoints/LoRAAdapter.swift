@@ -1,4 +1,5 @@
-// Adapters as PEFT saves them. Matches peft 0.21, LoraConfig and tuners/lora/layer.py; proven by LoRAAdapterTests.
+// Adapters as PEFT saves them. Matches peft 0.21, LoraConfig and tuners/lora/layer.py; proven by
+// LoRAAdapterTests.
 public import NN
 internal import Torch
 
@@ -17,8 +18,9 @@ internal import Torch
 ///     let merged = try adapter.merged(into: base)
 ///     let store = ParameterStore(.loaded(try adapter.replacing(in: base)), lora: try adapter.live)
 ///
-/// Ranks and scales by pattern, biases, layers saved whole and embeddings are followed. Everything else that PEFT can do to a
-/// layer (DoRA and whatever a later version adds) is refused by its name in the configuration.
+/// Ranks and scales by pattern, biases, layers saved whole and embeddings are followed. Everything else that
+/// PEFT can do to a layer (DoRA and whatever a later version adds) is refused by its name in the
+/// configuration.
 public struct LoRAAdapter {
     /// The adapter's folder.
     public let path: String
@@ -29,7 +31,8 @@ public struct LoRAAdapter {
     /// Ranks and alphas of layers whose names end in a pattern.
     public let rankPattern: [String: Int]
     public let alphaPattern: [String: Double]
-    /// Which layers the training was asked to adapt; one entry may be a regular expression. What is adapted, the tensors say.
+    /// Which layers the training was asked to adapt; one entry may be a regular expression. What is adapted,
+    /// the tensors say.
     public let targetModules: [String]
     /// Layers that were trained whole.
     public let modulesToSave: [String]
@@ -50,8 +53,9 @@ public struct LoRAAdapter {
 
     /// By the name of the layer.
     let updates: [String: Update]
-    /// Tensors that take the place of the base's, and those that the base lacks: own name to the name in ``others``.
+    /// Tensors of ``file`` that take the place of the base's; parameter to the tensor's name.
     private let replacements: [String: String]
+    /// Tensors of ``others``, which the base may lack.
     private let additions: [String: String]
     private let file: Checkpoint
     private let others: Checkpoint?
@@ -113,7 +117,7 @@ public struct LoRAAdapter {
                 )
             }
             let alpha = try configuration.alpha(of: layer)
-            let parameter = try Self.rename("\(layer).weight", names, file)
+            let parameter = Self.rename("\(layer).weight", names)
             updates[String(parameter.dropLast(".weight".count))] = Update(
                 scale: alpha / (configuration.isRankStabilised ? Double(rank).squareRoot() : Double(rank)),
                 rank: rank, alpha: alpha, a: a, b: b, isEmbedding: half.isEmbedding)
@@ -141,12 +145,9 @@ public struct LoRAAdapter {
         self.additions = additions
     }
 
-    private static func rename(_ name: String, _ names: KeyMap?, _ file: Checkpoint) throws -> String {
-        guard let names else { return name }
-        guard case .renamed(let own) = names(name) else {
-            throw CheckpointError(path: file.path, reason: "adapts \(name), which this model does not have")
-        }
-        return own
+    /// What the map does not know keeps its name, and is reported where the base is known.
+    private static func rename(_ name: String, _ names: KeyMap?) -> String {
+        if case .renamed(let own) = names?(name) { own } else { name }
     }
 
     /// Files a tensor under the parameter that it is.
@@ -156,7 +157,7 @@ public struct LoRAAdapter {
         _ file: Checkpoint
     ) throws {
         if names?(parameter) == .ignored { return }
-        if let other = table.updateValue(name, forKey: try rename(parameter, names, file)) {
+        if let other = table.updateValue(name, forKey: rename(parameter, names)) {
             throw CheckpointError(
                 path: file.path, reason: "tensors \(other) and \(name) are the same parameter")
         }
@@ -164,7 +165,8 @@ public struct LoRAAdapter {
 
     // MARK: Use
 
-    /// The base with all updates added to its weights, each when it is asked for: in float32, then in the weight's own dtype.
+    /// The base with all updates added to its weights, each when it is asked for: in float32, then in the
+    /// weight's own dtype.
     ///
     /// - Parameter base: the model that the adapter was trained on, under the names it was opened for.
     /// - Throws: ``CheckpointError`` when `base` is another model.
@@ -188,8 +190,8 @@ public struct LoRAAdapter {
         return MergedSource(base: whole, adapter: self)
     }
 
-    /// The base with the tensors that the adapter brings whole: biases and layers that were trained, and LLaVA's
-    /// projector. Its low-rank updates are not in it; see ``live``.
+    /// The base with the tensors that the adapter brings whole: biases and layers that were trained, and
+    /// LLaVA's projector. Its low-rank updates are not in it; see ``live``.
     ///
     /// - Throws: ``CheckpointError`` when `base` is another model.
     public func replacing(in base: any CheckpointSource) throws -> any CheckpointSource {
@@ -253,7 +255,8 @@ private enum Part {
     init(_ name: String, _ file: String) throws {
         let words = Self.stripped(name).split(separator: ".", omittingEmptySubsequences: false)
         guard let place = words.firstIndex(where: { $0.hasPrefix("lora_") }) else {
-            // The layer inside PEFT's own, and the copy of a layer that is trained whole, with or without the adapter's name.
+            // The layer inside PEFT's own, and the copy of a layer that is trained whole, with or without the
+            // adapter's name.
             var rest = words.filter { $0 != "base_layer" }
             if let copy = rest.firstIndex(of: "modules_to_save") {
                 rest.removeSubrange(copy...(rest.count - copy > 2 ? copy + 1 : copy))
@@ -425,11 +428,12 @@ private struct Configuration {
     {
         var found: Set<Value> = []
         for (key, value) in pattern {
-            // A repeated group can take for ever.
-            let isPlain = !["*", "+", "{", "?"].contains { key.contains(")\($0)") }
-            guard key.utf8.count <= 200, key.count(where: { "*+{".contains($0) }) <= 4, isPlain,
-                let expression = try? Regex(#"(.*\.)?(\#(key))"#)
-            else {
+            // Repeated groups, and many repetitions, can take for ever.
+            let repetitions = key.count { "*+{?".contains($0) }
+            let isQuick =
+                repetitions <= 2 && key.utf8.count <= 256 && layer.utf8.count <= 256
+                && !["*", "+", "{", "?"].contains { key.contains(")\($0)") }
+            guard isQuick, let expression = try? Regex(#"(.*\.)?(\#(key))"#) else {
                 throw CheckpointError(path: path, reason: "\(field) has the key \(key), which cannot be used")
             }
             if try expression.wholeMatch(in: layer) != nil { found.insert(value) }

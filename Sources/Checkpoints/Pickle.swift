@@ -1,11 +1,13 @@
 /// Reads the pickle of a torch archive as data: tensors, and the containers they lie in.
 ///
-/// Nothing is ever called. A pickle may name what it wants to call, and only the few names that describe a tensor are
-/// known here; for each there is a line that makes a value of this file. Every other name ends the reading.
+/// Nothing is ever called. A pickle may name what it wants to call, and only the few names that describe a
+/// tensor are known here; for each there is a line that makes a value of this file. Every other name ends the
+/// reading.
 ///
 /// Format: https://github.com/python/cpython/blob/main/Lib/pickletools.py, protocols 2 to 5.
 struct Pickle {
-    /// Containers are places in ``objects``: a container may hold itself, and freeing a deep one costs no stack.
+    /// Containers are places in ``objects``: a container may hold itself, and freeing a deep one costs no
+    /// stack.
     enum Value {
         /// A value that says nothing about tensors: a floating-point number, bytes, a device.
         case other

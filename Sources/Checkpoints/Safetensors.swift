@@ -35,8 +35,8 @@ public struct CheckpointError: Error, CustomStringConvertible {
     public var description: String { "\(path): \(reason)" }
 }
 
-/// A `.safetensors` file, memory-mapped: its header is checked when it is opened, and a tensor's pages are read when
-/// they are first used.
+/// A `.safetensors` file, memory-mapped: its header is checked when it is opened, and a tensor's pages are
+/// read when they are first used.
 ///
 /// Format: https://github.com/huggingface/safetensors, "Format".
 public final class SafetensorsFile: CheckpointSource {
@@ -135,8 +135,8 @@ public final class SafetensorsFile: CheckpointSource {
         self.mapping = mapping
     }
 
-    /// A tensor over the mapped file, whose pages are copied when they are written to; it stays valid after this
-    /// object is gone.
+    /// A tensor over the mapped file, whose pages are copied when they are written to; it stays valid after
+    /// this object is gone.
     public func tensor(named name: String) throws -> Tensor? {
         guard let entry = entries[name], let range = ranges[name] else { return nil }
         guard !range.isEmpty else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }

@@ -6,11 +6,11 @@ public import Torch
     internal import Foundation
 #endif
 
-/// Writes a model's tensors one after another into a folder, in Hugging Face's layout: `model.safetensors`, or
-/// `model-00001-of-0000N.safetensors` with `model.safetensors.index.json`.
+/// Writes a model's tensors one after another into a folder, in Hugging Face's layout: `model.safetensors`,
+/// or `model-00001-of-0000N.safetensors` with `model.safetensors.index.json`.
 ///
-/// Each tensor goes to the disk at once, so that no more than one is in memory. Files get their names in ``finish()``, the index
-/// last; without it nothing of the model stays.
+/// Each tensor goes to the disk at once, so that no more than one is in memory. Files get their names in
+/// ``finish()``, the index last; without it the folder is no model.
 public final class ShardedSafetensorsWriter {
     private struct Shard {
         let file: AtomicFile
@@ -25,8 +25,8 @@ public final class ShardedSafetensorsWriter {
     private var places: [String: Int] = [:]
     private var totalBytes = 0
 
-    /// What is left free for a shard's header, its length included: about a thousand tensors. The rest is filled with spaces,
-    /// as the format allows, and the data begins at a page.
+    /// What is left free for a shard's header, its length included: about a thousand tensors. The rest is
+    /// filled with spaces, as the format allows, and the data begins at a page.
     static let headerSpace = 128 << 10
 
     /// - Parameters:

@@ -1,12 +1,13 @@
 internal import NN
 public import Torch
 
-/// What `torch.save` writes (`.bin`, `.pt`, `.pth`): a zip archive, memory-mapped, with a pickle that says which tensors
-/// lie where. The pickle is read as data; nothing in it is called, and one that names anything else than tensors is refused.
+/// What `torch.save` writes (`.bin`, `.pt`, `.pth`): a zip archive, memory-mapped, with a pickle that says
+/// which tensors lie where. The pickle is read as data; nothing in it is called, and one that names anything
+/// else than tensors is refused.
 ///
-/// Tensors are named by their place in nested dictionaries and lists, joined by dots. Where the outermost dictionary holds no
-/// tensor itself but one dictionary under a name of ``wrappers``, only that one's tensors are there, and ``wrapper`` says so:
-/// what else a training leaves beside its weights is passed over.
+/// Tensors are named by their place in nested dictionaries and lists, joined by dots. Where the outermost
+/// dictionary holds no tensor itself but one dictionary under a name of ``wrappers``, only that one's tensors
+/// are there, and ``wrapper`` says so: what else a training leaves beside its weights is passed over.
 ///
 /// Format: torch 1.6 and later, torch/serialization.py, `_save`.
 public final class TorchArchive: CheckpointSource {
@@ -75,8 +76,8 @@ public final class TorchArchive: CheckpointSource {
         wrapper = tensors.wrapper
     }
 
-    /// A tensor over the mapped file, whose pages are copied when they are written to; it stays valid after this object is
-    /// gone. Tensors that share a storage share memory here, too.
+    /// A tensor over the mapped file, whose pages are copied when they are written to; it stays valid after
+    /// this object is gone. Tensors that share a storage share memory here, too.
     public func tensor(named name: String) throws -> Tensor? {
         guard let entry = entries[name], let place = places[name] else { return nil }
         guard !entry.shape.contains(0) else { return try Tensor.zeros(entry.shape, dtype: entry.dtype) }
@@ -88,7 +89,8 @@ public final class TorchArchive: CheckpointSource {
         return try asStrided(flat, entry.shape, place.strides, 0)
     }
 
-    /// A copy where the data does not lie at a multiple of its elements' size: other tools than torch pack archives so.
+    /// A copy where the data does not lie at a multiple of its elements' size: other tools than torch pack
+    /// archives so.
     private func aligned(_ tensor: Tensor, _ address: UnsafeRawPointer) throws -> Tensor {
         Int(bitPattern: address) % tensor.dtype.size == 0 ? tensor : try tensor.clone()
     }
@@ -121,16 +123,19 @@ public final class TorchArchive: CheckpointSource {
             }
             (bytes, last) = (product, sum)
         }
+        if shape.contains(0) {
+            return (TensorEntry(dtype, shape), Place(start: 0, extent: 0, strides: strides))
+        }
         let available = range.count / dtype.size
-        guard shape.contains(0) || last < available else {
+        guard last < available else {
             throw Pickle.Failure(
                 "of shape \(shape) reaches element \(last) of its storage, which has \(available)")
         }
         return (
             TensorEntry(dtype, shape),
             Place(
-                start: range.lowerBound + (shape.contains(0) ? 0 : tensor.offset * dtype.size),
-                extent: last - tensor.offset + 1, strides: strides)
+                start: range.lowerBound + tensor.offset * dtype.size, extent: last - tensor.offset + 1,
+                strides: strides)
         )
     }
 

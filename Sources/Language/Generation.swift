@@ -68,8 +68,8 @@ public struct TokenChooser {
     public func processed(_ logits: Tensor) throws -> Tensor {
         var scores = try logits.to(.float32)
         if options.repetitionPenalty != 1, !seen.isEmpty {
-            // An image's placeholder may lie beyond the vocabulary.
-            let ids = try Tensor(seen.filter { $0 < scores.count }.sorted()).to(scores.device)
+            // An image's placeholder may lie outside the vocabulary.
+            let ids = try Tensor(seen.filter { (0..<scores.count).contains($0) }.sorted()).to(scores.device)
             let found = try scores.indexSelected(0, ids)
             let penalised = try Tensor.where(
                 found .< 0, found * options.repetitionPenalty, found / options.repetitionPenalty)

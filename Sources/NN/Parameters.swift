@@ -7,7 +7,8 @@ public protocol TensorSource {
     var names: [String] { get }
     /// What to call the source in an error, such as a file's path.
     var label: String { get }
-    /// What to call a tensor in an error, for who wants to find it in the file; `name` itself unless the source renames.
+    /// What to call a tensor in an error, for who wants to find it in the file: `name` itself, unless the
+    /// source renames.
     func originalName(of name: String) -> String
 }
 

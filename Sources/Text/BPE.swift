@@ -7,6 +7,8 @@ struct BPE: Sendable {
     let options: Options
 
     private let symbols: SymbolTable
+    /// The tokens that are taken as words, by their bytes; none unless merges are ignored for them.
+    private let wholeWords: [ArraySlice<UInt8>: UInt32]
     /// What a pair of symbols becomes: its rank and the new symbol.
     private let steps: PairTable
     /// Whether a word may be cut before each run of U+2581, because no token holds one after something else.
@@ -46,6 +48,7 @@ struct BPE: Sendable {
         self.merges = merges
         self.options = options
         symbols = try SymbolTable(vocabulary, options, file: file)
+        wholeWords = Self.wholeWords(vocabulary, options)
         var steps = PairTable(capacity: merges.count)
         for (rank, merge) in merges.enumerated() {
             func id(_ token: String) throws(TokenizerError) -> UInt32 {
@@ -70,6 +73,7 @@ struct BPE: Sendable {
         merges = []
         self.options = options
         symbols = try SymbolTable(vocabulary, options, file: file)
+        wholeWords = Self.wholeWords(vocabulary, options)
         var table = PairTable(capacity: steps.count)
         for (pair, step) in steps { table[pair] = step }
         self.steps = table
@@ -79,6 +83,20 @@ struct BPE: Sendable {
     struct Step: Sendable {
         var rank: UInt32
         var result: UInt32
+    }
+
+    private static func wholeWords(_ vocabulary: [[UInt8]: Int], _ options: Options) -> [ArraySlice<UInt8>:
+        UInt32]
+    {
+        guard options.ignoresMerges else { return [:] }
+        var words: [ArraySlice<UInt8>: UInt32] = [:]
+        for (token, id) in vocabulary {
+            let bytes =
+                options.isByteLevel
+                ? ByteLevelAlphabet.bytes(spelledBy: String(decoding: token, as: UTF8.self)) : token
+            if let bytes { words[bytes[...]] = UInt32(id) }
+        }
+        return words
     }
 
     private static let space = Array("\u{2581}".utf8)
@@ -95,39 +113,60 @@ struct BPE: Sendable {
         }
     }
 
-    func encode(_ word: ArraySlice<UInt8>, into ids: inout [Int]) {
-        if options.ignoresMerges {
-            let key = options.isByteLevel ? Array(ByteLevelAlphabet.token(of: word).utf8) : Array(word)
-            if let id = vocabulary[key] {
-                ids.append(id)
+    /// Encodes the words of one text, each different one once.
+    struct Run {
+        fileprivate let bpe: BPE
+        /// Where in `ids` the ids of a word stand.
+        private var known: [ArraySlice<UInt8>: Range<Int>] = [:]
+        private var symbols: [UInt32] = []
+        private(set) var ids: [Int]
+
+        fileprivate init(_ bpe: BPE, ids: [Int]) { (self.bpe, self.ids) = (bpe, ids) }
+
+        /// Adds the id of an added token.
+        mutating func append(_ id: Int) { ids.append(id) }
+
+        /// Adds the ids of a word.
+        mutating func encode(_ word: ArraySlice<UInt8>) {
+            guard bpe.cutsAtSpaces else { return merge(word) }
+            var start = word.startIndex
+            var isInSpaces = true
+            var index = start
+            while index < word.endIndex {
+                let isSpace = word[index] == BPE.space[0] && word[index...].starts(with: BPE.space)
+                if isSpace, !isInSpaces {
+                    merge(word[start..<index])
+                    start = index
+                }
+                isInSpaces = isSpace
+                index += isSpace ? BPE.space.count : 1
+            }
+            merge(word[start...])
+        }
+
+        private mutating func merge(_ word: ArraySlice<UInt8>) {
+            if let range = known[word] {
+                for index in range { ids.append(ids[index]) }
                 return
             }
-        }
-        guard cutsAtSpaces else { return merge(word, into: &ids) }
-        var start = word.startIndex
-        var isInSpaces = true
-        var index = start
-        while index < word.endIndex {
-            let isSpace = word[index] == Self.space[0] && word[index...].starts(with: Self.space)
-            if isSpace, !isInSpaces {
-                merge(word[start..<index], into: &ids)
-                start = index
+            let start = ids.count
+            if let id = bpe.wholeWords[word] {
+                ids.append(Int(id))
+            } else {
+                bpe.symbols.write(word, to: &symbols)
+                if symbols.count <= BPE.longestScannedWord {
+                    bpe.mergeByScanning(&symbols)
+                } else {
+                    bpe.mergeByHeap(&symbols)
+                }
+                for symbol in symbols { ids.append(Int(symbol)) }
             }
-            isInSpaces = isSpace
-            index += isSpace ? Self.space.count : 1
+            if word.count <= BPE.longestScannedWord { known[word] = start..<ids.count }
         }
-        merge(word[start...], into: &ids)
     }
 
-    private func merge(_ word: ArraySlice<UInt8>, into ids: inout [Int]) {
-        var symbols = symbols.symbols(of: word)
-        if symbols.count <= Self.longestScannedWord {
-            mergeByScanning(&symbols)
-        } else {
-            mergeByHeap(&symbols)
-        }
-        for symbol in symbols { ids.append(Int(symbol)) }
-    }
+    /// The encoding of one text, whose first ids are these.
+    func start(_ ids: [Int] = []) -> Run { Run(self, ids: ids) }
 
     // Looking through a short word again after every merge is faster than keeping a heap; a long one (a
     // hostile text may be one word of a million letters) would take quadratic time.
@@ -195,8 +234,9 @@ private struct SymbolTable: Sendable {
     private let inside: [UInt32]
     /// The same for the last symbol of a word.
     private let last: [UInt32]
-    /// The other characters, by their UTF-8, and with the suffix of the last one.
-    private let vocabulary: [[UInt8]: Int]
+    /// The other characters, by their UTF-8 in one number, inside a word and at its end.
+    private let insideCharacters: [UInt32: UInt32]
+    private let lastCharacters: [UInt32: UInt32]
     private let suffix: [UInt8]
     private let isByteLevel: Bool
     private let unknown: UInt32?
@@ -206,7 +246,6 @@ private struct SymbolTable: Sendable {
     private static let none = UInt32.max
 
     init(_ vocabulary: [[UInt8]: Int], _ options: BPE.Options, file: String) throws(TokenizerError) {
-        self.vocabulary = options.isByteLevel ? [:] : vocabulary
         suffix = Array(options.endOfWordSuffix.utf8)
         isByteLevel = options.isByteLevel
         fusesUnknown = options.fusesUnknown
@@ -218,6 +257,23 @@ private struct SymbolTable: Sendable {
         }
         inside = ids([])
         last = suffix.isEmpty ? inside : ids(suffix)
+        func characters(_ suffix: [UInt8]) -> [UInt32: UInt32] {
+            guard !options.isByteLevel else { return [:] }
+            var result: [UInt32: UInt32] = [:]
+            for (token, id) in vocabulary
+            where token.count <= 4 + suffix.count && token.suffix(suffix.count) == suffix[...] {
+                let character = token.dropLast(suffix.count)
+                guard let lead = character.first, lead >= 0x80,
+                    UTF8.sequenceLength(of: lead) == character.count
+                else {
+                    continue
+                }
+                result[Self.number(character)] = UInt32(id)
+            }
+            return result
+        }
+        insideCharacters = characters([])
+        lastCharacters = suffix.isEmpty ? insideCharacters : characters(suffix)
         if let token = options.unknownToken {
             guard let id = vocabulary[Array(token.utf8)] else {
                 throw .malformed(
@@ -233,9 +289,8 @@ private struct SymbolTable: Sendable {
         }
     }
 
-    func symbols(of word: ArraySlice<UInt8>) -> [UInt32] {
-        var result: [UInt32] = []
-        result.reserveCapacity(word.count)
+    func write(_ word: ArraySlice<UInt8>, to result: inout [UInt32]) {
+        result.removeAll(keepingCapacity: true)
         // An unknown token waits for the next known symbol, as in Hugging Face's, even when tokens of bytes come.
         var isUnknownWaiting = false
         var index = word.startIndex
@@ -259,14 +314,17 @@ private struct SymbolTable: Sendable {
             index = end
         }
         if isUnknownWaiting, let unknown { result.append(unknown) }
-        return result
     }
 
     @inline(__always)
     private func id(_ symbol: ArraySlice<UInt8>, isLast: Bool) -> UInt32 {
         let byte = Int(symbol[symbol.startIndex])
         if byte < inside.count { return isLast ? last[byte] : inside[byte] }
-        return vocabulary[isLast ? symbol + suffix : Array(symbol)].map { UInt32($0) } ?? Self.none
+        return (isLast ? lastCharacters : insideCharacters)[Self.number(symbol)] ?? Self.none
+    }
+
+    private static func number(_ character: ArraySlice<UInt8>) -> UInt32 {
+        character.reduce(0) { $0 << 8 | UInt32($1) }
     }
 }
 

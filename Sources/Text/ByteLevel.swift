@@ -26,10 +26,13 @@ enum ByteLevelAlphabet {
 
     /// The bytes that a token stands for: a token with any character outside the alphabet (an added token
     /// with a space, say) stands for its own UTF-8, as in Hugging Face's decoder.
-    static func bytes(of token: String) -> [UInt8] {
+    static func bytes(of token: String) -> [UInt8] { bytes(spelledBy: token) ?? Array(token.utf8) }
+
+    /// The bytes whose characters make up a token, or nil if it has others.
+    static func bytes(spelledBy token: String) -> [UInt8]? {
         var result: [UInt8] = []
         for scalar in token.unicodeScalars {
-            guard let byte = bytes[scalar] else { return Array(token.utf8) }
+            guard let byte = bytes[scalar] else { return nil }
             result.append(byte)
         }
         return result

@@ -65,21 +65,32 @@ struct Decoder: Sendable {
 
         /// Takes the next token as `prepared` gives it, and adds the bytes to `text` that are settled by it.
         mutating func feed(_ token: [UInt8], id: Int, isAdded: Bool, into text: inout [UInt8]) {
-            var tokens = [token]
-            for index in states.indices {
-                tokens = tokens.flatMap { states[index].feed($0, id: id, isAdded: isAdded) }
-            }
-            for token in tokens { text += token }
+            pass(token, id: id, isAdded: isAdded, from: 0, into: &text)
         }
 
         /// Adds what is left when the last token has come.
         mutating func finish(into text: inout [UInt8]) {
-            var tokens: [[UInt8]] = []
             for index in states.indices {
-                tokens =
-                    tokens.flatMap { states[index].feed($0, id: -1, isAdded: false) } + states[index].finish()
+                for token in states[index].finish() {
+                    pass(token, id: -1, isAdded: false, from: index + 1, into: &text)
+                }
             }
-            for token in tokens { text += token }
+        }
+
+        private mutating func pass(
+            _ token: [UInt8], id: Int, isAdded: Bool, from index: Int, into text: inout [UInt8]
+        ) {
+            guard index < states.count else {
+                text += token
+                return
+            }
+            let output = states[index].feed(token, id: id, isAdded: isAdded)
+            for waited in output.waited {
+                pass(waited, id: id, isAdded: isAdded, from: index + 1, into: &text)
+            }
+            if let token = output.token {
+                pass(token, id: id, isAdded: isAdded, from: index + 1, into: &text)
+            }
         }
     }
 }
@@ -102,32 +113,32 @@ private struct State: Sendable {
         if case .sentencePiece(let decoder) = step { sentencePiece = decoder.start() }
     }
 
-    mutating func feed(_ token: [UInt8], id: Int, isAdded: Bool) -> [[UInt8]] {
+    /// What comes of a token: those that waited for it, and itself unless it waits.
+    mutating func feed(_ token: [UInt8], id: Int, isAdded: Bool) -> (waited: [[UInt8]], token: [UInt8]?) {
         defer { isFirst = false }
         switch step {
-        case .byteLevel, .fuse: return [token]
-        case .replace(let pattern, let content): return [token.replacing(pattern, with: content)]
+        case .byteLevel, .fuse: return ([], token)
+        case .replace(let pattern, let content): return ([], token.replacing(pattern, with: content))
         case .byteFallback:
-            if let byte = ByteFallback.byte(of: token) {
-                waiting = (waiting ?? []) + [byte]
-                return []
-            }
-            return finish() + [token]
+            guard let byte = ByteFallback.byte(of: token) else { return (finish(), token) }
+            waiting = (waiting ?? []) + [byte]
+            return ([], nil)
         case .strip(let content, let left):
-            var rest = token[...]
             var count = isFused ? stripLeft ?? left : left
+            guard count > 0 else { return ([], token) }
+            var rest = token[...]
             while count > 0, rest.starts(with: content) {
                 rest = rest.dropFirst(content.count)
                 count -= 1
             }
             if !token.isEmpty { stripLeft = rest.isEmpty ? count : 0 }
-            return [Array(rest)]
+            return ([], Array(rest))
         case .metaspace(let replacement, let dropsFirst):
-            return [token.replacing(replacement, with: isFirst && dropsFirst ? [] : [UInt8(ascii: " ")])]
+            return ([], token.replacing(replacement, with: isFirst && dropsFirst ? [] : [UInt8(ascii: " ")]))
         case .bpe(let suffix):
             defer { waiting = token }
-            return waiting.map { [$0.replacing(suffix, with: [UInt8(ascii: " ")])] } ?? []
-        case .sentencePiece: return [sentencePiece?.feed(token, id: id, isAdded: isAdded) ?? []]
+            return ([], waiting?.replacing(suffix, with: [UInt8(ascii: " ")]))
+        case .sentencePiece: return ([], sentencePiece?.feed(token, id: id, isAdded: isAdded))
         }
     }
 

@@ -1,6 +1,3 @@
-// The only use of Foundation beyond its essentials: Unicode's normalization forms.
-import Foundation
-
 /// What is done to a piece of text before it is cut into words.
 enum Normalizer: Sendable {
     case sequence([Normalizer])
@@ -11,8 +8,6 @@ enum Normalizer: Sendable {
     case replace(Replaced, with: [UInt8])
     /// SentencePiece's own, of a `tokenizer.model`.
     case sentencePiece(SentencePieceNormalizer)
-
-    enum UnicodeForm: String { case nfc = "NFC", nfd = "NFD", nfkc = "NFKC", nfkd = "NFKD" }
 
     /// What is replaced: a text, or one of the two regular expressions that these tokenizers have.
     enum Replaced: Sendable {
@@ -56,46 +51,6 @@ enum Normalizer: Sendable {
             }
         }
         return result
-    }
-}
-
-extension Normalizer.UnicodeForm {
-    func apply(to text: inout [UInt8]) {
-        // Nothing below U+0300 composes; nothing below U+0080 decomposes.
-        let limit: UInt8 = self == .nfc ? 0xCC : 0x80
-        guard text.contains(where: { $0 >= limit }) else { return }
-        var result: [UInt8] = []
-        var start = 0
-        var index = 0
-        func flush(to end: Int) {
-            let part = String(decoding: text[start..<end], as: UTF8.self)
-            result += normalized(part).utf8
-        }
-        // A character that the tables of tokenizers 0.22 do not know yet is left alone, and nothing composes over it.
-        while index < text.count {
-            let (scalar, length) = text[...].scalar(at: index)
-            if scalar.value >= 0x300, !Self.isKnown(scalar) {
-                flush(to: index)
-                result += text[index..<index + length]
-                start = index + length
-            }
-            index += length
-        }
-        flush(to: index)
-        text = result
-    }
-
-    private static func isKnown(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.properties.age.map { $0.major <= 13 } ?? false
-    }
-
-    private func normalized(_ text: String) -> String {
-        switch self {
-        case .nfc: text.precomposedStringWithCanonicalMapping
-        case .nfd: text.decomposedStringWithCanonicalMapping
-        case .nfkc: text.precomposedStringWithCompatibilityMapping
-        case .nfkd: text.decomposedStringWithCompatibilityMapping
-        }
     }
 }
 

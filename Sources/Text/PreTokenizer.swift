@@ -57,7 +57,10 @@ struct PreTokenizer: Sendable {
                 return cut(text[...], startsText: startsText, steps.dropFirst(), body)
             }
             var start = 0
-            for index in 1..<text.count where text[index...].starts(with: metaspace.replacement) {
+            for index in 1..<text.count
+            where text[index] == metaspace.replacement[0]
+                && text[index...].starts(with: metaspace.replacement)
+            {
                 cut(text[start..<index], startsText: startsText && start == 0, steps.dropFirst(), body)
                 start = index
             }

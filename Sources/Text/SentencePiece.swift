@@ -147,7 +147,7 @@ struct SentencePieceNormalizer: Sendable {
     /// Whether a text that begins with a space is the continuation of another, and keeps all its spaces there.
     var keepsLeadingSpaces = false
 
-    private static let space = Array("\u{2581}".utf8)
+    fileprivate static let space = Array("\u{2581}".utf8)
 
     fileprivate mutating func read(_ message: ArraySlice<UInt8>) throws(WireError) {
         try WireReader.read(message) { field, value throws(WireError) in
@@ -274,7 +274,7 @@ struct SentencePieceDecoder: Sendable {
             case .control: break
             case .unknown: result += decoder.unknownSurface.utf8
             default:
-                let space = Array("\u{2581}".utf8)
+                let space = SentencePieceNormalizer.space
                 var piece = token
                 let normalizer = decoder.normalizer
                 if isAtStart, normalizer.addsDummyPrefix || normalizer.removesExtraSpaces,

@@ -136,33 +136,34 @@ public final class Tokenizer: Sendable {
         var text = Array(text.utf8)
         var isContinued = false
         if case .sentencePiece(let folder) = form { isContinued = folder.prepare(&text) }
-        var ids = addSpecialTokens ? postProcessor.prefix : []
-        let start = ids.count
+        let prefix = addSpecialTokens ? postProcessor.prefix : []
+        var run = model.start(prefix)
         addedVocabulary.exact.forEachPiece(in: text[...]) { piece in
             switch piece {
-            case .token(let id): ids.append(id)
-            case .text(let rest): encode(rest, into: &ids)
+            case .token(let id): run.append(id)
+            case .text(let rest): encode(rest, into: &run)
             }
         }
+        var ids = run.ids
         // transformers' Llama tokenizer leaves the space out that it put before a special token.
-        if isContinued, ids.count > start + 1, token(of: ids[start]) == "\u{2581}",
-            addedTokens[ids[start + 1]]?.isSpecial ?? false
+        if isContinued, ids.count > prefix.count + 1, token(of: ids[prefix.count]) == "\u{2581}",
+            addedTokens[ids[prefix.count + 1]]?.isSpecial ?? false
         {
-            ids.remove(at: start)
+            ids.remove(at: prefix.count)
         }
         if addSpecialTokens { ids += postProcessor.suffix }
         return ids
     }
 
-    private func encode(_ piece: ArraySlice<UInt8>, into ids: inout [Int]) {
+    private func encode(_ piece: ArraySlice<UInt8>, into run: inout BPE.Run) {
         var (text, startsText) = (Array(piece), piece.startIndex == 0)
         normalizer.apply(to: &text, startsText: &startsText)
         addedVocabulary.normalized.forEachPiece(in: text[...]) { piece in
             switch piece {
-            case .token(let id): ids.append(id)
+            case .token(let id): run.append(id)
             case .text(let rest):
                 preTokenizer.forEachWord(in: rest, startsText: startsText && rest.startIndex == 0) {
-                    model.encode($0, into: &ids)
+                    run.encode($0)
                 }
             }
         }

@@ -79,9 +79,10 @@ extension Tokenizer {
             guard let id else { throw .malformed(file: file, reason: "it has no token \(quoted(token))") }
             return [id]
         }
-        let added = try folder.resolvedTokens(bpe.vocabulary)
+        var folder = folder
+        folder.addedTokens = try folder.resolvedTokens(bpe.vocabulary)
         try self.init(
-            addedTokens: added, userDefined: userDefined.map { ($0.offset, $0.element.text) },
+            addedTokens: folder.addedTokens, userDefined: userDefined.map { ($0.offset, $0.element.text) },
             normalizer: .sentencePiece(normalizer), preTokenizer: PreTokenizer(steps: []), model: bpe,
             postProcessor: PostProcessor(prefix: try ids(folder.beginning), suffix: try ids(folder.end)),
             decoder: Decoder(steps: [.sentencePiece(decoder)]), form: .sentencePiece(folder), file: file)
@@ -116,7 +117,7 @@ extension Tokenizer {
             guard let id = vocabulary[Array(token.utf8)] else {
                 throw .malformed(file: url.path, reason: "it has no token \(quoted(token))")
             }
-            added.append((id, AddedToken(token, isSpecial: true, normalized: token == "<|startoftext|>")))
+            added.append((id, AddedToken(token, isSpecial: true, normalized: true)))
         }
         try self.init(
             addedTokens: added, parts: .clip(start: added[0].id, end: added[1].id),
@@ -161,7 +162,7 @@ extension TokenizerFile.Parts {
 /// A `tokenizer.model` and what the files beside it say of it.
 struct SentencePieceFolder: Sendable {
     var model: [UInt8]
-    /// The tokens found in the text as it stands. An id of nil is that of the model's piece, or the next free one.
+    /// The tokens found in the text as it stands.
     var addedTokens: [(id: Int, token: AddedToken)] = []
     private var namedTokens: [AddedToken] = []
     /// What stands before and after a text.

@@ -53,7 +53,7 @@ public final class Lumen {
     ///
     /// - Throws: ``ModelError`` or ``Text/TokenizerError`` that names the file.
     public static func tokenizer(of folder: ModelFolder) throws -> Tokenizer {
-        try Tokenizer(contentsOf: URL(fileURLWithPath: "\(folder.folder(of: "tokenizer"))/tokenizer.json"))
+        try Tokenizer(folder: folder.folder(of: "tokenizer"))
     }
 
     /// A model of random weights, to be trained.
@@ -122,7 +122,7 @@ public final class Lumen {
         try ModelFolder.write(configuration.projector, to: "\(path)/projector/config.json")
         try ModelFolder.write(configuration.language, to: "\(path)/language_model/config.json")
         try ModelFolder.write(configuration.aligner, to: "\(path)/aligner/config.json")
-        try tokenizer.write(to: URL(fileURLWithPath: "\(path)/tokenizer/tokenizer.json"))
+        try tokenizer.write(folder: "\(path)/tokenizer")
         let types = [
             "image_encoder": "HybridViT", "projector": "Projector", "language_model": "Llama",
             "aligner": "Aligner",

@@ -28,7 +28,8 @@ public enum Precision: String, Sendable, CaseIterable {
             for entry in source.entries.values where entry.dtype.isFloatingPoint {
                 counts[entry.dtype, default: 0] += entry.count
             }
-            let own = counts.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key ?? .float32
+            let own =
+                counts.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key ?? .float32
             guard own == .float16 else { return own == .float64 ? .float32 : own }
             if device.kind != .cpu { return .float16 }
             let memory = memory ?? Int(ProcessInfo.processInfo.physicalMemory)

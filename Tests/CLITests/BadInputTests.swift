@@ -64,8 +64,8 @@ import Vitrail
     @Test func models() async throws {
         let ask = ["ask", pictures.good, "Find all stars.", "--model"]
         try await expect(ask + ["/no/such/model"], code: 66, names: ["/no/such/model: no such file"])
-        try await expect(ask + [pictures.good], code: 65, names: ["scene.png", "a model is a folder"])
-        try await expect(ask + [pictures.folder.path], code: 66, names: ["model_index.json"])
+        try await expect(ask + [pictures.good], code: 65, names: ["scene.png", "neither a model's folder"])
+        try await expect(ask + [pictures.folder.path], code: 65, names: ["none of model_index.json"])
 
         let missing = try ModelCopy(of: Engine.embeddedModel())
         var gone = ""

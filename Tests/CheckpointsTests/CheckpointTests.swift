@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 import Torch
 
-/// Folders as transformers saves them, with the weights that Tools/reference/checkpoint_fixtures.py had in memory.
+/// Folders as transformers saves them, with the weights that Tools/reference/checkpoint_fixtures.py had in
+/// memory.
 struct CheckpointTests {
     let folder: TemporaryFolder
     let expected: SafetensorsFile

@@ -102,6 +102,12 @@ struct TorchArchiveTests {
         #expect(try file.tensor(named: "x")?.array(Float.self) == (shift == 0 ? [9, 9] : [2, 4]))
     }
 
+    /// No element is ever reached.
+    @Test func stridesOfAnEmptyTensorMayBeAnything() throws {
+        let path = try write(archive(PickleText.tensor([0, 2], [1, .max])))
+        #expect(try TorchArchive(path).tensor(named: "x")?.shape == [0, 2])
+    }
+
     // MARK: What torch can save and is refused
 
     @Test(arguments: [

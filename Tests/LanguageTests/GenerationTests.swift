@@ -34,6 +34,12 @@ struct GenerationTests {
         }
     }
 
+    /// An image's placeholder is no token of the vocabulary, and has no score to be changed.
+    @Test func idsOutsideTheVocabularyAreNotPenalised() throws {
+        let chooser = try TokenChooser(GenerationOptions(repetitionPenalty: 2), prompt: [-1, 1, 3])
+        #expect(try chooser.processed(Tensor([1, 4, -2] as [Float])).array() == [1, 2, -2] as [Float])
+    }
+
     private func model() throws -> Llama {
         let configuration = LlamaConfiguration(
             vocabSize: 32, hiddenSize: 16, intermediateSize: 16, numHiddenLayers: 2, numAttentionHeads: 2,

@@ -43,3 +43,20 @@ final class TemporaryFile {
 
 /// Swift calls canonically equivalent strings equal; these tests do not.
 func same(_ a: String, _ b: String) -> Bool { a.utf8.elementsEqual(b.utf8) }
+
+/// An empty folder that is removed when the value goes.
+final class TemporaryFolder {
+    let path: String
+
+    init() throws {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        path = url.path
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func write(_ content: String, to name: String) throws {
+        try Data(content.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+    }
+}

@@ -191,15 +191,54 @@ struct TokenizerErrorTests {
             ("[1]", "the file is no"),
             ("{}", "has no \"model\""),
             (file(type: "Unigram"), "model type \"Unigram\" is not supported"),
-            (file(preTokenizer: #"{"type": "Metaspace"}"#), "pre_tokenizer \"Metaspace\" is not supported"),
-            (file(preTokenizer: "null"), "having no pre_tokenizer is not supported"),
-            (file(decoder: #"{"type": "WordPiece"}"#), "decoder \"WordPiece\" is not supported"),
-            (file(extra: #""normalizer": {"type": "NFC"},"#), "normalizer \"NFC\" is not supported"),
+            (file(preTokenizer: #"{"type": "Digits"}"#), "pre_tokenizer \"Digits\" is not supported"),
             (
-                file(extra: #""post_processor": {"type": "TemplateProcessing"},"#),
-                "post_processor \"TemplateProcessing\" is not supported"
+                file(
+                    preTokenizer: #"{"type": "Split", "pattern": {"Regex": "\\d"}, "behavior": "Isolated"}"#),
+                #"the pre_tokenizer's pattern "\\d" is not supported"#
             ),
-            (file(extra: #""truncation": {"max_length": 5},"#), "truncation is not supported"),
+            (
+                file(preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(byteLevel), \#(byteLevel)]}"#),
+                "a pre_tokenizer after \"ByteLevel\" is not supported"
+            ),
+            (
+                file(preTokenizer: #"{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}"#),
+                "pre_tokenizer.prepend_scheme is none of"
+            ),
+            (file(decoder: "null"), "having no decoder is not supported"),
+            (
+                file(
+                    decoder:
+                        #"{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]}"#),
+                "a decoder that changes tokens after they are one is not supported"
+            ),
+            (
+                file(decoder: #"{"type": "Strip", "content": " ", "start": 0, "stop": 1}"#),
+                "decoder \"Strip\" at the end of tokens is not supported"
+            ),
+            (file(decoder: #"{"type": "WordPiece"}"#), "decoder \"WordPiece\" is not supported"),
+            (file(extra: #""normalizer": {"type": "Nmt"},"#), "normalizer \"Nmt\" is not supported"),
+            (
+                file(
+                    extra: #""normalizer": {"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""},"#),
+                "the normalizer's pattern \"a+\" is not supported"
+            ),
+            (
+                file(
+                    extra: #""normalizer": {"type": "Sequence", "normalizers": [{"type": "Precompiled"}]},"#),
+                "normalizer \"Precompiled\" is not supported"
+            ),
+            (
+                file(extra: #""post_processor": {"type": "Twice"},"#),
+                "post_processor \"Twice\" is not supported"
+            ),
+            (
+                file(
+                    extra:
+                        #""post_processor": {"type": "RobertaProcessing", "cls": ["<s>", 7], "sep": ["x", 0]},"#
+                ),
+                "the post_processor puts in the id 7, which has no token"
+            ),
             (file(vocabulary: #""a": "x""#), "model.vocab.a is no Int"),
             (file(vocabulary: #""a": -1"#, merges: ""), "token \"a\" has id -1, outside 0..<16777216"),
             (file(vocabulary: #""a": 99999999999"#, merges: ""), "outside 0..<16777216"),

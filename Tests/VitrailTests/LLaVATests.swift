@@ -80,7 +80,8 @@ struct LLaVATests {
         let engine = try LLaVAEngine(model: folder.path, precision: .float32)
         let model = try networks(folder)
         let (before, after) = try #require(
-            expected.metadata["original/prompt"]?.components(separatedBy: "<image>")).pair
+            expected.metadata["original/prompt"]?.components(separatedBy: "<image>")
+        ).pair
         let prompt: [Int?] =
             engine.tokenizer.encode(before, addSpecialTokens: true) + [Int?](repeating: nil, count: 9)
             + engine.tokenizer.encode(after)
@@ -110,7 +111,9 @@ struct LLaVATests {
     }
 
     @Test(arguments: [("hf-lora", "hf"), ("original-lora", "vicuna-tiny")], LLaVAFolder.Adaptation.allCases)
-    func adaptersMatch(_ names: (adapter: String, base: String), _ adaptation: LLaVAFolder.Adaptation) async throws {
+    func adaptersMatch(_ names: (adapter: String, base: String), _ adaptation: LLaVAFolder.Adaptation)
+        async throws
+    {
         // The base is found by its name, or given.
         for base in [nil, folder(names.base)] {
             let engine = try LLaVAEngine(
@@ -193,7 +196,8 @@ struct LLaVATests {
         let pieces = Pieces()
         let picture = picture
         let task = Task {
-            try await engine.ask(LLaVARequest(Self.question, options: .init(maxTokens: 150)), about: picture) {
+            try await engine.ask(LLaVARequest(Self.question, options: .init(maxTokens: 150)), about: picture)
+            {
                 pieces.add($0)
                 if pieces.all.count == 3 { withUnsafeCurrentTask { $0?.cancel() } }
             }
@@ -201,7 +205,8 @@ struct LLaVATests {
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(pieces.all.count == 3)
         // The engine answers as before.
-        let answer = try await engine.ask(LLaVARequest(Self.question, options: .init(maxTokens: 64)), about: picture)
+        let answer = try await engine.ask(
+            LLaVARequest(Self.question, options: .init(maxTokens: 64)), about: picture)
         #expect(try answer.tokens == expected["hf/greedy"].array(Int.self))
     }
 
@@ -227,7 +232,8 @@ struct LLaVATests {
             Weights(entries: ["a": TensorEntry(dtype, [1000]), "b": TensorEntry(.float32, [10])])
         }
         let cases: [(Precision, DType, Int, DType)] = [
-            (.auto, .float32, 10, .float32), (.auto, .bfloat16, 10, .bfloat16), (.auto, .float16, 8080, .float32),
+            (.auto, .float32, 10, .float32), (.auto, .bfloat16, 10, .bfloat16),
+            (.auto, .float16, 8080, .float32),
             (.auto, .float16, 8079, .bfloat16), (.float32, .bfloat16, 10, .float32),
             (.bfloat16, .float32, 10, .bfloat16), (.auto, .float64, 10, .float32),
         ]
@@ -247,7 +253,9 @@ struct LLaVATests {
             } catch { return "\(error)" }
         }
         let long = await message(LLaVARequest(String(repeating: "star ", count: 400)))
-        #expect(long.contains("16 of them the picture's") && long.contains("limit of 256") && !long.contains("\n"))
+        #expect(
+            long.contains("16 of them the picture's") && long.contains("limit of 256") && !long.contains("\n")
+        )
         #expect(await engine.encodedPictures == 0)
         #expect(await message(LLaVARequest("an <image> more")).contains("<image> 2 times"))
         #expect(await message(LLaVARequest(.verbatim("no place"))).contains("<image> 0 times"))
@@ -269,26 +277,36 @@ struct LLaVATests {
         }
         let wrong = [
             try changed("config.json", #""model_type": "llama""#, #""model_type": "mistral""#),
-            try changed("config.json", #""model_type": "clip_vision_model""#, #""model_type": "siglip_vision_model""#),
+            try changed(
+                "config.json", #""model_type": "clip_vision_model""#, #""model_type": "siglip_vision_model""#),
             try changed("config.json", #""vision_feature_layer": -2"#, #""vision_feature_layer": -9"#),
             try changed("config.json", #""model_type": "llava""#, #""model_type": "llava_next""#),
             try changed("preprocessor_config.json", #""height": 28"#, #""height": 30"#),
             try changed("config.json", #""intermediate_size": 32"#, #""intermediate_size": 40"#),
         ]
         for (text, says) in zip(
-            wrong, ["mistral", "siglip_vision_model", "layer -9", "llava_next", "28 x 30", "of the wrong shape"])
+            wrong,
+            ["mistral", "siglip_vision_model", "layer -9", "llava_next", "28 x 30", "of the wrong shape"])
         {
             #expect(text.contains(says) && !text.contains("\n"), "\(text)")
         }
         #expect(message { _ = try LLaVAFolder(folder("clip-tiny")) }.contains("no LLaVA"))
         #expect(message { _ = try LLaVAFolder(folder("hf"), base: folder("hf")) }.contains("--base"))
-        #expect(message { _ = try LLaVAFolder(folder("hf"), visionTower: folder("clip-tiny")) }.contains("--vision-tower"))
-        #expect(message { _ = try LLaVAEngine(model: folder("hf"), conversation: "nonsense") }.contains("nonsense"))
+        #expect(
+            message { _ = try LLaVAFolder(folder("hf"), visionTower: folder("clip-tiny")) }.contains(
+                "--vision-tower"))
+        #expect(
+            message { _ = try LLaVAEngine(model: folder("hf"), conversation: "nonsense") }.contains(
+                "nonsense"))
         // Away from its tower, the original layout says what it lacks.
         let alone = try FolderCopy(folder("original"))
         let missing = message { _ = try LLaVAFolder(alone.path) }
-        #expect(missing.contains("openai/clip-tiny, is not there") && missing.contains("--vision-tower"), "\(missing)")
-        #expect(try LLaVAFolder(alone.path, visionTower: folder("clip-tiny")).configuration.vision.imageSize == 21)
+        #expect(
+            missing.contains("openai/clip-tiny, is not there") && missing.contains("--vision-tower"),
+            "\(missing)")
+        #expect(
+            try LLaVAFolder(alone.path, visionTower: folder("clip-tiny")).configuration.vision.imageSize == 21
+        )
         // A LoRA of another base.
         let other = message { _ = try LLaVAEngine(model: folder("original-lora"), base: folder("clip-tiny")) }
         #expect(!other.isEmpty && !other.contains("\n"))
@@ -323,6 +341,7 @@ private struct FolderCopy {
         let file = "\(path)/\(name)"
         let text = try String(contentsOfFile: file, encoding: .utf8)
         try #require(text.contains(old), "\(old)")
-        try text.replacingOccurrences(of: old, with: new).write(toFile: file, atomically: true, encoding: .utf8)
+        try text.replacingOccurrences(of: old, with: new).write(
+            toFile: file, atomically: true, encoding: .utf8)
     }
 }

@@ -5,7 +5,9 @@
     python Tools/reference/check_llava.py --count 60
 
 Both compute in float32. A difference at a step at which the reference's two best tokens are closer than 1e-4 is counted
-as a tie, and shown. `--layout` takes one of the layouts, `--first` another first seed.
+as a tie, and shown. With `--dtype bfloat16` both compute in bfloat16, of the Hugging Face layout, and a tie is a step at
+which the reference's two best are closer than its own largest error against float32. `--layout` takes one of the
+layouts, `--first` another first seed.
 """
 
 import argparse
@@ -64,10 +66,10 @@ def question(pick):
     return words + pick.choice(["?", "", " 日本語 ü 🦊", "\nin two lines", "  spaces   inside  "])
 
 
-def ask(folder, image, request, tokens, *options):
+def ask(folder, image, request, tokens, dtype, *options):
     result = subprocess.run(
         [PROGRAM, "ask", image, request, "--model", folder, "--temperature", "0", "--max-tokens", str(tokens),
-         "--dtype", "float32", "--json", *options],
+         "--dtype", dtype, "--json", *options],
         capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if result.returncode:
         raise RuntimeError(result.stderr)
@@ -98,31 +100,43 @@ def hugging_face(pick, seed, folder):
                        shards=pick.choice([None, "60KB"]), bin_files=pick.random() < 0.3,
                        dtype=pick.choice([torch.float32, torch.float32, torch.bfloat16, torch.float16]), **options)
 
-    def reference(image, request, tokens, raw):
-        model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    def reference(image, request, tokens, raw, dtype):
+        model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
         processor = LlavaProcessor.from_pretrained(folder)
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": request}]}]
         prompt = request if raw else processor.apply_chat_template(messages, add_generation_prompt=True)
         inputs = processor(images=image, text=prompt, return_tensors="pt")
+        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
         ids, margins = generated(model, tokens, **inputs)
-        return ids, margins, processor.decode(ids, skip_special_tokens=True)
+        noise = 1e-4
+        if dtype == "bfloat16":
+            whole = inputs | {"input_ids": torch.cat([inputs["input_ids"], torch.tensor([ids])], 1)}
+            whole["attention_mask"] = torch.ones_like(whole["input_ids"])
+            exact = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+            with torch.no_grad():
+                logits = model(**whole).logits.float()
+                whole["pixel_values"] = inputs["pixel_values"].float()
+                noise = float((logits - exact(**whole).logits)[0, -len(ids):].abs().max())
+        return ids, margins, noise, processor.decode(ids, skip_special_tokens=True)
     return reference, []
 
 
 def original(pick, seed, folder):
     marks = pick.random() < 0.3
-    words = llava.tokenizer(["<im_start>", "<im_end>"] if marks else [])
+    extra = ["<im_start>", "<im_end>"] if marks else []
+    words = (llava.sentencepiece_tokenizer(extra, legacy=pick.random() < 0.7) if pick.random() < 0.6
+             else llava.tokenizer(extra))
     tower_config, text_config = vision(pick), text(pick, len(words))
     kind = pick.choice(["mlp2x_gelu", "mlp2x_gelu", "linear", "mlp3x_gelu", "mlp1x_gelu"])
     layer, feature = pick.choice([-2, -1]), pick.choice(["patch", "patch", "cls_patch"])
     aspect = pick.choice(["pad", "pad", "square"])
     tower_folder = pathlib.Path(folder).parent / f"clip-{seed}"
-    tower, layers, llama, words = llava.original(
+    tower, layers, llama, _ = llava.original(
         folder, tower_folder, seed, text=text_config, vision=tower_config, projector=kind, layer=layer, feature=feature,
-        aspect=aspect, marks=marks, inside=pick.random() < 0.3, shards=pick.randint(1, 3),
+        aspect=aspect, marks=marks, words=words, inside=pick.random() < 0.3, shards=pick.randint(1, 3),
         dtype=pick.choice([torch.float32, torch.float16]))
 
-    def reference(image, request, tokens, raw):
+    def reference(image, request, tokens, raw, dtype):
         """As LLaVA's own code does it: llava/mm_utils.py and llava/model/llava_arch.py."""
         processor = CLIPImageProcessor.from_pretrained(tower_folder)
         if aspect == "pad":
@@ -137,16 +151,18 @@ def original(pick, seed, folder):
         prompt = request if raw else f"{system} USER: {place}\n{request} ASSISTANT:"
         before, after = (words(part).input_ids for part in prompt.split("<image>"))
         with torch.no_grad():
-            features = tower.float()(pixels, output_hidden_states=True).hidden_states[layer]
+            features = tower(pixels, output_hidden_states=True).hidden_states[layer]
             features = features if feature == "cls_patch" else features[:, 1:]
             for number, linear in enumerate(layers):
-                features = linear.float()(torch.nn.functional.gelu(features) if number else features)
-            embed = llama.float().model.embed_tokens
+                features = linear(torch.nn.functional.gelu(features) if number else features)
+            embed = llama.model.embed_tokens
             embeddings = torch.cat([embed(torch.tensor([before])), features, embed(torch.tensor([after[1:]]))], 1)
             llama.generation_config.pad_token_id = 0
             ids, margins = generated(
                 llama, tokens, inputs_embeds=embeddings, attention_mask=torch.ones(embeddings.shape[:2]))
-        return ids, margins, words.decode(ids, skip_special_tokens=True)
+        # Beyond the tokenizer, where a vocabulary is padded, there is no text.
+        known = [token for token in ids if token < len(words)]
+        return ids, margins, 1e-4, words.decode(known, skip_special_tokens=True)
     return reference, ["--vision-tower", str(tower_folder)] if pick.random() < 0.5 else []
 
 
@@ -159,12 +175,14 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--layout", choices=list(LAYOUTS))
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     arguments = parser.parse_args()
     same = ties = texts = distinct = 0
     wrong = []
     for seed in range(arguments.first, arguments.first + arguments.count):
         pick = random.Random(seed)
-        name = arguments.layout or pick.choice(["hf", "hf", "original"])
+        layout = "hf" if arguments.dtype == "bfloat16" else arguments.layout
+        name = layout or pick.choice(["hf", "hf", "original"])
         with tempfile.TemporaryDirectory() as place:
             folder = f"{place}/model"
             reference, options = LAYOUTS[name](pick, seed, folder)
@@ -172,8 +190,8 @@ def main():
             image.save(f"{place}/picture.png")
             raw = pick.random() < 0.2
             request = f"USER: <image>\n{question(pick)} ASSISTANT:" if raw else question(pick)
-            ids, margins, answer = reference(image, request, arguments.tokens, raw)
-            ours = ask(folder, f"{place}/picture.png", request, arguments.tokens, *options,
+            ids, margins, noise, answer = reference(image, request, arguments.tokens, raw, arguments.dtype)
+            ours = ask(folder, f"{place}/picture.png", request, arguments.tokens, arguments.dtype, *options,
                        *(["--raw-prompt"] if raw else []))
         distinct += len(set(ids))
         if ours["ids"] == ids:
@@ -184,12 +202,12 @@ def main():
             continue
         step = next((n for n, (a, b) in enumerate(zip(ours["ids"], ids)) if a != b), min(len(ids), len(ours["ids"])))
         margin = margins[min(step, len(margins) - 1)]
-        if margin < 1e-4:
+        if margin < noise:
             ties += 1
-            print(f"seed {seed} ({name}): a tie at step {step}, margin {margin:.1e}")
+            print(f"seed {seed} ({name}): a tie at step {step}, margin {margin:.1e}, noise {noise:.1e}")
         else:
             wrong.append(seed)
-            print(f"seed {seed} ({name}): differs at step {step}, margin {margin:.1e}: {ours['ids'][step:step + 5]} for "
+            print(f"seed {seed} ({name}): differs at step {step}, margin {margin:.1e}, noise {noise:.1e}: {ours['ids'][step:step + 5]} for "
                   f"{ids[step:step + 5]}")
     print(f"{arguments.count} models: {same} with the same {arguments.tokens} tokens, {texts} of them with the same "
           f"text, {ties} ties, {len(wrong)} different {wrong}; {distinct / arguments.count:.0f} distinct tokens each")

@@ -7,11 +7,13 @@ import json
 import pathlib
 import random
 import shutil
+import tempfile
 
+import sentencepiece
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM,
-                          LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, LlamaTokenizerFast)
+                          LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, LlamaTokenizer, LlamaTokenizerFast)
 
 WORDS = """the a red blue green star heart circle man woman dog cat street house tree sky sits stands runs is are there
 two three what where who color picture image shows in on at with of and left right behind above large small one it
@@ -52,6 +54,23 @@ def tokenizer(extra):
     return fast
 
 
+def sentencepiece_tokenizer(extra, legacy):
+    """The same kind as a `tokenizer.model`, which the original layout has, read by transformers' slow LlamaTokenizer."""
+    chooser = random.Random(1)
+    with tempfile.TemporaryDirectory() as place:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([" ".join(chooser.choices(WORDS, k=12)) for _ in range(400)]),
+            model_prefix=f"{place}/tokenizer", vocab_size=400, model_type="bpe", byte_fallback=True,
+            normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2)
+        words = LlamaTokenizer(f"{place}/tokenizer.model", legacy=legacy)
+        # It reads the file again when it is saved.
+        kept = pathlib.Path(tempfile.mkdtemp()) / "tokenizer.model"
+        shutil.copy(words.vocab_file, kept)
+        words.vocab_file = str(kept)
+    words.add_tokens(extra, special_tokens=True)
+    return words
+
+
 def randomised(model, seed, spread=1.0):
     """Weights large enough that every part shows in what is written."""
     generator = torch.Generator().manual_seed(seed)
@@ -67,6 +86,14 @@ def randomised(model, seed, spread=1.0):
             if "embed_tokens" in name:
                 parameter.mul_(fan ** 0.5)
     return model.eval()
+
+
+def rounded(model, dtype):
+    """Weights as a file of `dtype` holds them, in float32. A module moved to another dtype would round its frequencies."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(dtype))
+    return model
 
 
 def picture(seed, width, height):
@@ -110,18 +137,18 @@ def hugging_face(folder, config, seed, *, saved_names=False, dtype=torch.float32
 
 
 def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu", dtype=torch.float16, shards=2,
-             aspect="pad", layer=-2, feature="patch", marks=False, bin_files=True, inside=False):
+             aspect="pad", layer=-2, feature="patch", marks=False, inside=False, words=None):
     """A folder as `liuhaotian` publishes them, beside the CLIP tower that it names.
 
-    Returns transformers' LLaVA with the same weights, for comparison.
+    Returns the tower, the projector's layers and the Llama, of transformers, with these weights; and the tokenizer.
     """
     folder, tower_folder = pathlib.Path(folder), pathlib.Path(tower_folder)
     for path in (folder, tower_folder):
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-    words = tokenizer(["<im_start>", "<im_end>"] if marks else [])
-    llama = randomised(LlamaForCausalLM(text), seed).to(dtype)
-    tower = randomised(CLIPVisionModel(vision), seed + 1).to(dtype)
+    words = words or tokenizer([])
+    llama = rounded(randomised(LlamaForCausalLM(text), seed), dtype)
+    tower = rounded(randomised(CLIPVisionModel(vision), seed + 1), dtype)
     tower.save_pretrained(tower_folder)
     CLIPImageProcessor(size={"shortest_edge": vision.image_size},
                        crop_size={"height": vision.image_size, "width": vision.image_size}
@@ -129,7 +156,7 @@ def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu"
     depth = 1 if projector == "linear" else int(projector[3])
     layers = [torch.nn.Linear(vision.hidden_size if n == 0 else text.hidden_size, text.hidden_size)
               for n in range(depth)]
-    layers = [randomised(layer_, seed + 2 + n).to(dtype) for n, layer_ in enumerate(layers)]
+    layers = [rounded(randomised(linear, seed + 2 + n), dtype) for n, linear in enumerate(layers)]
     weights = dict(llama.state_dict())
     for n, linear in enumerate(layers):
         middle = "" if projector == "linear" else f"{2 * n}."
@@ -138,12 +165,12 @@ def original(folder, tower_folder, seed, *, text, vision, projector="mlp2x_gelu"
         # Early checkpoints hold what is computed from the configuration, too.
         weights[f"model.layers.{n}.self_attn.rotary_emb.inv_freq"] = torch.ones(text.head_dim // 2)
     if inside:
-        tower = randomised(CLIPVisionModel(vision), seed + 9).to(dtype)
+        tower = rounded(randomised(CLIPVisionModel(vision), seed + 9), dtype)
         weights |= {f"model.vision_tower.vision_tower.{name}": value for name, value in tower.state_dict().items()}
     names = sorted(weights)
     index = {}
     for number in range(shards):
-        part = {name: weights[name].clone() for name in names[number::shards]}
+        part = {name: weights[name].to(dtype) for name in names[number::shards]}
         name = f"pytorch_model-{number + 1:05d}-of-{shards:05d}.bin"
         torch.save(part, folder / name)
         index |= dict.fromkeys(part, name)

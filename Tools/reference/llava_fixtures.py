@@ -125,10 +125,10 @@ def original(image, values):
     before, after = (words(part).input_ids for part in prompt.split("<image>"))
 
     def embeddings(language, projector):
-        features = tower.float()(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
+        features = tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         for number, linear in enumerate(projector):
-            features = linear.float()(torch.nn.functional.gelu(features) if number else features)
-        embed = language.float().model.embed_tokens
+            features = linear(torch.nn.functional.gelu(features) if number else features)
+        embed = language.model.embed_tokens
         return torch.cat([embed(torch.tensor([before])), features, embed(torch.tensor([after[1:]]))], 1)
 
     llama.generation_config.pad_token_id = 0

@@ -186,7 +186,8 @@ public actor LLaVAEngine {
         case .messages(let messages):
             let text = template.prompt(messages)
             let marked = "<im_start>\(ChatTemplate.image)<im_end>"
-            return configuration.marksImage ? text.replacingOccurrences(of: ChatTemplate.image, with: marked) : text
+            return configuration.marksImage
+                ? text.replacingOccurrences(of: ChatTemplate.image, with: marked) : text
         }
     }
 
@@ -224,7 +225,8 @@ public actor LLaVAEngine {
         let vocabulary = configuration.language.vocabSize
         if let id = ids.compactMap({ $0 }).first(where: { $0 >= vocabulary }) {
             throw ModelError.badRequest(
-                "the prompt holds \(tokenizer.token(of: id) ?? ""), token \(id), and the model has \(vocabulary) tokens")
+                "the prompt holds \(tokenizer.token(of: id) ?? ""), token \(id), and the model has \(vocabulary) tokens"
+            )
         }
         return ids
     }

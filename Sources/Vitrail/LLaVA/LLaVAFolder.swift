@@ -52,7 +52,8 @@ public struct LLaVAFolder {
     }
 
     private static func whole(
-        _ path: String, _ layout: CheckpointKind.Layout, _ base: String?, _ visionTower: String?, adapter: String?
+        _ path: String, _ layout: CheckpointKind.Layout, _ base: String?, _ visionTower: String?,
+        adapter: String?
     ) throws -> LLaVAFolder {
         if let base {
             throw ModelError.badRequest("\(path) is a whole model, so the base \(base) has no use (--base)")
@@ -86,7 +87,8 @@ public struct LLaVAFolder {
             sources.append(try RenamedSource(Checkpoint(contentsOf: projector), names))
         }
         let tower = try find(
-            visionTower, named: fields.tower, beside: path, option: "--vision-tower", what: "the vision tower")
+            visionTower, named: fields.tower, beside: path, option: "--vision-tower", what: "the vision tower"
+        )
         let clip = try CLIPFolder(tower)
         sources.insert(try clip.source(under: "vision_tower."), at: 0)
 
@@ -103,8 +105,10 @@ public struct LLaVAFolder {
     }
 
     private init(
-        _ path: String, adapter: String?, _ layout: CheckpointKind.Layout, _ configuration: LLaVAConfiguration,
-        _ processor: CLIPImageProcessor, _ source: any CheckpointSource, _ names: KeyMap, textFolder: String? = nil
+        _ path: String, adapter: String?, _ layout: CheckpointKind.Layout,
+        _ configuration: LLaVAConfiguration,
+        _ processor: CLIPImageProcessor, _ source: any CheckpointSource, _ names: KeyMap,
+        textFolder: String? = nil
     ) throws {
         try configuration.check("\(path)/config.json")
         let side = configuration.vision.imageSize
