@@ -27,9 +27,11 @@ struct SAMVisionAttention {
     /// Rows, and columns, of a window; the whole grid's where there are no windows.
     let side: Int
 
-    /// Scores that are in memory at once. What stays in a core's cache is not written out and read again between the
-    /// steps of the attention; and with 4,096 tokens all of them would be a gigabyte.
+    /// Scores, and projected numbers, that are in memory at once. What stays in a core's cache is not written out and
+    /// read again between the steps; memory of a few megabytes is used again, where more is asked of the system each time;
+    /// and the scores of 4,096 tokens would be a gigabyte.
     private static let scoreLimit = 1 << 21
+    static let numberLimit = 1 << 22
 
     init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, side: Int) throws {
         let width = configuration.hiddenSize
@@ -45,42 +47,45 @@ struct SAMVisionAttention {
     /// [b, grid, grid, width], as many rows as columns.
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let (b, grid, _, width) = x.shape4
-        let count = (grid + side - 1) / side
-        let (padded, n, e) = (count * side, side * side, width / heads)
+        let perRow = 3 * b * side * grid * width
+        return try inParts(x, axis: 1, max(1, Self.numberLimit / perRow) * side, windows)
+    }
+
+    /// [b, rows, columns, width], whole rows of windows but for what lies beyond the grid.
+    private func windows(_ x: Tensor) throws -> Tensor {
+        let (b, h, w, width) = x.shape4
+        let (rows, columns) = ((h + side - 1) / side, (w + side - 1) / side)
+        let (n, e) = (side * side, width / heads)
         // Cells beside the grid fill its last windows. They are zeros, of which the projection is the bias alone, and
         // nobody wants what they read: so neither projection is computed for them.
         var projected = try qkv(x)
-        if padded > grid {
-            let empty = try qkv.bias ?? Tensor.zeros([3 * width], dtype: x.dtype, device: x.device)
-            for axis in [1, 2] {
-                var shape = projected.shape
-                shape[axis] = padded - grid
-                let beside = try empty.to(projected.dtype).expanded(shape)
-                projected = try Tensor.cat([projected, beside], axis: axis)
-            }
+        let empty = try qkv.bias ?? Tensor.zeros([3 * width], dtype: x.dtype, device: x.device)
+        for (axis, missing) in [(1, rows * side - h), (2, columns * side - w)] where missing > 0 {
+            var shape = projected.shape
+            shape[axis] = missing
+            projected = try Tensor.cat(
+                [projected, empty.to(projected.dtype).expanded(shape)], axis: axis)
         }
-        let parts = try projected.reshaped([b, count, side, count, side, 3, heads, e])
-            .permuted(5, 0, 1, 3, 6, 2, 4, 7).reshaped(3, b * count * count * heads, n, e)
+        let parts = try projected.reshaped([b, rows, side, columns, side, 3, heads, e])
+            .permuted(5, 0, 1, 3, 6, 2, 4, 7).reshaped(3, b * rows * columns * heads, n, e)
         let query = try parts[0] * (1 / Double(e).squareRoot())
         // The bias of query q and key k is rows[q, row of k] + columns[q, column of k].
         var bias: (rows: Tensor, columns: Tensor)?
         if let relativeRows, let relativeColumns {
             let cells = try parts[0].reshaped(-1, side, side, e)
-            let rows = try einsum("bhwc,hkc->bhwk", cells, table(relativeRows))
-            let columns = try einsum("bhwc,wkc->bhwk", cells, table(relativeColumns))
+            let byRow = try einsum("bhwc,hkc->bhwk", cells, table(relativeRows))
+            let byColumn = try einsum("bhwc,wkc->bhwk", cells, table(relativeColumns))
             bias = try (
-                rows.to(query.dtype).reshaped([-1, n, side]), columns.to(query.dtype).reshaped([-1, n, side])
+                byRow.to(query.dtype).reshaped([-1, n, side]),
+                byColumn.to(query.dtype).reshaped([-1, n, side])
             )
         }
         let attended =
             try n * n > Self.scoreLimit
             ? attendInParts(query, parts[1], parts[2], bias) : attend(query, parts[1], parts[2], bias)
-        var read = try attended.reshaped([b, count, count, heads, side, side, e]).permuted(
-            0, 1, 4, 2, 5, 3, 6
-        )
-        .reshaped(b, padded, padded, width)
-        if padded > grid { read = try read[.all, ..<grid, ..<grid] }
-        return try proj(read)
+        let read = try attended.reshaped([b, rows, columns, heads, side, side, e])
+            .permuted(0, 1, 4, 2, 5, 3, 6).reshaped(b, rows * side, columns * side, width)
+        return try proj(read[.all, ..<h, ..<w])
     }
 
     /// Softmax attention of many windows and heads [windows and heads, n, channels], as many at once as the limit allows.
@@ -168,8 +173,23 @@ struct SAMVisionLayer {
     /// [b, rows, columns, width].
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let attended = try x + attention(norm1(x))
-        return try attended + mlp(norm2(attended))
+        let normed = try norm2(attended)
+        let perRow = normed.size(0) * normed.size(2) * mlp.fc1.weight.size(0)
+        let length = max(1, SAMVisionAttention.numberLimit / perRow)
+        return try attended + inParts(normed, axis: 1, length) { try mlp($0) }
     }
+}
+
+/// What `body` makes of parts of an axis of at most `length`, joined again.
+private func inParts(_ x: Tensor, axis: Int, _ length: Int, _ body: (Tensor) throws -> Tensor) throws
+    -> Tensor
+{
+    let count = x.size(axis)
+    if count <= length { return try body(x) }
+    return try Tensor.cat(
+        stride(from: 0, to: count, by: length).map {
+            try body(x.narrowed(axis, $0, min(length, count - $0)))
+        }, axis: axis)
 }
 
 /// What SAM's decoder reads of a picture.
