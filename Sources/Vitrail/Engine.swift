@@ -21,7 +21,7 @@ public actor Engine {
     public static let answerLimit = 256
     /// [LOC] of an answer at most.
     public static let locationLimit = 16
-    /// Phrases of one ``locate(_:in:as:)`` at most.
+    /// Phrases of one ``locate(_:in:as:by:)`` at most.
     public static let phraseLimit = 10_000
     /// Different phrases that run as one batch; more than these run in parts of ``partSize``.
     public static let batchLimit = 256
