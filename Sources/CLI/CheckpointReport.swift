@@ -100,7 +100,7 @@ struct CheckpointReport: Report {
             imageTokens = folder.configuration.imageTokenCount
             describe(folder.configuration.language)
             tokenizer = try Self.tokenizer(folder.textFolder)
-            conversation = try ChatTemplate(folder: folder.textFolder)?.name
+            conversation = try LLaVAEngine.template(of: folder, named: nil).name
             commands = ["vitrail ask IMAGE \"What is in the picture?\" --model \(word)\(tower)"]
         case .llama:
             let model = try Llama(contentsOf: path)

@@ -222,6 +222,8 @@ func table(_ rows: [[String]]) -> [String] {
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
     return rows.map { row in
         let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-        return "  " + cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
+        let line = "  " + cells.joined(separator: "  ")
+        return String(
+            line.prefix(upTo: line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.startIndex))
     }
 }

@@ -49,6 +49,26 @@ import Vitrail
             text.output.contains("mask_decoder.iou_token.weight") && text.output.contains("vitrail segment"))
     }
 
+    @Test func aLLaVAAndItsParts() async throws {
+        let folder = "\(Self.fixtures)/llava"
+        let llava = try await document("\(folder)/hf")
+        #expect(llava["type"] as? String == "LLaVA" && llava["layout"] as? String == "Hugging Face")
+        #expect(llava["image_tokens"] as? Int == 16 && llava["context_length"] as? Int == 256)
+        #expect((llava["tokenizer"] as? [String: Any])?["file"] as? String == "tokenizer.json")
+        #expect(llava["conversation"] as? String == "llava_hf")
+        let text = try await inspect("\(folder)/hf")
+        let shards = text.output.split(separator: "\n").filter { $0.contains(".safetensors,") }
+        // The columns stand under each other.
+        let columns = shards.map { $0.range(of: folder)?.lowerBound.utf16Offset(in: $0) }
+        #expect(shards.count == 3 && Set(columns).count == 1)
+        let original = try await document("\(folder)/original")
+        #expect(original["layout"] as? String == "original" && original["conversation"] is String)
+        let clip = try await document("\(folder)/clip-tiny")
+        #expect(clip["type"] as? String == "CLIP" && clip["image_size"] as? Int == 21)
+        let lora = try await document("\(folder)/hf-lora")
+        #expect(lora["type"] as? String == "LoRA" && lora["rank"] as? Int == 4)
+    }
+
     @Test func aModelOfOurOwn() async throws {
         let found = try await document(try Engine.embeddedModel())
         #expect(found["type"] as? String == "Vitrail" && found["computes_in"] as? String == "float32")

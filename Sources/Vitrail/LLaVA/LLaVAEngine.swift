@@ -174,7 +174,7 @@ public actor LLaVAEngine {
     // MARK: Prompts
 
     /// The template asked for, else the folder's own, else the one that its layout was trained with.
-    private static func template(of folder: LLaVAFolder, named name: String?) throws -> ChatTemplate {
+    package static func template(of folder: LLaVAFolder, named name: String?) throws -> ChatTemplate {
         if let name { return try ChatTemplate(named: name) }
         if let own = try ChatTemplate(folder: folder.textFolder) { return own }
         return try ChatTemplate(named: folder.layout == .huggingFace ? "llava_hf" : "vicuna_v1")
