@@ -45,9 +45,13 @@ def read_safetensors(path):
     return tensors
 
 
-def build(state):
+def build(state, configuration=None):
+    """The network of these parameters; the embedded model's attention unless the encoder's configuration is given."""
+    lumen.use_joints(state["image_encoder.predict.weight"].shape[0] - 4 - 59)
+    layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("language_model.model.layers."))
+    windows = {} if configuration is None else {"global_indexes": configuration.get("global_attn_indexes", range(4))}
     with torch.device("meta"):
-        model = lumen.Lumen(state["language_model.model.embed_tokens.weight"].shape[0])
+        model = lumen.Lumen(state["language_model.model.embed_tokens.weight"].shape[0], layers, **windows)
     model.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
     return model.to(memory_format=torch.channels_last)
 
@@ -66,7 +70,7 @@ def open_model(folder):
         state |= {f"{part}.{name}": value for name, value in tensors.items()}
     with open(f"{folder_of(folder, 'image_encoder')}/config.json") as file:
         configuration = json.load(file)
-    model = build(state).eval()
+    model = build(state, configuration).eval()
     model.sizes = configuration["min_image_size"], configuration["image_size"]
     return model
 

@@ -11,11 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# The last of the kinds are joints of a body and no things by themselves.
-THINGS, JOINTS, COLOURS, SIZES, TEXTURES = 43, 17, 10, 3, 3
-KINDS = THINGS + JOINTS
-ATTRIBUTES = KINDS + COLOURS + SIZES + TEXTURES
-GROUPS = tuple((end - count, end) for count, end in ((KINDS, 60), (COLOURS, 70), (SIZES, 73), (TEXTURES, 76)))
+THINGS, COLOURS, SIZES, TEXTURES = 43, 10, 3, 3
+
+
+def use_joints(count: int):
+    """The last of the kinds are joints of a body and no things by themselves: 17, or none in older models."""
+    global JOINTS, KINDS, ATTRIBUTES, GROUPS
+    JOINTS, KINDS = count, THINGS + count
+    ends = (KINDS, KINDS + COLOURS, KINDS + COLOURS + SIZES, KINDS + COLOURS + SIZES + TEXTURES)
+    GROUPS, ATTRIBUTES = tuple(zip((0, *ends), ends)), ends[-1]
+
+
+use_joints(17)
 MATCH_GAIN = 8.0
 MATCH = 128
 
@@ -531,11 +538,11 @@ class Aligner(nn.Module):
 
 
 class Lumen(nn.Module):
-    def __init__(self, vocabulary: int):
+    def __init__(self, vocabulary: int, layers: int = 6, global_indexes: tuple[int, ...] = (3,)):
         super().__init__()
-        self.image_encoder = HybridViT()
+        self.image_encoder = HybridViT(global_indexes=global_indexes)
         self.projector = Projector()
-        self.language_model = LanguageModel(vocabulary)
+        self.language_model = LanguageModel(vocabulary, layers=layers)
         self.aligner = Aligner()
 
     def encode(self, images: Tensor) -> Features:
