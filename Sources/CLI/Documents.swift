@@ -12,6 +12,19 @@ enum Documents {
         return String(decoding: try encoder.encode(document), as: UTF8.self)
     }
 
+    /// A field that is written as null when there is nothing, so that every document has the same keys.
+    @propertyWrapper
+    struct Nullable<Value: Encodable>: Encodable {
+        let wrappedValue: Value?
+
+        init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+        func encode(to encoder: any Encoder) throws {
+            var value = encoder.singleValueContainer()
+            try value.encode(wrappedValue)
+        }
+    }
+
     struct Ask: Encodable {
         let image: String
         let width: Int
@@ -21,26 +34,8 @@ enum Documents {
         let transcript: String
         let findings: [Finding]
         /// Where the annotated picture went, and the one with the heat.
-        let output: String?
-        let heatmap: String?
-
-        enum CodingKeys: CodingKey {
-            case image, width, height, request, answer, transcript, findings, output, heatmap
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var values = encoder.container(keyedBy: CodingKeys.self)
-            try values.encode(image, forKey: .image)
-            try values.encode(width, forKey: .width)
-            try values.encode(height, forKey: .height)
-            try values.encode(request, forKey: .request)
-            try values.encode(answer, forKey: .answer)
-            try values.encode(transcript, forKey: .transcript)
-            try values.encode(findings, forKey: .findings)
-            // Null rather than absent, so that every document has the same keys.
-            try values.encode(output, forKey: .output)
-            try values.encode(heatmap, forKey: .heatmap)
-        }
+        @Nullable var output: String?
+        @Nullable var heatmap: String?
     }
 
     struct Finding: Encodable {

@@ -41,7 +41,7 @@ struct LLaVAOptions: ParsableArguments {
         help: ArgumentHelp(
             "What to compute in: auto (the weights' own), float32 or bfloat16. (default: auto)",
             valueName: "dtype"),
-        transform: Self.precision)
+        transform: Precision.option)
     var dtype: Precision?
 
     @Option(help: ArgumentHelp("A chat template in place of the folder's own.", valueName: "name"))
@@ -83,13 +83,6 @@ struct LLaVAOptions: ParsableArguments {
         } catch {
             throw ValidationError("\(error).")
         }
-    }
-
-    private static func precision(_ name: String) throws -> Precision {
-        guard let precision = Precision(rawValue: name) else {
-            throw ValidationError("'\(name)' cannot be computed in; auto, float32 and bfloat16 are possible.")
-        }
-        return precision
     }
 
     private static func adaptation(_ name: String) throws -> LLaVAFolder.Adaptation {
@@ -161,32 +154,7 @@ extension Documents {
         let model: String
         let layout: String
         /// The chat template's name; null for a raw prompt.
-        let conversation: String?
+        @Nullable var conversation: String?
         let dtype: String
-
-        enum CodingKeys: CodingKey {
-            case image, width, height, request, answer, ids, end, prompt, prompt_tokens, image_tokens, model,
-                layout
-            case conversation, dtype
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var values = encoder.container(keyedBy: CodingKeys.self)
-            try values.encode(image, forKey: .image)
-            try values.encode(width, forKey: .width)
-            try values.encode(height, forKey: .height)
-            try values.encode(request, forKey: .request)
-            try values.encode(answer, forKey: .answer)
-            try values.encode(ids, forKey: .ids)
-            try values.encode(end, forKey: .end)
-            try values.encode(prompt, forKey: .prompt)
-            try values.encode(prompt_tokens, forKey: .prompt_tokens)
-            try values.encode(image_tokens, forKey: .image_tokens)
-            try values.encode(model, forKey: .model)
-            try values.encode(layout, forKey: .layout)
-            // Null rather than absent, so that every document has the same keys.
-            try values.encode(conversation, forKey: .conversation)
-            try values.encode(dtype, forKey: .dtype)
-        }
     }
 }

@@ -208,7 +208,7 @@ extension Documents {
         /// What was computed in.
         let dtype: String
         /// Where the picture with the masks went; null without one.
-        let overlay: String?
+        @Nullable var overlay: String?
         /// One a prompt.
         let results: [Result]
 
@@ -220,37 +220,9 @@ extension Documents {
             let area: Int
             let bbox: [Double]
             let index: Int
-            let output: String?
+            @Nullable var output: String?
             let score: Double
             let segmentation: Mask
-
-            enum CodingKeys: CodingKey {
-                case area, bbox, index, output, score, segmentation
-            }
-
-            func encode(to encoder: any Encoder) throws {
-                var values = encoder.container(keyedBy: CodingKeys.self)
-                try values.encode(area, forKey: .area)
-                try values.encode(bbox, forKey: .bbox)
-                try values.encode(index, forKey: .index)
-                try values.encode(output, forKey: .output)
-                try values.encode(score, forKey: .score)
-                try values.encode(segmentation, forKey: .segmentation)
-            }
-        }
-
-        enum CodingKeys: CodingKey {
-            case image, width, height, dtype, overlay, results
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var values = encoder.container(keyedBy: CodingKeys.self)
-            try values.encode(image, forKey: .image)
-            try values.encode(width, forKey: .width)
-            try values.encode(height, forKey: .height)
-            try values.encode(dtype, forKey: .dtype)
-            try values.encode(overlay, forKey: .overlay)
-            try values.encode(results, forKey: .results)
         }
     }
 }
