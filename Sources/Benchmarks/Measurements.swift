@@ -205,6 +205,8 @@ func measureTraining(
     try Threads.set(1)
     for (name, richShare) in [("plain", 0.0), ("rich", 1.0)] {
         var configuration = try TrainingConfiguration(contentsOf: "Training/mosaic.json")
+        // Both sides have it fused; Muon's products are no different in either.
+        configuration.optimizer = .adamW
         var stage = configuration.stages[0]
         (stage.visionSteps, stage.alignerFrom, stage.rampSteps, stage.easyShare) = (0, 0, 1, 0)
         (stage.richShare, stage.poseShare, stage.variedShare) = (richShare, 0, 0)

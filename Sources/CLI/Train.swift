@@ -21,6 +21,7 @@ struct Train: ParsableCommand {
               torchrun --no-python --nproc-per-node 8 vitrail train Training/lumen-7b.json \
                 --model llava-1.5-7b-hf --device cuda --output runs/lumen
               vitrail train Training/mosaic.json --output runs/first --resume --threads 1
+              vitrail train Training/mosaic.json --output runs/short --set stages.0.steps=500
             """)
 
     @Argument(help: ArgumentHelp("The configuration.", valueName: "configuration"))
@@ -28,6 +29,13 @@ struct Train: ParsableCommand {
 
     @Option(help: ArgumentHelp("The run's folder.", valueName: "folder"))
     var output = "runs/mosaic"
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "A field that is otherwise than in the file, such as stages.0.steps=100; can be repeated.",
+            valueName: "field=value"))
+    var settings: [String] = []
 
     @Flag(help: "Continue the run in the folder from its checkpoint.")
     var resume = false
@@ -121,7 +129,9 @@ struct Train: ParsableCommand {
         print("wrote \(output)/model")
     }
 
-    private func configuration() throws -> TrainingConfiguration { try .init(contentsOf: file) }
+    private func configuration() throws -> TrainingConfiguration {
+        try .init(contentsOf: file, setting: settings)
+    }
 
     /// The other processes of this training; nil when there is none.
     private func processGroup() throws -> ProcessGroup? {
@@ -143,7 +153,8 @@ struct Train: ParsableCommand {
             guard group == nil else {
                 throw Failure(.usage, "a segmenter is trained by one process, WORLD_SIZE is \(group!.count)")
             }
-            return try SegmenterTrainer(.init(contentsOf: file), folder: output, resume: resume)
+            return try SegmenterTrainer(
+                .init(contentsOf: file, setting: settings), folder: output, resume: resume)
         }
         let configuration = try configuration()
         let isAdaptation = configuration.adaptation != nil

@@ -3,7 +3,7 @@ public import Torch
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), in libtorch's fused form.
 ///
 /// The numbers are those of `torch.optim.AdamW(fused=True)`.
-public final class AdamW {
+public final class AdamW: Optimizer {
     /// Parameters that share a weight decay.
     public struct Group {
         public let names: [String]
@@ -37,22 +37,6 @@ public final class AdamW {
 
     public var parameters: [Tensor] { groups.flatMap(\.parameters) }
 
-    public func zeroGrad() throws {
-        for parameter in parameters { try parameter.setGrad(nil) }
-    }
-
-    /// Scales all gradients so that their length together is at most `limit`, and returns what it was.
-    @discardableResult
-    public func clipGradients(to limit: Double) throws -> Double {
-        let gradients = parameters.compactMap(\.grad)
-        guard !gradients.isEmpty else { return 0 }
-        return try withoutGrad {
-            let norm = try totalNorm(gradients)
-            try scale(gradients, by: (limit / (norm + 1e-6)).clamped(max: 1))
-            return try norm.item()
-        }
-    }
-
     /// Moves every parameter that has a gradient.
     public func step(learningRate: Double) throws {
         try withoutGrad {
@@ -71,14 +55,7 @@ public final class AdamW {
         }
     }
 
-    /// Forgets everything: the next step is a first one.
-    public func reset() throws {
-        try withoutGrad { for (_, tensor) in state { try tensor.zero_() } }
-    }
-
-    // MARK: State
-
-    /// The state by name, to be saved with a checkpoint: `NAME.exp_avg`, `NAME.exp_avg_sq`, `NAME.step`.
+    /// `NAME.exp_avg`, `NAME.exp_avg_sq`, `NAME.step`.
     public var state: [(name: String, tensor: Tensor)] {
         groups.enumerated().flatMap { g, group in
             group.names.enumerated().flatMap { i, name in
@@ -87,16 +64,6 @@ public final class AdamW {
                     ("\(name).step", steps[g][i]),
                 ]
             }
-        }
-    }
-
-    /// - Throws: ``ParameterError`` when a state is missing or of another shape.
-    public func load(_ source: some TensorSource) throws {
-        for (name, tensor) in state {
-            guard let saved = try source.tensor(named: name), saved.shape == tensor.shape else {
-                throw ParameterError(label: source.label, missing: [name], misshaped: [], unexpected: [])
-            }
-            try tensor.copy(from: saved)
         }
     }
 }

@@ -139,6 +139,8 @@ public final class Aligner {
     let positions: Tensor
     let fineTokens: Conv2d?
     let blocks: [TwoWayBlock]
+    let fuse: [Conv2d]
+    let queryTokens: Tensor?
     let norm: LayerNorm
     let up: Linear
     let fineUp: Linear?
@@ -167,6 +169,9 @@ public final class Aligner {
                 && configuration.attributeGroups.allSatisfy { $0 > 0 },
             "a number of channels or attributes is below 0")
         try check.that(
+            (1...1024).contains(configuration.queryCount ?? 1),
+            "query_count is \(configuration.queryCount ?? 1), 1 to 1024 is possible")
+        try check.that(
             configuration.attributeGroups.isEmpty
                 || configuration.fineMapChannels + configuration.headChannels <= configuration.fineChannels,
             "fine_channels is less than fine_map_channels and head_channels together")
@@ -187,8 +192,15 @@ public final class Aligner {
             fine > 0
             ? try Conv2d(
                 path["fine_tokens"], fine, hidden, kernel: factor, stride: factor, initializer: .zeros) : nil
-        blocks = try (0..<configuration.numHiddenLayers).map {
+        let fusion = configuration.fusion ?? .transformer
+        blocks = try (0..<(fusion == .transformer ? configuration.numHiddenLayers : 0)).map {
             try TwoWayBlock(path["blocks"][$0], hidden, heads: configuration.numAttentionHeads)
+        }
+        fuse = try (0..<(fusion == .convolution ? 2 : 0)).map {
+            try Conv2d(path["fuse"][$0], $0 == 0 ? 2 * hidden : hidden, hidden, kernel: 3, padding: 1)
+        }
+        queryTokens = try configuration.queryCount.map {
+            try path.parameter("query_tokens", [$0, hidden], .normal(std: 0.5))
         }
         norm = try LayerNorm(path["norm"], hidden)
         up = try Linear(path["up"], hidden, factor * factor * channels)
@@ -199,11 +211,12 @@ public final class Aligner {
         mapBias = try path.parameter("map_bias", [maps], .zeros)
         let (matched, groups) = (names > 0, configuration.attributeGroups.count)
         attributes = matched ? try Linear(path["attributes"], width, names + groups + 2) : nil
-        matchNorm = matched ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
+        let compared = matched && configuration.match ?? true
+        matchNorm = compared ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
         let match = configuration.matchChannels
-        matchQuery = matched ? try Linear(path["match_query"], width + names + groups, match) : nil
+        matchQuery = compared ? try Linear(path["match_query"], width + names + groups, match) : nil
         matchKey =
-            matched ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
+            compared ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
         self.configuration = configuration
     }
 
@@ -216,7 +229,12 @@ public final class Aligner {
     public func initialise() throws {
         try withoutGrad {
             try mapBias.assign(-4, at: 0)
-            guard let matchQuery, let matchKey, let attributes else { return }
+            if let attributes {
+                // Before anything is learnt a phrase names nothing.
+                let (names, groups) = (configuration.attributeCount, configuration.attributeGroups.count)
+                try attributes.bias!.assign(4, at: names..<(names + groups))
+            }
+            guard let matchQuery, let matchKey else { return }
             let (width, head) = (configuration.languageSize, configuration.headChannels)
             let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
             let gain = configuration.matchGain
@@ -242,8 +260,6 @@ public final class Aligner {
             let constant = (Double(groups.count - 1) * gain).squareRoot()
             try matchQuery.bias!.assign(constant, at: names)
             try matchKey.bias!.assign(-constant, at: names)
-            // Before anything is learnt a phrase names nothing.
-            try attributes.bias!.assign(4, at: names..<(names + groups.count))
         }
     }
 
@@ -259,15 +275,21 @@ public final class Aligner {
         fineAttributes: Tensor?,
         dense: Tensor?
     ) throws -> AlignerMaps {
-        let (b, queries, _) = loc.shape3
         let (factor, hidden) = (configuration.upsample, configuration.hiddenSize)
+        var asked = try query(loc)
+        let (b, phrases, _) = asked.shape3
+        if let queryTokens {
+            asked = try (asked.unsqueezed(2) + queryTokens.to(loc.dtype)).reshaped(b, -1, hidden)
+        }
+        let queries = asked.size(1)
         var t = try Tensor.cat(
             [
-                query(loc).unsqueezed(2),
+                asked.unsqueezed(2),
                 outputTokens.to(loc.dtype).expanded(b, queries, mapHeads.count, hidden),
             ], axis: 2)
         var x = try tokensProj(tokens) + resizedPositions(positions, to: grid)
         if let fineTokens, let fine { x = try x + cellRows(fineTokens(fine)) }
+        if !fuse.isEmpty { x = try fused(x, asked, grid) }
         for block in blocks { (t, x) = try block(t, x) }
         let outputs = try norm(t)
 
@@ -280,13 +302,20 @@ public final class Aligner {
         u = try upProj(upNorm(u).gelu()).relu()
         let kernels = try Tensor.stack(
             mapHeads.enumerated().map { try $1(outputs[.all, .all, 1 + $0]) }, axis: 2)
-        let maps = try matmul(u, kernels.transposed(2, 3)).to(.float32) / 8 + mapBias
+        var maps = try matmul(u, kernels.transposed(2, 3)).to(.float32) / 8 + mapBias
+        if queryTokens != nil {
+            // Each cell is answered by the query that is surest of it.
+            let all = try maps.view([b, phrases, -1, cells, configuration.mapCount])
+            let surest = try all[.ellipsis, 0].argmax(2, keepDims: true).unsqueezed(4)
+            maps = try all.gathered(2, surest.expanded(b, phrases, 1, cells, configuration.mapCount))
+                .squeezed(2)
+        }
 
         var heat = try maps[.ellipsis, 0]
         var logSize = try maps[.ellipsis, 1..<3]
         var offset = configuration.offsetMaps ? try maps[.ellipsis, 3..<5] : nil
         let named = try attributes.map { try $0(loc).to(.float32) }
-        if let named, let fine, let fineAttributes {
+        if let named, let fine, let fineAttributes, matchQuery != nil {
             heat = try heat + match(loc, named, fine, fineAttributes)
         }
         if configuration.attributeCount > 0, let dense {
@@ -300,6 +329,25 @@ public final class Aligner {
             heat: heat, logSize: logSize, offset: offset, named: named,
             grid: (height: rows * factor, width: columns * factor)
         )
+    }
+
+    /// The paper's other aligner (table 3a, "Conv."): the query beside every patch, and two convolutions.
+    ///
+    /// - Parameters:
+    ///   - image: [b, n, d].
+    ///   - asked: [b, queries, d].
+    ///   - grid: rows and columns of the n patches.
+    /// - Returns: [b * queries, n, d].
+    private func fused(_ image: Tensor, _ asked: Tensor, _ grid: (height: Int, width: Int)) throws -> Tensor {
+        let (b, queries, d) = asked.shape3
+        let n = image.size(1)
+        var x = try Tensor.cat(
+            [
+                image.unsqueezed(1).expanded(b, queries, n, d),
+                asked.to(image.dtype).unsqueezed(2).expanded(b, queries, n, d),
+            ], axis: 3)
+        x = try x.reshaped(b * queries, grid.height, grid.width, 2 * d).permuted(0, 3, 1, 2)
+        return try cellRows(fuse[1](fuse[0](x).relu()).relu())
     }
 
     /// What the attribute head reads from hidden states [..., language width]: see ``AlignerMaps/named``.
@@ -365,6 +413,16 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     /// How many of the first group's attributes, the last ones, are joints of a body: what names no kind means none of
     /// them. Nil for none.
     public var jointCount: Int?
+    /// How query and picture meet: LUMEN's transformer where nil, or the convolutions that the paper compares it with.
+    public var fusion: Fusion?
+    /// Queries that one [LOC] becomes, of which the surest answers each cell; nil for LUMEN's single one.
+    public var queryCount: Int?
+    /// False to leave the match term away, nil to have it.
+    public var match: Bool?
+
+    public enum Fusion: String, Codable, Sendable, Hashable {
+        case transformer, convolution
+    }
 
     /// Output tokens: [M], [W], [H], and two for offsets.
     var mapCount: Int { offsetMaps ? 5 : 3 }
@@ -411,5 +469,8 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         case matchChannels = "match_channels"
         case offsetMaps = "offset_maps"
         case jointCount = "joint_count"
+        case fusion
+        case queryCount = "query_count"
+        case match
     }
 }

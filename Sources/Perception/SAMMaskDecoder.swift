@@ -1,7 +1,7 @@
 // SAM's mask decoder (Kirillov et al. 2023): prompt and output tokens exchange with the picture's embedding in two-way
 // blocks; each mask token becomes the weights of an inner product with the upscaled embedding.
 // Matches transformers 4.57.1, SamMaskDecoder; proven by VitrailTests. Two additions for small networks are off unless
-// the configuration asks for them: a skip from the picture, and coordinates relative to the prompt's box.
+// the configuration asks for them: a skip from the picture, and coordinates relative to the prompt.
 public import NN
 public import Torch
 
@@ -134,6 +134,7 @@ public final class SAMMaskDecoder {
     let scoreHead: SAMFeedForward
     let skip: Conv2d?
     let boxes: Conv2d?
+    let points: Conv2d?
     let refine: Conv2d?
 
     /// Channels of the coordinates relative to a box.
@@ -168,13 +169,31 @@ public final class SAMMaskDecoder {
         scoreHead = try SAMFeedForward(
             path["iou_prediction_head"], width, configuration.iouHeadHiddenDim, masks,
             depth: configuration.iouHeadDepth)
-        let (hasBoxes, channels) = (configuration.boxCoordinates, width / 8)
+        let (hasBoxes, hasPoints) = (configuration.boxCoordinates, configuration.pointCoordinates)
+        let channels = width / 8
         skip = skipChannels > 0 ? try Conv2d(path["skip"], skipChannels, channels, kernel: 1) : nil
         boxes = hasBoxes ? try Conv2d(path["boxes"], Self.boxChannels, channels, kernel: 1) : nil
+        points = hasPoints ? try Conv2d(path["points"], Self.boxChannels, channels, kernel: 1) : nil
         refine =
-            skipChannels > 0 || hasBoxes
+            skipChannels > 0 || hasBoxes || hasPoints
             ? try Conv2d(path["refine"], channels, channels, kernel: 3, padding: 1) : nil
         self.configuration = configuration
+    }
+
+    /// Starts the attention between tokens and picture as similarity: equal, orthonormal query and key rows. So what a
+    /// prompt's token finds first is the cell of its own place; places, whose codes are all but orthogonal, are hardly
+    /// ever found from random rows.
+    public func initialise(_ generator: Generator) throws {
+        let width = configuration.hiddenSize
+        try withoutGrad {
+            for attention in blocks.flatMap({ [$0.tokensToImage, $0.imageToTokens] }) + [finalAttention] {
+                let random = try Tensor.randn(
+                    [width, attention.q.weight.size(0)], generator: generator)
+                let rows = try orthonormal(random).transposed(0, 1) * 2
+                try attention.q.weight.copy(from: rows)
+                try attention.k.weight.copy(from: rows)
+            }
+        }
     }
 
     /// - Parameters:
@@ -182,10 +201,11 @@ public final class SAMMaskDecoder {
     ///   - fine: the encoder's map for the skip, where there is one.
     ///   - prompts: what is asked.
     ///   - promptBoxes: [b, p, 4] in 0...1 of the input, for the coordinates relative to them.
+    ///   - promptPoints: [b, p, 2] in 0...1 of the input, the first point of prompts without a box, likewise.
     ///   - grid: [cells, width], the grid's positions.
     public func callAsFunction(
         _ embedding: Tensor, fine: Tensor?, prompts: SAMPromptEmbeddings, boxes promptBoxes: Tensor?,
-        grid: Tensor
+        points promptPoints: Tensor?, grid: Tensor
     ) throws -> SAMMasks {
         let (b, width, side, _) = embedding.shape4
         let p = prompts.sparse?.size(1) ?? prompts.dense.size(1)
@@ -206,6 +226,12 @@ public final class SAMMaskDecoder {
         if let skip, let fine { maps = try maps + skip(fine).unsqueezed(1) }
         if let boxes, let promptBoxes {
             let places = try boxes(Self.coordinates(promptBoxes, fineSide))
+            maps = try maps + places.reshaped([b, p, channels, fineSide, fineSide])
+        }
+        if let points, let promptPoints {
+            // A square of a quarter of the picture around the point stands for the box.
+            let square = try Tensor.cat([promptPoints - 0.125, promptPoints + 0.125], axis: -1)
+            let places = try points(Self.coordinates(square, fineSide))
             maps = try maps + places.reshaped([b, p, channels, fineSide, fineSide])
         }
         maps = try maps.flattened(0, 1).gelu()
@@ -256,12 +282,15 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
     public var layerNormEps: Double
     /// Whether the upscaled maps know where each cell lies relative to the prompt's box; false is SAM's own design.
     public var boxCoordinates: Bool
+    /// The same of the first point of a prompt without a box.
+    public var pointCoordinates: Bool
 
     public init(
         hiddenSize: Int = 256, mlpDim: Int = 2048, numHiddenLayers: Int = 2, numAttentionHeads: Int = 8,
         attentionDownsampleRate: Int = 2, blockDownsampleRate: Int = 2, numMultimaskOutputs: Int = 3,
         iouHeadDepth: Int = 3,
-        iouHeadHiddenDim: Int = 256, layerNormEps: Double = 1e-6, boxCoordinates: Bool = false
+        iouHeadHiddenDim: Int = 256, layerNormEps: Double = 1e-6, boxCoordinates: Bool = false,
+        pointCoordinates: Bool = false
     ) {
         self.hiddenSize = hiddenSize
         self.mlpDim = mlpDim
@@ -274,6 +303,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         self.iouHeadHiddenDim = iouHeadHiddenDim
         self.layerNormEps = layerNormEps
         self.boxCoordinates = boxCoordinates
+        self.pointCoordinates = pointCoordinates
     }
 
     enum CodingKeys: String, CodingKey {
@@ -288,6 +318,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         case iouHeadHiddenDim = "iou_head_hidden_dim"
         case layerNormEps = "layer_norm_eps"
         case boxCoordinates = "box_coordinates"
+        case pointCoordinates = "point_coordinates"
     }
 
     /// Absent fields take the defaults of transformers' `SamMaskDecoderConfig`.
@@ -308,6 +339,7 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         iouHeadHiddenDim = try value(.iouHeadHiddenDim, 256)
         layerNormEps = try value(.layerNormEps, 1e-6)
         boxCoordinates = try value(.boxCoordinates, false)
+        pointCoordinates = try value(.pointCoordinates, false)
     }
 
     func check() throws {

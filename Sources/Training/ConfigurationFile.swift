@@ -2,18 +2,66 @@ import Foundation
 
 /// What the configurations of trainings have in common: strict JSON with snake-case keys.
 enum ConfigurationFile {
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - setting: fields that are otherwise than in the file, each as `path.of.field=value`; a list's entries are named
+    ///     by their numbers, and a value is JSON.
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
-    static func read<Configuration: Decodable>(_ path: String) throws -> Configuration {
-        guard let data = FileManager.default.contents(atPath: path) else {
+    static func read<Configuration: Codable>(
+        _ path: String, setting: [String] = []
+    ) throws -> Configuration {
+        guard var data = FileManager.default.contents(atPath: path) else {
             throw TrainingError.badConfiguration(path, "no such file")
+        }
+        var fields: [[String]] = []
+        for change in setting {
+            let parts = change.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let object = try? JSONSerialization.jsonObject(with: data) else {
+                throw TrainingError.badConfiguration(path, "\(change) is no change, FIELD=VALUE is needed")
+            }
+            let field = parts[0].split(separator: ".").map(String.init)
+            let value =
+                (try? JSONSerialization.jsonObject(with: Data(parts[1].utf8), options: .fragmentsAllowed))
+                ?? parts[1]
+            data = try JSONSerialization.data(withJSONObject: changed(object, field[...], to: value))
+            fields.append(field)
         }
         do {
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
-            return try decoder.decode(Configuration.self, from: data)
+            let configuration = try decoder.decode(Configuration.self, from: data)
+            // A field that nothing reads is a mistake.
+            let known = try JSONSerialization.jsonObject(with: Data(json(configuration).utf8))
+            for field in fields where !holds(known, field[...]) {
+                throw TrainingError.badConfiguration(
+                    path, "there is no field \(field.joined(separator: "."))")
+            }
+            return configuration
         } catch let error as DecodingError {
             throw TrainingError.badConfiguration(path, describe(error))
         }
+    }
+
+    /// `object` with what is at `field` replaced.
+    private static func changed(_ object: Any, _ field: ArraySlice<String>, to value: Any) -> Any {
+        guard let name = field.first else { return value }
+        let rest = field.dropFirst()
+        if var list = object as? [Any], let index = Int(name), list.indices.contains(index) {
+            list[index] = changed(list[index], rest, to: value)
+            return list
+        }
+        var fields = object as? [String: Any] ?? [:]
+        fields[name] = changed(fields[name] ?? [String: Any](), rest, to: value)
+        return fields
+    }
+
+    private static func holds(_ object: Any, _ field: ArraySlice<String>) -> Bool {
+        guard let name = field.first else { return true }
+        let next: Any? =
+            (object as? [Any]).flatMap { list in
+                Int(name).flatMap { list.indices.contains($0) ? list[$0] : nil }
+            } ?? (object as? [String: Any])?[name]
+        return next.map { holds($0, field.dropFirst()) } ?? false
     }
 
     static func json(_ configuration: some Encodable) throws -> String {

@@ -68,8 +68,12 @@ struct LumenLosses {
         guard stageStep >= stage.alignerFrom else { return losses }
 
         let queries = words.heat.size(1)
-        let loc = try last.indexSelected(0, words.aligned).view([-1, queries, width])
-        let maps = try model.align(loc, features)
+        var (loc, seen) = (try last.indexSelected(0, words.aligned).view([-1, queries, width]), features)
+        if stageStep < stage.alignerFrom + stage.rampSteps {
+            // An aligner that begins learns to read before what it reads is changed for its sake.
+            (loc, seen) = (try loc.detached(), try features.detached())
+        }
+        let maps = try model.align(loc, seen)
         losses.append(
             (batch.content == .people ? "joints" : "heat", try focal(maps.heat, words.heat) * weights.heat))
         if words.boxes.cells.size(0) > 0 {

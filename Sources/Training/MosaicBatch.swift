@@ -109,7 +109,8 @@ package struct MosaicBatch {
     static func content(of step: Int, in stage: TrainingConfiguration.Stage, seed: UInt64) -> Content {
         var random = SceneRandom(seed: seed, index: step, stream: 5)
         let number = random.unit()
-        if step >= stage.alignerFrom, number < stage.poseShare { return .people }
+        let learnsJoints = step < stage.visionSteps || step >= stage.alignerFrom
+        if learnsJoints, number < stage.poseShare { return .people }
         return random.chance(stage.richShare) ? .rich : .plain
     }
 
@@ -141,7 +142,8 @@ package struct MosaicBatch {
         let first = step * Self.indicesPerStep(configuration)
         switch content {
         case .people:
-            try self.init(people: slots(stage.people).map { first + $0 }, stage, configuration, writing)
+            try self.init(
+                people: slots(stage.people).map { first + $0 }, stage, stageStep, configuration, writing)
         case .plain, .rich:
             let (size, count) =
                 content == .rich
@@ -216,9 +218,10 @@ package struct MosaicBatch {
 
     /// People cut out as the pose pathway does it, each asked for some joints in the fixed form.
     private init(
-        people indices: [Int], _ stage: TrainingConfiguration.Stage, _ configuration: TrainingConfiguration,
-        _ writing: MosaicWriting
+        people indices: [Int], _ stage: TrainingConfiguration.Stage, _ step: Int,
+        _ configuration: TrainingConfiguration, _ writing: MosaicWriting
     ) throws {
+        let talks = step >= stage.visionSteps
         let size = configuration.plainSize
         var pixels: [UInt8] = []
         var dense = DenseBuilder(size: size)
@@ -241,6 +244,7 @@ package struct MosaicBatch {
                     joint: number, at: joint.visibility == .absent ? nil : (place.x, place.y))
             }
             dense.append(joints: joints.map { ($0.centre, $0.deviation) })
+            guard talks else { continue }
             words.begin(targets: joints)
             let names = random.permuted(Array(Keypoints.cocoNames.indices)).prefix(stage.joints)
             for joint in names {
@@ -252,7 +256,7 @@ package struct MosaicBatch {
         self.pixels = try Self.tensor(pixels, indices.count, size)
         self.dense = try dense.finish()
         wordTargets = nil
-        self.words = try words.finish(indices.count)
+        self.words = talks ? try words.finish(indices.count) : nil
     }
 
     /// A scene with a person in it, one of whose joints at least can be seen.

@@ -56,7 +56,7 @@ struct RunFolder {
     }
 
     func save(
-        _ parameters: [(name: String, tensor: Tensor)], _ optimizer: AdamW, step: Int
+        _ parameters: [(name: String, tensor: Tensor)], _ optimizer: any Optimizer, step: Int
     ) throws {
         guard isWriter else { return }
         let weights = parameters.map { (name: "model.\($0.name)", tensor: $0.tensor) }
@@ -67,7 +67,7 @@ struct RunFolder {
     /// Reads the checkpoint back, and removes the metrics of steps that will be done again.
     ///
     /// - Returns: the step that it is of.
-    func restore(_ parameters: [(name: String, tensor: Tensor)], _ optimizer: AdamW) throws -> Int {
+    func restore(_ parameters: [(name: String, tensor: Tensor)], _ optimizer: any Optimizer) throws -> Int {
         let file = try SafetensorsFile(checkpoint)
         guard let step = file.metadata["step"].flatMap({ Int($0) }) else {
             throw TrainingError.badRun(checkpoint, "the checkpoint does not say which step it is of")

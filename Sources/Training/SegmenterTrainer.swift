@@ -16,7 +16,7 @@ public final class SegmenterTrainer: SteppedRun {
     public let model: SAM
     public private(set) var step: Int
     let files: RunFolder
-    private let optimizer: AdamW
+    private let optimizer: any Optimizer
 
     /// Prepares a run in `folder`.
     ///
@@ -48,9 +48,10 @@ public final class SegmenterTrainer: SteppedRun {
         files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
         // The shared positions stay as they were drawn; weight decay on matrices alone.
         let learnt = model.store.named.filter { $0.name != SAM.positionsName }
-        optimizer = try AdamW(
-            training: learnt, weightDecay: configuration.weightDecay,
-            exempt: ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"])
+        optimizer = try configuration.optimizer.optimizer(
+            of: learnt, weightDecay: configuration.weightDecay,
+            tables: ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"], ends: ["patch_embed"],
+            threads: ShardThreads(1))
         step = 0
         if resume { step = try files.restore(model.store.named, optimizer) }
     }

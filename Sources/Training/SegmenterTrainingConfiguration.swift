@@ -23,6 +23,7 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
     /// How far the sides of a prompt's box stand off at most, as a share of its size.
     public var jitter: Double
     public var schedule: Schedule
+    public var optimizer: OptimizerKind
     public var weightDecay: Double
     public var gradientLimit: Double
     /// Whether matrix products and convolutions run in bfloat16.
@@ -38,9 +39,12 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
         return data.flatMap { try? JSONDecoder().decode(Kind.self, from: $0) }?.model == "segmenter"
     }
 
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - setting: fields that are otherwise than in the file, as `stages.0.steps=100`.
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
-    public init(contentsOf path: String) throws {
-        self = try ConfigurationFile.read(path)
+    public init(contentsOf path: String, setting: [String] = []) throws {
+        self = try ConfigurationFile.read(path, setting: setting)
         try validate(path)
     }
 

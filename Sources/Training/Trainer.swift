@@ -21,7 +21,7 @@ public final class Trainer: SteppedRun {
     /// Steps done.
     public private(set) var step: Int
     let files: RunFolder
-    private let optimizer: AdamW
+    private let optimizer: any Optimizer
     /// As many as run at the same time; each learns from several of a step's shards, one after the other.
     private let shards: [Shard]
     private let threads: ShardThreads
@@ -88,11 +88,13 @@ public final class Trainer: SteppedRun {
         let (master, count) = (model, min(threads, configuration.shards / ranks))
         shards = try (0..<max(count, 1)).map { _ in try Shard(of: master, configuration) }
         self.threads = ShardThreads(count)
-        optimizer = try AdamW(
-            training: parameters, weightDecay: configuration.weightDecay,
-            exempt: ["position_embedding", "embed_tokens", "output_tokens"],
+        optimizer = try configuration.optimizer.optimizer(
+            of: parameters, weightDecay: configuration.weightDecay,
+            tables: ["position_embedding", "embed_tokens", "output_tokens"],
+            // The match of names begins as their agreement.
+            ends: ["stem.0", "predict", "aligner.attributes", "match_"],
             // What the embedded model was found to learn best with; PyTorch's own where LUMEN says nothing.
-            betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999))
+            betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999), threads: self.threads)
         step = 0
         if resume {
             step = try files.restore(parameters, optimizer)
@@ -106,7 +108,10 @@ public final class Trainer: SteppedRun {
             let dtype: DType? = configuration.adaptation == nil ? .float32 : nil
             let other = try Lumen(contentsOf: ModelFolder(path), dtype: dtype).trainedParameters
             let values = Dictionary(uniqueKeysWithValues: other.map { ($0.name, $0.tensor) })
-            try RunFolder.copy(into: parameters, from: path) { values[$0] }
+            let kept = parameters.filter {
+                configuration.variant == nil || !$0.name.hasPrefix("aligner.")
+            }
+            try RunFolder.copy(into: kept, from: path) { values[$0] }
             step = configuration.start(of: stage)
         }
         // The ranks begin with the same bits, whatever their machines are.
@@ -156,11 +161,15 @@ public final class Trainer: SteppedRun {
         }
         try group?.barrier()
         let tokenizer = try Tokenizer(contentsOf: url)
-        return try Lumen(
-            shape(
-                MosaicBatch.attributes, MosaicBatch.joints, tokenizer.vocabularySize,
-                configuration.plainSize...configuration.richSize),
-            tokenizer: tokenizer, seed: configuration.seed)
+        var lumen = shape(
+            MosaicBatch.attributes, MosaicBatch.joints, tokenizer.vocabularySize,
+            configuration.plainSize...configuration.richSize)
+        if let variant = configuration.variant {
+            lumen.aligner.fusion = variant.fusion
+            lumen.aligner.queryCount = variant.queryCount
+            lumen.aligner.match = variant.match
+        }
+        return try Lumen(lumen, tokenizer: tokenizer, seed: configuration.seed)
     }
 
     /// Trains until the configuration's last step, or until `shouldStop` says so; either way a checkpoint is written.

@@ -1,5 +1,6 @@
 import Foundation
 public import NN
+public import Perception
 
 /// Everything that a training depends on; the file given to `vitrail train`.
 public struct TrainingConfiguration: Codable, Sendable, Hashable {
@@ -10,6 +11,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public var richSize: Int
     /// Tokens of the language model's vocabulary at most.
     public var vocabularySize: Int
+    public var optimizer: OptimizerKind
     public var weightDecay: Double
     public var gradientLimit: Double
     /// Whether matrix products and convolutions run in bfloat16.
@@ -22,9 +24,19 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public var checkpointEvery: Int
     /// What is learnt of a LLaVA, which stays as it is otherwise; nil for a small model of its own.
     public var adaptation: Adaptation?
+    /// What the small model's aligner is otherwise than the embedded one's; nil for the same.
+    public var variant: Variant?
     /// One after the other. A stage begins with the model as a folder holds it, in bfloat16, and with an optimizer that
     /// remembers nothing, so that a training can go on from any stage's model.
     public var stages: [Stage]
+
+    /// An aligner to compare with; begins from nothing also where a run begins with a model. What is nil is as in the
+    /// embedded model: see ``Perception/AlignerConfiguration``.
+    public struct Variant: Codable, Sendable, Hashable {
+        public var fusion: AlignerConfiguration.Fusion?
+        public var queryCount: Int?
+        public var match: Bool?
+    }
 
     /// LUMEN on a LLaVA: LoRA in the language model, rows for LUMEN's tokens, and an aligner, all held in float32.
     ///
@@ -62,7 +74,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         public var alignerFrom: Int
         public var schedule: Schedule
         /// A step shows scenes of one ring, or people cut out of either. These are the shares of steps of the latter
-        /// two, once the aligner learns; before, there are no people.
+        /// two; there are no people while the language model learns without the aligner.
         public var richShare: Double
         public var poseShare: Double
         /// The share of the rings' steps that show pictures of another size than their ring's, from ``plainSize`` to
@@ -153,9 +165,12 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         return (stages.count, rest)
     }
 
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - setting: fields that are otherwise than in the file, as `stages.0.steps=100`.
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
-    public init(contentsOf path: String) throws {
-        self = try ConfigurationFile.read(path)
+    public init(contentsOf path: String, setting: [String] = []) throws {
+        self = try ConfigurationFile.read(path, setting: setting)
         try validate(path)
     }
 
@@ -178,6 +193,10 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
                 path, "plain_size is \(plainSize), more than rich_size, \(richSize)")
         }
         if let adaptation { try validate(adaptation, path) }
+        guard adaptation == nil || variant == nil else {
+            throw TrainingError.badConfiguration(
+                path, "variant is the small model's, and there is adaptation")
+        }
         guard !stages.isEmpty else { throw TrainingError.badConfiguration(path, "stages is empty") }
         for (number, stage) in stages.enumerated() {
             func count(_ name: String, _ value: Int, _ range: ClosedRange<Int>) -> (

@@ -73,26 +73,41 @@ extension SteppedRun {
     }
 }
 
-extension AdamW {
+/// How the parameters are moved.
+public enum OptimizerKind: String, Codable, Sendable, Hashable {
+    case adamW = "adamw"
+    /// Matrices within the network by ``NN/Muon``, the rest by AdamW.
+    case muon
+
     /// For a training from nothing: weight decay on matrices alone, as the study found best.
     ///
     /// - Parameters:
     ///   - parameters: what is learnt.
     ///   - weightDecay: of the matrices.
-    ///   - exempt: parts of the names of matrices that do not decay, such as tables of positions.
+    ///   - tables: parts of the names of tables of positions and the like, which do not decay.
+    ///   - ends: parts of the names of the layers that see the pixels or give the answers, which are AdamW's always.
     ///   - betas: of AdamW.
-    convenience init(
-        training parameters: [(name: String, tensor: Tensor)], weightDecay: Double, exempt: [String],
-        betas: (Double, Double) = (0.9, 0.98)
-    ) throws {
-        func decays(_ parameter: (name: String, tensor: Tensor)) -> Bool {
-            parameter.tensor.rank >= 2 && !exempt.contains { parameter.name.contains($0) }
-        }
-        try self.init(
+    ///   - threads: run Muon's steps.
+    func optimizer(
+        of parameters: [(name: String, tensor: Tensor)], weightDecay: Double, tables: [String],
+        ends: [String], betas: (Double, Double) = (0.9, 0.98), threads: ShardThreads
+    ) throws -> any Optimizer {
+        func isAny(of parts: [String], _ name: String) -> Bool { parts.contains { name.contains($0) } }
+        let matrices = parameters.filter { $0.tensor.rank >= 2 && !isAny(of: tables, $0.name) }
+        let inner = self == .muon ? matrices.filter { !isAny(of: ends, $0.name) } : []
+        let (decaying, byMuon) = (Set(matrices.map(\.name)), Set(inner.map(\.name)))
+        let adamW = try AdamW(
             [
-                .init(parameters.filter(decays), weightDecay: weightDecay),
-                .init(parameters.filter { !decays($0) }, weightDecay: 0),
+                .init(
+                    parameters.filter { decaying.contains($0.name) && !byMuon.contains($0.name) },
+                    weightDecay: weightDecay),
+                .init(parameters.filter { !decaying.contains($0.name) }, weightDecay: 0),
             ], betas: betas)
+        guard !inner.isEmpty else { return adamW }
+        let muon = try Muon(inner, weightDecay: weightDecay) { count, body in
+            _ = try threads.map(count, body)
+        }
+        return MuonWithAdamW(muon, adamW)
     }
 }
 

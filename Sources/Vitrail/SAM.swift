@@ -49,7 +49,9 @@ public final class SAM {
 
     /// A model of random weights, to be trained.
     public convenience init(_ configuration: SAMConfiguration, seed: UInt64) throws {
-        try self.init(configuration, ParameterStore(.initialised(Generator(seed: seed))))
+        let generator = try Generator(seed: seed)
+        try self.init(configuration, ParameterStore(.initialised(generator)))
+        try decoder.initialise(generator)
     }
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
@@ -84,11 +86,13 @@ public final class SAM {
     /// some.
     public func masks(_ prompts: SAMPrompts, _ features: SAMFeatures) throws -> SAMMasks {
         let (device, dtype) = (store.device, features.embedding.dtype)
+        func shares(_ pixels: Tensor) throws -> Tensor {
+            try (pixels / Double(configuration.vision.imageSize)).to(device: device, dtype: dtype)
+        }
+        let points = prompts.boxes == nil ? try prompts.points?[.all, .all, 0] : nil
         return try decoder(
             features.embedding, fine: features.fine, prompts: promptEncoder(prompts, positions),
-            boxes: prompts.boxes.map {
-                try ($0 / Double(configuration.vision.imageSize)).to(device: device, dtype: dtype)
-            },
+            boxes: prompts.boxes.map(shares), points: points.map(shares),
             grid: positions.grid(configuration.vision.gridSize).to(dtype))
     }
 }
@@ -159,7 +163,8 @@ public struct SAMConfiguration: Codable, Sendable, Hashable {
             skipChannels: 24),
         promptEncoder: SAMPromptEncoderConfiguration(hiddenSize: 128, imageSize: 256, patchSize: 8),
         maskDecoder: SAMMaskDecoderConfiguration(
-            hiddenSize: 128, mlpDim: 512, iouHeadHiddenDim: 128, boxCoordinates: true))
+            hiddenSize: 128, mlpDim: 512, iouHeadHiddenDim: 128, boxCoordinates: true,
+            pointCoordinates: true))
 
     enum CodingKeys: String, CodingKey {
         case modelType = "model_type"

@@ -193,7 +193,9 @@ public final class Segmenter {
                 "a prompt of \(prompt.points.count) points is over the limit of \(Self.pointLimit)")
         }
         var placed = Placed(previous: prompt.previous)
-        for (point, isForeground) in prompt.points {
+        // One on the thing comes first: the network may be told how far everything is from it.
+        let points = prompt.points.filter(\.isForeground) + prompt.points.filter { !$0.isForeground }
+        for (point, isForeground) in points {
             guard (0...Double(image.width)).contains(point.x), (0...Double(image.height)).contains(point.y)
             else { throw ModelError.badRequest("the point \(point.x),\(point.y) is outside \(picture)") }
             placed.points += [point.x * scale.x, point.y * scale.y]

@@ -132,6 +132,78 @@ struct TrainingTests {
     }
 }
 
+struct MuonTests {
+    private let fixture: Fixture
+
+    init() throws { fixture = try Fixture("muon") }
+
+    /// Matrices of the fixture; the wide one as the convolution that it could be.
+    private func matrices() throws -> [(name: String, tensor: Tensor)] {
+        try ["tall", "wide", "square"].map { name in
+            let matrix = try fixture["inputs/\(name)"].clone()
+            return (name, name == "wide" ? try matrix.reshaped(4, 3, 3, 3) : matrix)
+        }
+    }
+
+    private func train(_ muon: Muon, _ matrices: [(name: String, tensor: Tensor)], _ steps: Range<Int>) throws
+    {
+        for step in steps {
+            for (name, tensor) in matrices {
+                try tensor.setGrad(fixture["inputs/grad/\(step)/\(name)"].reshaped(tensor.shape))
+            }
+            try muon.step(learningRate: 0.02 * Double(step + 1))
+        }
+    }
+
+    @Test func muonMatchesPyTorch() throws {
+        let matrices = try matrices()
+        let muon = try Muon(matrices, weightDecay: 0.1)
+        try train(muon, matrices, 0..<5)
+        for (name, tensor) in matrices {
+            let expected = try fixture["outputs/\(name)"].reshaped(tensor.shape)
+            // Both iterate in bfloat16, in another order of operations.
+            #expect(try difference(tensor.detached(), expected, absolute: 5e-3) == nil, "\(name)")
+        }
+        for (name, tensor) in muon.state {
+            let expected = try fixture["outputs/\(name)"].reshaped(tensor.shape)
+            #expect(try difference(tensor, expected) == nil, "\(name)")
+        }
+    }
+
+    @Test func muonBesideAdamWContinuesExactly() throws {
+        func pair(_ matrices: [(name: String, tensor: Tensor)]) throws -> MuonWithAdamW {
+            MuonWithAdamW(
+                try Muon(Array(matrices.dropLast()), weightDecay: 0.1),
+                try AdamW([.init([matrices.last!], weightDecay: 0)]))
+        }
+        func train(
+            _ optimiser: MuonWithAdamW, _ matrices: [(name: String, tensor: Tensor)], _ steps: Range<Int>
+        )
+            throws
+        {
+            for step in steps {
+                for (name, tensor) in matrices {
+                    try tensor.setGrad(fixture["inputs/grad/\(step)/\(name)"].reshaped(tensor.shape))
+                }
+                try optimiser.step(learningRate: 0.01)
+            }
+        }
+        let whole = try matrices()
+        try train(pair(whole), whole, 0..<5)
+
+        let (first, folder) = (try matrices(), try TemporaryFolder())
+        let beginning = try pair(first)
+        try train(beginning, first, 0..<3)
+        try SafetensorsFile.write(beginning.state, to: folder.file("optimiser.safetensors"))
+        let end = try pair(first)
+        try end.load(SafetensorsFile(folder.file("optimiser.safetensors")))
+        try train(end, first, 3..<5)
+        for (a, b) in zip(whole, first) {
+            #expect(try a.tensor.array(Float.self) == b.tensor.array(Float.self), "\(a.name)")
+        }
+    }
+}
+
 struct ScheduleTests {
     @Test func cosineFromTheStart() {
         let schedule = Schedule(peak: 2)

@@ -49,6 +49,33 @@ struct AlignerTests {
         #expect(error < 1e-5, "\(error)")
     }
 
+    /// The paper's ablations: two convolutions, several queries of one [LOC].
+    @Test(arguments: [(AlignerConfiguration.Fusion.convolution, nil), (.transformer, 3), (.convolution, 2)])
+    func variantsAnswerEachPhraseByItself(fusion: AlignerConfiguration.Fusion, queries: Int?) throws {
+        let fixture = try Fixture("lumen")
+        var configuration = Self.configuration()
+        (configuration.fusion, configuration.queryCount, configuration.match) = (fusion, queries, false)
+        let store = ParameterStore(.initialised(try Generator(seed: 3)))
+        let aligner = try Aligner(store.root, configuration)
+        try aligner.initialise()
+        #expect(store.names.contains { $0.hasPrefix("fuse.") } == (fusion == .convolution))
+        #expect(store.names.contains { $0.hasPrefix("blocks.") } == (fusion == .transformer))
+        #expect(!store.names.contains { $0.hasPrefix("match") })
+        func value(_ name: String) throws -> Tensor { try fixture["inputs/wide/\(name)"] }
+        let (grid, loc) = (try value("grid").array(Int.self), try value("loc"))
+        func maps(_ loc: Tensor) throws -> AlignerMaps {
+            try aligner(
+                loc, tokens: value("tokens"), grid: (height: grid[0], width: grid[1]), fine: value("fine"),
+                fineAttributes: value("attributes"), dense: value("dense"))
+        }
+        let (all, one) = (try maps(loc), try maps(loc[.all, 1..<2]))
+        #expect(all.heat.shape == [loc.size(0), loc.size(1), 4 * grid[0] * grid[1]])
+        #expect(try relativeError(one.heat, all.heat[.all, 1..<2]) < 1e-5)
+        #expect(try relativeError(one.logSize, all.logSize[.all, 1..<2]) < 1e-5)
+        // What is asked makes a difference.
+        #expect(try relativeError(all.heat[.all, 0..<1], all.heat[.all, 1..<2]) > 1e-4)
+    }
+
     @Test func startsAsTheReferenceDoes() throws {
         let fixture = try Fixture("lumen")
         let store = ParameterStore(.initialised(try Generator(seed: 1)))

@@ -16,7 +16,8 @@ private enum TinySegmenter {
         return [
             "model": "segmenter", "seed": 5, "steps": 6, "scenes": 2, "rich_share": 0.5, "oblong_share": 0.5,
             "guided": 2, "boxes": 1, "points": 1, "corrected": 1, "jitter": 0.1, "schedule": schedule,
-            "weight_decay": 0.05, "gradient_limit": 1, "mixed_precision": false, "log_every": 2,
+            "optimizer": "adamw", "weight_decay": 0.05, "gradient_limit": 1, "mixed_precision": false,
+            "log_every": 2,
             "checkpoint_every": 2,
         ]
     }

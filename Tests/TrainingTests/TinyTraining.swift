@@ -40,7 +40,8 @@ enum TinyTraining {
         }
         return [
             "seed": 5, "plain_size": 96, "rich_size": 112, "vocabulary_size": 768, "weight_decay": 0.05,
-            "gradient_limit": 5, "mixed_precision": true, "shards": 2, "log_every": 2, "checkpoint_every": 3,
+            "optimizer": "muon", "gradient_limit": 5, "mixed_precision": true, "shards": 2, "log_every": 2,
+            "checkpoint_every": 3,
             "stages": [stage(["vision_steps": 1, "aligner_from": 2]), stage([:])],
         ]
     }

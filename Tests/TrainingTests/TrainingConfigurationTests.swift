@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Perception
 internal import TestSupport
 internal import Testing
 internal import Training
@@ -90,6 +91,31 @@ struct TrainingConfigurationTests {
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         let message = refusal { try TrainingConfiguration(contentsOf: path) }
         #expect(message == "\(path): not the JSON of a training configuration")
+    }
+
+    @Test func fieldsCanBeSetBesideTheFile() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("tiny.json")
+        try TinyTraining.write(TinyTraining.fields, to: path)
+        let configuration = try TrainingConfiguration(
+            contentsOf: path,
+            setting: [
+                "seed=7", "stages.1.losses.heat=0.25", "optimizer=adamw", "variant.fusion=convolution",
+                "variant.match=false",
+            ])
+        #expect(configuration.seed == 7)
+        #expect(configuration.stages[1].losses.heat == 0.25)
+        #expect(configuration.optimizer == .adamW)
+        #expect(configuration.variant?.fusion == .convolution && configuration.variant?.match == false)
+        for (change, reason) in [
+            ("stages.0.stepz=3", "there is no field stages.0.stepz"),
+            ("seed", "seed is no change, FIELD=VALUE is needed"),
+            ("stages.0.steps=many", "the field stages.0.steps has the wrong kind of value"),
+            ("stages.0.steps=0", "stages.0.steps is 0, 1 to 1000000000 is possible"),
+        ] {
+            let message = refusal { try TrainingConfiguration(contentsOf: path, setting: [change]) }
+            #expect(message == "\(path): \(reason)")
+        }
     }
 
     @Test func aMissingFileIsNamed() {

@@ -1,6 +1,6 @@
 """Makes the fixtures of Tests/TorchTests, Tests/NNTests and Tests/CheckpointsTests:
 what PyTorch gives for every operator that the Torch module wraps, its random streams, a small network's
-gradients, and ten steps of its AdamW. Names are `inputs/NAME` and `outputs/CASE.NUMBER`.
+gradients, ten steps of its AdamW and five of its Muon. Names are `inputs/NAME` and `outputs/CASE.NUMBER`.
 
     pip install torch==2.11.0 safetensors==0.8.0 numpy
     python Tools/reference/engine_fixtures.py
@@ -360,6 +360,21 @@ training["outputs/norms"] = torch.stack(norms)
 training |= {f"outputs/trained/{name}": leaf for name, leaf in leaves.items()}
 training |= {f"outputs/exp_avg/{name}": optimiser.state[leaf]["exp_avg"] for name, leaf in leaves.items()}
 save(TESTS / "NNTests/Fixtures/training.safetensors", training)
+
+muon = {}
+matrices = {"tall": randn(8, 5), "wide": randn(4, 27), "square": randn(6, 6)}
+muon |= {f"inputs/{name}": value.clone() for name, value in matrices.items()}
+leaves = {name: torch.nn.Parameter(value.clone()) for name, value in matrices.items()}
+optimiser = torch.optim.Muon(leaves.values(), weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+for step in range(5):
+    for group in optimiser.param_groups:
+        group["lr"] = 0.02 * (step + 1)
+    for name, leaf in leaves.items():
+        leaf.grad = muon[f"inputs/grad/{step}/{name}"] = randn(*leaf.shape)
+    optimiser.step()
+muon |= {f"outputs/{name}": leaf.detach() for name, leaf in leaves.items()}
+muon |= {f"outputs/{name}.momentum_buffer": optimiser.state[leaf]["momentum_buffer"] for name, leaf in leaves.items()}
+save(TESTS / "NNTests/Fixtures/muon.safetensors", muon)
 
 # Files of both libraries. `ours.safetensors` is what Swift writes of the same tensors; it is checked here.
 dtypes = {
