@@ -210,6 +210,7 @@ func measureTraining(
         var stage = configuration.stages[0]
         (stage.visionSteps, stage.alignerFrom, stage.rampSteps, stage.easyShare) = (0, 0, 1, 0)
         (stage.richShare, stage.poseShare, stage.variedShare) = (richShare, 0, 0)
+        stage.losses.look = 0
         configuration.stages = [stage]
         let shards = configuration.shards
         let scenes = richShare > 0 ? stage.richScenes : stage.plainScenes

@@ -24,13 +24,6 @@ public struct ImageFeatures {
         self.attributes = attributes
         self.dense = dense
     }
-
-    /// The same numbers, through which no gradient goes back to the encoder.
-    public func detached() throws -> ImageFeatures {
-        ImageFeatures(
-            tokens: try tokens.detached(), grid: grid, fine: try fine?.detached(),
-            attributes: try attributes?.detached(), dense: try dense?.detached())
-    }
 }
 
 /// A network that turns pictures into features: the slot that the embedded encoder and CLIP both fit.

@@ -282,7 +282,7 @@ public final class Llama {
     }
 
     /// The same after fewer layers too: hidden states [b, texts, length, hidden], normalized as the last are, one for
-    /// each of `depths`, which ascend.
+    /// each of `depths`, which ascend; 0 is before the first layer.
     public func text(
         _ ids: Tensor, after prefix: PrefixCache, past: TextCache? = nil, depths: [Int]
     ) throws -> [Tensor] {
@@ -296,6 +296,11 @@ public final class Llama {
         let mask =
             length == 1
             ? nil : try Tensor.full([length, before + length], -1e4, device: ids.device).triu(before + 1)
+        func keep(_ depth: Int) throws {
+            guard depths.contains(depth) else { return }
+            states.append(try norm(x).view([b, texts, length, configuration.hiddenSize]))
+        }
+        try keep(0)
         for (index, block) in blocks.enumerated() {
             let (keys, values) = prefix.layers[index]
             x = try run([x, keys, values], isRepeatable: past == nil) { inputs in
@@ -305,11 +310,31 @@ public final class Llama {
                 let x = try inputs[0] + seen
                 return [try x + block.mlp(block.postAttentionNorm(x))]
             }[0]
-            if depths.contains(index + 1) {
-                states.append(try norm(x).view([b, texts, length, configuration.hiddenSize]))
-            }
+            try keep(index + 1)
         }
         return states
+    }
+
+    /// How strongly states look at each of their image's tokens: the image heads' scores before the softmax, in the
+    /// block that is next.
+    ///
+    /// - Parameters:
+    ///   - states: [n, hidden], as ``text(_:after:past:depths:)`` gives them after `depth` blocks.
+    ///   - depth: below the number of blocks.
+    ///   - images: [n], the number of each state's image.
+    ///   - prefix: of the images.
+    /// - Returns: [n, image heads, p].
+    public func imageScores(
+        _ states: Tensor, depth: Int, images: Tensor, prefix: PrefixCache
+    ) throws -> Tensor {
+        let (block, heads, e) = (blocks[depth], configuration.imageHeads, configuration.headWidth)
+        // The two norms differ in their weights alone.
+        let normed = try states / norm.weight * block.inputNorm.weight
+        let queries = try block.attention.q(normed)
+            .narrowed(1, (configuration.numAttentionHeads - heads) * e, heads * e).view([-1, heads, e, 1])
+        let keys = prefix.layers[depth].keys
+        let seen = try keys.narrowed(1, keys.size(1) - heads, heads).indexSelected(0, images)
+        return try matmul(seen, queries.to(seen.dtype)).squeezed(3) * (1 / Double(e).squareRoot())
     }
 
     /// Runs a block, once more for its gradient where that is wanted and a second run gives the same.

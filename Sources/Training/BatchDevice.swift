@@ -39,7 +39,13 @@ extension MosaicBatch.Told {
     fileprivate func to(_ device: Device) throws -> Self {
         Self(
             positions: try positions.to(device), named: try named.to(device), place: try place.to(device),
-            single: try single.to(device))
+            single: try single.to(device), things: try things?.to(device))
+    }
+}
+
+extension MosaicBatch.Things {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(told: try told.to(device), images: try images.to(device), patches: try patches.to(device))
     }
 }
 

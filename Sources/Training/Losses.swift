@@ -48,32 +48,42 @@ struct LumenLosses {
 
         let depth = model.configuration.language.numHiddenLayers
         // A phrase is understood first, then what it leads to, then the answer is found.
-        let depths = [(depth + 1) / 3, (2 * depth + 1) / 3, depth]
+        let (low, middle) = ((depth + 1) / 3, (2 * depth + 1) / 3)
+        let depths = Set([low - 1, low, middle - 1, middle, depth]).sorted()
         let states = try words.ids.map { try model.language.text($0, after: cache, depths: depths) }
         let width = model.configuration.language.hiddenSize
         let levels = try depths.indices.map { level in
             try Tensor.cat(states.map { try $0[level].reshaped(-1, width) }, axis: 0)
         }
-        let (low, middle, last) = (levels[0], levels[1], levels[2])
+        func after(_ depth: Int) -> Tensor { levels[depths.firstIndex(of: depth)!] }
+        let last = after(depth)
         losses.append(("location", try nextToken(last, words.location) * weights.location))
         if words.text.sources.size(0) > 0 {
             losses.append(("text", try nextToken(last, words.text) * weights.text))
         }
         losses += try told(last, words.loc, "named", weights.named, "place", weights.place)
-        losses += try told(middle, words.loc, "named_early", weights.named, "place_early", weights.place)
         losses += try told(
-            low, words.mentions, "mention", weights.mention, "mention_place", weights.mentionPlace)
+            after(middle), words.loc, "named_early", weights.named, "place_early", weights.place)
         losses += try told(
-            middle, words.subjects, "subject", weights.subject, "subject_place", weights.subjectPlace)
+            after(low), words.mentions, "mention", weights.mention, "mention_place", weights.mentionPlace)
+        losses += try told(
+            after(middle), words.subjects, "subject", weights.subject, "subject_place",
+            weights.subjectPlace)
+        // What is to be known of a thing at some depth is looked at in the block before.
+        if weights.look > 0 {
+            var looks = try look(words.mentions, after(low - 1), low - 1, cache)
+            for told in [words.loc, words.subjects] {
+                looks += try look(told, after(middle - 1), middle - 1, cache)
+            }
+            if let first = looks.first {
+                losses.append(("look", try looks.dropFirst().reduce(first) { try $0 + $1 } * weights.look))
+            }
+        }
         guard stageStep >= stage.alignerFrom else { return losses }
 
         let queries = words.heat.size(1)
-        var (loc, seen) = (try last.indexSelected(0, words.aligned).view([-1, queries, width]), features)
-        if stageStep < stage.alignerFrom + stage.rampSteps {
-            // An aligner that begins learns to read before what it reads is changed for its sake.
-            (loc, seen) = (try loc.detached(), try features.detached())
-        }
-        let maps = try model.align(loc, seen)
+        let loc = try last.indexSelected(0, words.aligned).view([-1, queries, width])
+        let maps = try model.align(loc, features)
         losses.append(
             (batch.content == .people ? "joints" : "heat", try focal(maps.heat, words.heat) * weights.heat))
         if words.boxes.cells.size(0) > 0 {
@@ -168,6 +178,20 @@ struct LumenLosses {
             (name, try sum * weight),
             (placeName, try error.sum() / truth.single.sum().clamped(min: 1) * placeWeight),
         ]
+    }
+
+    /// How far the image heads of the block after `depth` others are from looking at nothing but the things meant: the
+    /// logarithm of their share there, negative. Empty where nothing is meant, or without such heads.
+    private func look(
+        _ truth: MosaicBatch.Told, _ states: Tensor, _ depth: Int, _ prefix: PrefixCache
+    ) throws -> [Tensor] {
+        guard let things = truth.things else { return [] }
+        let scores = try model.language.imageScores(
+            states.indexSelected(0, truth.positions.indexSelected(0, things.told)), depth: depth,
+            images: things.images, prefix: prefix
+        ).to(.float32)
+        let there = try scores + ((things.patches - 1) * 1e4).unsqueezed(1)
+        return [try (scores.logSumExp(2) - there.logSumExp(2)).mean()]
     }
 
     /// CornerNet's penalty-reduced focal loss with a = 2, b = 4, over the number of cells that are exactly 1.

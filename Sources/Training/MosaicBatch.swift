@@ -1,4 +1,5 @@
 import Datasets
+import Language
 import Media
 import Text
 package import Torch
@@ -10,11 +11,14 @@ struct MosaicWriting {
     let form: LumenForm
     /// Input pixels a cell of the aligner's maps.
     let cell: Double
+    /// Input pixels a token of the image; nil for a language model without heads that look at the image alone.
+    let patch: Int?
 
     init(_ model: Lumen) {
         tokenizer = model.tokenizer
         form = model.form
         cell = model.cellSize
+        patch = model.configuration.language.imageHeads > 0 ? 16 : nil
     }
 }
 
@@ -86,6 +90,14 @@ package struct MosaicBatch {
         package let targets: Tensor
     }
 
+    /// Where the things are that some states mean: m of the n, each one's number, its image's, and [m, patches], 1 where
+    /// one of its things is.
+    package struct Things {
+        package let told: Tensor
+        package let images: Tensor
+        package let patches: Tensor
+    }
+
     /// States that are told what they are about.
     package struct Told {
         package let positions: Tensor
@@ -94,6 +106,8 @@ package struct MosaicBatch {
         /// [n, 2] centre of the one thing meant, 0...1, and [n]: 1 where there is just one.
         package let place: Tensor
         package let single: Tensor
+        /// Those that mean something in the picture; nil where none does.
+        package let things: Things?
         var count: Int { positions.size(0) }
     }
 
@@ -109,8 +123,7 @@ package struct MosaicBatch {
     static func content(of step: Int, in stage: TrainingConfiguration.Stage, seed: UInt64) -> Content {
         var random = SceneRandom(seed: seed, index: step, stream: 5)
         let number = random.unit()
-        let learnsJoints = step < stage.visionSteps || step >= stage.alignerFrom
-        if learnsJoints, number < stage.poseShare { return .people }
+        if number < stage.poseShare { return .people }
         return random.chance(stage.richShare) ? .rich : .plain
     }
 
@@ -183,8 +196,9 @@ package struct MosaicBatch {
             pixels += scene.image.pixels
             dense.append(scene)
             guard talks else { continue }
-            wordTargets += Self.wordTargets(scene)
-            words.begin(targets: scene.objects.map(WordsBuilder.Target.init))
+            let patches = Self.patches(of: scene)
+            wordTargets += Self.wordTargets(scene, patches)
+            words.begin(targets: zip(scene.objects, patches).map(WordsBuilder.Target.init))
             func location(_ random: inout SceneRandom) -> ConversationTurn {
                 scene.locationTurn(
                     referringShare: stage.referringShare, negativeRate: stage.negativeRate,
@@ -241,7 +255,7 @@ package struct MosaicBatch {
             let joints = object.keypoints!.joints.enumerated().map { number, joint in
                 let place = crop.inside(joint.point)
                 return WordsBuilder.Target(
-                    joint: number, at: joint.visibility == .absent ? nil : (place.x, place.y))
+                    joint: number, at: joint.visibility == .absent ? nil : (place.x, place.y), in: size)
             }
             dense.append(joints: joints.map { ($0.centre, $0.deviation) })
             guard talks else { continue }
@@ -284,8 +298,8 @@ package struct MosaicBatch {
         try Tensor(pixels, [count, size, size, 3]).permuted(0, 3, 1, 2).to(.float32)
     }
 
-    /// [patches * attributes] of a scene.
-    private static func wordTargets(_ scene: MosaicScene) -> [Float] {
+    /// Which patches each object of a scene covers.
+    private static func patches(of scene: MosaicScene) -> [[Int]] {
         let (size, side, labels) = (scene.size, scene.size / 16, scene.objects.count + 1)
         var covered = [Int](repeating: 0, count: side * side * labels)
         scene.instances.withUnsafeBufferPointer { instances in
@@ -297,11 +311,19 @@ package struct MosaicBatch {
                 }
             }
         }
+        return scene.objects.indices.map { object in
+            (0..<(side * side)).filter { covered[$0 * labels + object + 1] > patchCover }
+        }
+    }
+
+    /// [patches * attributes] of a scene.
+    private static func wordTargets(_ scene: MosaicScene, _ patches: [[Int]]) -> [Float] {
+        let side = scene.size / 16
         let counts = traits.map(\.count)
         let total = counts.reduce(0, +)
         var targets = [Float](repeating: 0, count: side * side * total)
-        for patch in 0..<(side * side) {
-            for (o, object) in scene.objects.enumerated() where covered[patch * labels + o + 1] > patchCover {
+        for (object, patches) in zip(scene.objects, patches) {
+            for patch in patches {
                 var start = 0
                 for (group, trait) in object.traitIndices.enumerated() {
                     if trait >= 0 { targets[patch * total + start + trait] = 1 }
@@ -402,8 +424,10 @@ private struct WordsBuilder {
         var deviation: (x: Double, y: Double)
         var box: [Double]?
         var traits: [Int]
+        var patches: [Int]
 
-        init(_ object: MosaicObject) {
+        init(_ object: MosaicObject, patches: [Int]) {
+            self.patches = patches
             centre = (object.centre.x, object.centre.y)
             deviation = object.deviation
             box = object.boxNumbers
@@ -411,8 +435,14 @@ private struct WordsBuilder {
         }
 
         /// A joint's deviation is LUMEN's 2 pixels, and one more because cells are 4 wide.
-        init(joint number: Int, at place: (x: Double, y: Double)?) {
+        init(joint number: Int, at place: (x: Double, y: Double)?, in size: Int) {
             centre = place
+            let side = size / 16
+            patches =
+                place.map { place in
+                    func cell(_ at: Double) -> Int { min(max(Int(at / 16), 0), side - 1) }
+                    return [cell(place.y) * side + cell(place.x)]
+                } ?? []
             deviation = (3, 3)
             traits = MosaicBatch.attributes.map(\.count)
             traits[0] = MosaicKind.names.count + number
@@ -436,6 +466,9 @@ private struct WordsBuilder {
         var named: [Int] = []
         var place: [Float] = []
         var single: [Float] = []
+        /// Of each: the picture's number, and the patches of the things meant.
+        var pictures: [Int] = []
+        var patches: [[Int]] = []
     }
 
     let writing: MosaicWriting
@@ -452,6 +485,7 @@ private struct WordsBuilder {
     var boxes = BoxTruth.Builder()
     // Of the picture at hand.
     var targets: [Target] = []
+    var picture = -1
     var candidates: [(place: Place, targets: [Int])] = []
 
     init(_ writing: MosaicWriting, size: Int, queries: Int) {
@@ -464,6 +498,7 @@ private struct WordsBuilder {
 
     mutating func begin(targets: [Target]) {
         self.targets = targets
+        picture += 1
         candidates = []
     }
 
@@ -516,6 +551,8 @@ private struct WordsBuilder {
         let centre = objects.count == 1 ? targets[objects[0]].centre : nil
         told.place += [Float((centre?.x ?? 0) / Double(size)), Float((centre?.y ?? 0) / Double(size))]
         told.single.append(centre == nil ? 0 : 1)
+        told.pictures.append(picture)
+        told.patches.append(Array(Set(objects.flatMap { targets[$0].patches })))
     }
 
     /// Chooses the queries of the picture that the aligner answers.
@@ -564,11 +601,25 @@ private struct WordsBuilder {
             try Tensor(
                 places.map { starts[$0.length.rawValue] + $0.row * lengths[$0.length.rawValue] + $0.token })
         }
+        func things(_ told: Told) throws -> MosaicBatch.Things? {
+            guard let patch = writing.patch else { return nil }
+            let meant = told.patches.indices.filter { !told.patches[$0].isEmpty }
+            guard !meant.isEmpty else { return nil }
+            let tokens = (size / patch) * (size / patch)
+            var patches = [Float](repeating: 0, count: meant.count * tokens)
+            for (row, number) in meant.enumerated() {
+                for patch in told.patches[number] { patches[row * tokens + patch] = 1 }
+            }
+            return .init(
+                told: try Tensor(meant), images: try Tensor(meant.map { told.pictures[$0] }),
+                patches: try Tensor(patches, [meant.count, tokens]))
+        }
         func told(_ told: Told) throws -> MosaicBatch.Told {
             let count = told.places.count
             return .init(
                 positions: try positions(told.places), named: try Tensor(told.named, [count, 4]),
-                place: try Tensor(told.place, [count, 2]), single: try Tensor(told.single))
+                place: try Tensor(told.place, [count, 2]), single: try Tensor(told.single),
+                things: try things(told))
         }
         func follow(_ isLocation: Bool) throws -> MosaicBatch.Following {
             let chosen = following.filter { $0.isLocation == isLocation }

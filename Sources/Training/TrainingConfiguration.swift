@@ -74,7 +74,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         public var alignerFrom: Int
         public var schedule: Schedule
         /// A step shows scenes of one ring, or people cut out of either. These are the shares of steps of the latter
-        /// two; there are no people while the language model learns without the aligner.
+        /// two.
         public var richShare: Double
         public var poseShare: Double
         /// The share of the rings' steps that show pictures of another size than their ring's, from ``plainSize`` to
@@ -136,6 +136,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         /// The same of a question's subject, read before the answer.
         public var subject: Double
         public var subjectPlace: Double
+        /// Where the image heads look from all of these states.
+        public var look: Double
 
         func mixed(with other: LossWeights, _ share: Double) -> LossWeights {
             func mix(_ field: KeyPath<LossWeights, Double>) -> Double {
@@ -145,7 +147,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
                 dense: mix(\.dense), words: mix(\.words), location: mix(\.location), text: mix(\.text),
                 heat: mix(\.heat), box: mix(\.box), named: mix(\.named), place: mix(\.place),
                 mention: mix(\.mention), mentionPlace: mix(\.mentionPlace), subject: mix(\.subject),
-                subjectPlace: mix(\.subjectPlace))
+                subjectPlace: mix(\.subjectPlace), look: mix(\.look))
         }
     }
 

@@ -25,7 +25,7 @@ enum TinyTraining {
     static var fields: [String: Any] {
         let losses: [String: Any] = [
             "dense": 1, "words": 1, "location": 1, "text": 0.5, "heat": 1, "box": 1, "named": 1, "place": 1,
-            "mention": 1, "mention_place": 1, "subject": 0.3, "subject_place": 1,
+            "mention": 1, "mention_place": 1, "subject": 0.3, "subject_place": 1, "look": 1,
         ]
         let schedule: [String: Any] = ["peak": 0.003, "warmup_steps": 2, "decay_share": 0.5, "floor": 0.1]
         func stage(_ changes: [String: Any]) -> [String: Any] {
