@@ -55,7 +55,7 @@ public struct LocationQuery: Sendable, Hashable {
     public var objects: [Int]
     /// What the words say; nil when they name no thing of Mosaic's, such as a joint.
     public var description: MosaicDescription?
-    /// Whether the words refer to one thing: the query is then told all of its traits, said or not.
+    /// Whether the words refer to one thing.
     public var isReferring: Bool
     public var route: Route
 

@@ -124,8 +124,9 @@ public struct AlignerMaps {
     /// [b, queries, cells, 2]: from the cell's centre to the target's, right and down, in cells; nil for an aligner
     /// without these maps.
     public let offset: Tensor?
-    /// [b, queries, attributes + groups + 2] logits: what the phrase names, "not said" of each group, centre x and y
-    /// in 0...1; nil for an aligner without a match term.
+    /// [b, queries, attributes + groups + 2 or 3]: logits of what the phrase names and of "not said" of each group, centre x
+    /// and y in 0...1, and with ``AlignerConfiguration/placeMatch`` a logit of meaning one thing; nil for an aligner
+    /// without a match term.
     public let named: Tensor?
     public let grid: (height: Int, width: Int)
 }
@@ -152,6 +153,7 @@ public final class Aligner {
     let matchNorm: LayerNorm?
     let matchQuery: Linear?
     let matchKey: Linear?
+    let placeGain: Tensor?
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: AlignerConfiguration) throws {
@@ -210,15 +212,24 @@ public final class Aligner {
         mapHeads = try (0..<maps).map { try MLP(path["map_heads"][$0], hidden, hidden, channels) }
         mapBias = try path.parameter("map_bias", [maps], .zeros)
         let (matched, groups) = (names > 0, configuration.attributeGroups.count)
-        attributes = matched ? try Linear(path["attributes"], width, names + groups + 2) : nil
+        let comparesPlaces = matched && configuration.placeMatch ?? false
+        attributes =
+            matched
+            ? try Linear(path["attributes"], width, names + groups + (comparesPlaces ? 3 : 2)) : nil
         let compared = matched && configuration.match ?? true
         matchNorm = compared ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
         let match = configuration.matchChannels
         matchQuery = compared ? try Linear(path["match_query"], width + names + groups, match) : nil
         matchKey =
             compared ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
+        placeGain =
+            comparesPlaces ? try path.parameter("place_gain", [1], .constant(Self.placeGainStart)) : nil
         self.configuration = configuration
     }
+
+    /// At first a cell that is three tenths of the picture off costs all that it can cost; as places become exact, less will.
+    private static let placeGainStart = 4.5
+    private static let placeCost = 8.0
 
     /// Sets what a training from nothing starts with beyond the layers' own initialisation.
     ///
@@ -317,6 +328,7 @@ public final class Aligner {
         let named = try attributes.map { try $0(loc).to(.float32) }
         if let named, let fine, let fineAttributes, matchQuery != nil {
             heat = try heat + match(loc, named, fine, fineAttributes)
+            if let placeGain { heat = try heat - offPlace(named, placeGain, fine) }
         }
         if configuration.attributeCount > 0, let dense {
             func boxes(_ channel: Int) throws -> Tensor {
@@ -353,6 +365,24 @@ public final class Aligner {
     /// What the attribute head reads from hidden states [..., language width]: see ``AlignerMaps/named``.
     /// Traps for an aligner without a match term.
     public func readAttributes(_ states: Tensor) throws -> Tensor { try attributes!(states) }
+
+    /// [b, queries, cells]: how far each cell is from the place that a phrase for one thing means, as the square of the
+    /// distance in shares of the picture, up to a limit; nothing for a phrase that does not mean one thing. As in the
+    /// match, no gradient goes through what is read from the phrase.
+    private func offPlace(_ named: Tensor, _ gain: Tensor, _ fine: Tensor) throws -> Tensor {
+        let first = configuration.attributeCount + configuration.attributeGroups.count
+        let read = try named.detached()
+        let (rows, columns) = (fine.size(2), fine.size(3))
+        func squares(_ count: Int, _ channel: Int) throws -> Tensor {
+            let centres = try (Tensor.arange(0, Double(count), device: named.device) + 0.5) / Double(count)
+            return try (centres - read.narrowed(2, first + channel, 1)).pow(2)
+        }
+        let distance = try squares(rows, 1).unsqueezed(3) + squares(columns, 0).unsqueezed(2)
+        let cost = try minimum(
+            distance.flattened(2) * gain.to(.float32).exp(),
+            Tensor.full([1], Self.placeCost, device: named.device))
+        return try cost * read.narrowed(2, first + 2, 1).sigmoid()
+    }
 
     /// [b, queries, cells], in float32, because large terms cancel in the sum.
     ///
@@ -419,6 +449,8 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     public var queryCount: Int?
     /// False to leave the match term away, nil to have it.
     public var match: Bool?
+    /// Whether the match compares places too, for phrases that mean one thing; nil for no.
+    public var placeMatch: Bool?
 
     public enum Fusion: String, Codable, Sendable, Hashable {
         case transformer, convolution
@@ -432,7 +464,8 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         languageSize: Int, imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,
         tokenCount: Int, upsample: Int, mapChannels: Int, fineChannels: Int = 0, fineMapChannels: Int = 0,
         headChannels: Int = 0, attributeGroups: [Int] = [], matchGain: Double = 8,
-        matchChannels: Int = 128, offsetMaps: Bool = false, jointCount: Int? = nil
+        matchChannels: Int = 128, offsetMaps: Bool = false, jointCount: Int? = nil,
+        placeMatch: Bool? = nil
     ) {
         self.languageSize = languageSize
         self.imageSize = imageSize
@@ -450,6 +483,7 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         self.matchChannels = matchChannels
         self.offsetMaps = offsetMaps
         self.jointCount = jointCount
+        self.placeMatch = placeMatch
     }
 
     enum CodingKeys: String, CodingKey {
@@ -472,5 +506,6 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         case fusion
         case queryCount = "query_count"
         case match
+        case placeMatch = "place_match"
     }
 }

@@ -39,7 +39,7 @@ extension MosaicBatch.Told {
     fileprivate func to(_ device: Device) throws -> Self {
         Self(
             positions: try positions.to(device), named: try named.to(device), place: try place.to(device),
-            single: try single.to(device), things: try things?.to(device))
+            single: try single.to(device), one: try one?.to(device), things: try things?.to(device))
     }
 }
 

@@ -173,6 +173,9 @@ struct LumenLosses {
                 + crossEntropy(logits, target, reduction: .sum, ignoring: MosaicBatch.ignored) / known
             start += count
         }
+        if let one = truth.one, read.size(1) > names + groups.count + 2 {
+            sum = try sum + binaryCrossEntropy(logits: read[.all, names + groups.count + 2], one)
+        }
         let error = try (read.narrowed(1, names + groups.count, 2) - truth.place).abs().sum(1) * truth.single
         return [
             (name, try sum * weight),

@@ -106,6 +106,8 @@ package struct MosaicBatch {
         /// [n, 2] centre of the one thing meant, 0...1, and [n]: 1 where there is just one.
         package let place: Tensor
         package let single: Tensor
+        /// [n]: 1 where the words mean one thing; nil where that is not learnt.
+        package let one: Tensor?
         /// Those that mean something in the picture; nil where none does.
         package let things: Things?
         var count: Int { positions.size(0) }
@@ -466,6 +468,8 @@ private struct WordsBuilder {
         var named: [Int] = []
         var place: [Float] = []
         var single: [Float] = []
+        /// Whether the words mean one thing; of [LOC]s alone.
+        var one: [Float] = []
         /// Of each: the picture's number, and the patches of the things meant.
         var pictures: [Int] = []
         var patches: [[Int]] = []
@@ -531,18 +535,14 @@ private struct WordsBuilder {
                 guard id == loc else { continue }
                 let place = Place(length: length, row: number, token: row.ids.count - 1)
                 let meant = joint.map { [$0] } ?? turn.queries[query].objects
-                tell(&locs, place, joint.map { targets[$0].traits } ?? named(turn.queries[query]), meant)
+                let description = turn.queries[query].description ?? MosaicDescription()
+                tell(&locs, place, joint.map { targets[$0].traits } ?? description.namedTargets, meant)
+                locs.one.append(turn.queries[query].isReferring ? 1 : 0)
                 candidates.append((place, meant))
                 query += 1
             }
         }
         rows[length.rawValue].append(row)
-    }
-
-    private func named(_ query: LocationQuery) -> [Int] {
-        // The state is told all about a referred thing, also what the words leave to be seen.
-        if query.isReferring, let object = query.objects.first { return targets[object].traits }
-        return (query.description ?? MosaicDescription()).namedTargets
     }
 
     private func tell(_ told: inout Told, _ place: Place, _ named: [Int], _ objects: [Int]) {
@@ -619,7 +619,7 @@ private struct WordsBuilder {
             return .init(
                 positions: try positions(told.places), named: try Tensor(told.named, [count, 4]),
                 place: try Tensor(told.place, [count, 2]), single: try Tensor(told.single),
-                things: try things(told))
+                one: told.one.isEmpty ? nil : try Tensor(told.one), things: try things(told))
         }
         func follow(_ isLocation: Bool) throws -> MosaicBatch.Following {
             let chosen = following.filter { $0.isLocation == isLocation }

@@ -304,6 +304,7 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
                 languageSize: 256, imageSize: 256, hiddenSize: 128, numHiddenLayers: 2, numAttentionHeads: 4,
                 tokenCount: patches, upsample: 2, mapChannels: 64, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
-                attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints))
+                attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints,
+                placeMatch: true))
     }
 }

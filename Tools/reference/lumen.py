@@ -440,7 +440,7 @@ class Maps:
     heat: Tensor  # [B, Q, f*f] logits
     log_size: Tensor  # [B, Q, f*f, 2]: log(width / 16), log(height / 16)
     offset: Tensor  # [B, Q, f*f, 2]: from the cell's centre to the target's, right and down, in cells
-    attributes: Tensor  # [B, Q, 82]: logits of what the phrase names (76 + 4 "not said"), centre x, y
+    attributes: Tensor  # [B, Q, 83]: logits of what the phrase names (76 + 4 "not said"), centre x, y, logit of one thing
 
 
 class Aligner(nn.Module):
@@ -460,7 +460,8 @@ class Aligner(nn.Module):
         self.up_proj = nn.Linear(up, up)
         self.map_heads = nn.ModuleList(MLP(hidden, hidden, up) for _ in range(5))
         self.map_bias = nn.Parameter(torch.tensor([-4.0, 0.0, 0.0, 0.0, 0.0]))
-        self.attributes = nn.Linear(width, ATTRIBUTES + 4 + 2)
+        self.attributes = nn.Linear(width, ATTRIBUTES + 4 + 3)
+        self.place_gain = nn.Parameter(torch.tensor([4.5]))
         self.match_norm = nn.LayerNorm(head)
         self.match_query = nn.Linear(width + ATTRIBUTES + 4, MATCH)
         self.match_key = nn.Linear(head + ATTRIBUTES + 1, MATCH)
@@ -513,9 +514,19 @@ class Aligner(nn.Module):
         kernels = torch.stack([head(outputs[:, :, i]) for i, head in enumerate(self.map_heads)], 2)
         maps = (up @ kernels.transpose(-1, -2)).float() / 8 + self.map_bias
         named = self.attributes(loc).float()
-        heat = maps[..., 0] + self.match(loc, named, features)
+        heat = maps[..., 0] + self.match(loc, named, features) - self.off_place(named, features)
         boxes = maps[..., 1:] + rows(features.dense[:, ATTRIBUTES:])[:, None]
         return Maps(heat, boxes[..., :2], boxes[..., 2:], named)
+
+    def off_place(self, named: Tensor, features: Features) -> Tensor:
+        """[B, Q, f*f]: squared distance from the place that a phrase for one thing means, at most 8."""
+        height, length = features.fine.shape[2:]
+        x, y, one = named.detach()[..., ATTRIBUTES + 4:].unbind(-1)
+        centres = lambda count: (torch.arange(count, device=named.device) + 0.5) / count
+        down = (centres(height) - y[..., None]) ** 2
+        across = (centres(length) - x[..., None]) ** 2
+        distance = (down[..., :, None] + across[..., None, :]).flatten(2)
+        return (distance * self.place_gain.exp()).clamp(max=8) * one.sigmoid()[..., None]
 
     def match(self, loc: Tensor, named: Tensor, features: Features) -> Tensor:
         """[B, Q, f*f]; in float32, because large terms cancel in the sum. Both sides' probabilities are
