@@ -28,6 +28,27 @@ extension Image {
         self = try Self.decode(header, name: name, limit: limit).oriented(header.orientation)
     }
 
+    /// The size that a picture file states, as a viewer shows it: EXIF's orientation is applied. Nothing is decoded.
+    ///
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - name: what error messages call the picture.
+    /// - Throws: `MediaError` when it is none of the formats, or its container is damaged or cut short.
+    public static func size(
+        of bytes: [UInt8], name: String = "picture"
+    ) throws(MediaError) -> (width: Int, height: Int) {
+        guard !bytes.isEmpty else { throw .unreadable(name: name, reason: "it is empty") }
+        let header = try ImageHeader.parse(bytes, name: name)
+        return header.orientation >= 5 ? (header.height, header.width) : (header.width, header.height)
+    }
+
+    /// The bytes of a picture file, to be decoded later.
+    ///
+    /// - Throws: `MediaError.unreadable` when it cannot be read, or is longer than 1 GiB.
+    public static func bytes(contentsOf path: String) throws(MediaError) -> [UInt8] {
+        try Files.read(path)
+    }
+
     private static func decode(
         _ header: ImageHeader, name: String, limit: PixelLimit
     ) throws(MediaError) -> Image {
