@@ -130,26 +130,30 @@ public struct AveragePrecision: Sendable {
         self.settings = settings
         categories = Set(truth.map(\.category)).sorted()
         let place = Dictionary(uniqueKeysWithValues: categories.enumerated().map { ($1, $0) })
-        let there = Rows(truth, categories.count) { place[$0.category] }
-        let found = Rows(predictions, categories.count) { place[$0.category] }
-        let columns = (areas: settings.areas.count, limits: settings.limits.count, steps: Self.thresholds.count)
-        let rows = columns.areas * columns.steps
-        precisions = Array(repeating: -1, count: categories.count * rows * Self.recalls.count)
-        recalled = Array(repeating: -1, count: categories.count * rows)
-        recalledWithin = Array(repeating: -1, count: categories.count * columns.limits * columns.steps)
+        let count = categories.count
+        let truthRows = Rows(truth, count) { place[$0.category] }
+        let foundRows = Rows(predictions, count) { place[$0.category] }
+        let rows = settings.areas.count * Self.thresholds.count
+        precisions = Array(repeating: -1, count: count * rows * Self.recalls.count)
+        recalled = Array(repeating: -1, count: count * rows)
+        recalledWithin = Array(repeating: -1, count: count * settings.limits.count * Self.thresholds.count)
+        // The lists are only read, and each category writes its own part.
+        nonisolated(unsafe) let (found, there) = (predictions, truth)
         precisions.withUnsafeMutableBufferPointer { precisions in
             recalled.withUnsafeMutableBufferPointer { recalled in
-                recalledWithin.withUnsafeMutableBufferPointer { recalledWithin in
-                    // Each category writes its own part.
-                    let parts = (precisions, recalled, recalledWithin)
-                    DispatchQueue.concurrentPerform(iterations: categories.count) { category in
+                recalledWithin.withUnsafeMutableBufferPointer { within in
+                    nonisolated(unsafe) let parts = (
+                        precisions.baseAddress, recalled.baseAddress, within.baseAddress
+                    )
+                    DispatchQueue.concurrentPerform(iterations: count) { category in
                         let matches = Matches(
-                            found.rows(category), of: predictions, there.rows(category), of: truth, settings,
+                            foundRows.rows(category), of: found, truthRows.rows(category), of: there,
+                            settings,
                             similarity)
                         matches.accumulate(
-                            precisions: parts.0.baseAddress! + category * rows * Self.recalls.count,
-                            recalled: parts.1.baseAddress! + category * rows,
-                            within: parts.2.baseAddress! + category * columns.limits * columns.steps)
+                            precisions: parts.0! + category * rows * Self.recalls.count,
+                            recalled: parts.1! + category * rows,
+                            within: parts.2! + category * settings.limits.count * Self.thresholds.count)
                     }
                 }
             }
@@ -484,7 +488,9 @@ extension AveragePrecision {
         add(true, "50", "0.50", "all", limit, ap(threshold: 0, category: category))
         add(true, "75", "0.75", "all", limit, ap(threshold: 5, category: category))
         for size in sizes {
-            add(true, settings.areas[size].name, all, settings.areas[size].name, limit, ap(area: size, category: category))
+            add(
+                true, settings.areas[size].name, all, settings.areas[size].name, limit,
+                ap(area: size, category: category))
         }
         if settings.limits.count > 1 {
             for (place, limit) in settings.limits.enumerated() {
@@ -496,7 +502,9 @@ extension AveragePrecision {
             add(false, "75", "0.75", "all", limit, ar(threshold: 5, category: category))
         }
         for size in sizes {
-            add(false, settings.areas[size].name, all, settings.areas[size].name, limit, ar(area: size, category: category))
+            add(
+                false, settings.areas[size].name, all, settings.areas[size].name, limit,
+                ar(area: size, category: category))
         }
         return figures
     }

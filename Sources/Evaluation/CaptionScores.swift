@@ -35,7 +35,9 @@ public struct CaptionScores: Sendable, Hashable {
 
     private static func grams(_ words: [String], _ length: Int) -> [ArraySlice<String>: Int] {
         var counts: [ArraySlice<String>: Int] = [:]
-        for start in 0..<max(0, words.count - length + 1) { counts[words[start..<start + length], default: 0] += 1 }
+        for start in 0..<max(0, words.count - length + 1) {
+            counts[words[start..<start + length], default: 0] += 1
+        }
         return counts
     }
 

@@ -111,7 +111,8 @@ public enum CaptionTokens {
     }
 
     private static let marks: Set = [
-        "''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";",
+        "''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...",
+        ";",
     ]
     /// In lower case they are not in the reference's list of marks, and stay.
     private static let brackets: [Character: String] = [
@@ -125,7 +126,9 @@ public enum CaptionTokens {
         "'twas": ["'t", "was"],
     ]
     private static let abbreviations: Set = [
-        "mr", "mrs", "ms", "dr", "st", "jr", "sr", "co", "corp", "inc", "ltd", "etc", "vs", "ave", "blvd", "rd", "mt",
-        "ft", "prof", "rev", "gen", "sen", "gov", "capt", "col", "lt", "jan", "feb", "aug", "sept", "oct", "nov", "dec",
+        "mr", "mrs", "ms", "dr", "st", "jr", "sr", "co", "corp", "inc", "ltd", "etc", "vs", "ave", "blvd",
+        "rd", "mt",
+        "ft", "prof", "rev", "gen", "sen", "gov", "capt", "col", "lt", "jan", "feb", "aug", "sept", "oct",
+        "nov", "dec",
     ]
 }

@@ -22,7 +22,8 @@ enum EnglishStemmer {
     private static let specials = [
         "skis": "ski", "skies": "sky", "dying": "die", "lying": "lie", "tying": "tie", "idly": "idl",
         "gently": "gentl", "ugly": "ugli", "early": "earli", "only": "onli", "singly": "singl", "sky": "sky",
-        "news": "news", "howe": "howe", "atlas": "atlas", "cosmos": "cosmos", "bias": "bias", "andes": "andes",
+        "news": "news", "howe": "howe", "atlas": "atlas", "cosmos": "cosmos", "bias": "bias",
+        "andes": "andes",
     ]
 }
 
@@ -47,9 +48,13 @@ private struct Stemmer {
         return min(word.count, index + 1)
     }
 
-    private func ends(_ suffix: String) -> Bool { word.count >= suffix.utf8.count && word.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
+    private func ends(_ suffix: String) -> Bool {
+        word.count >= suffix.utf8.count && word.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
+    }
 
-    private func hasVowel(before end: Int) -> Bool { word[..<max(0, end)].contains(where: EnglishStemmer.isVowel) }
+    private func hasVowel(before end: Int) -> Bool {
+        word[..<max(0, end)].contains(where: EnglishStemmer.isVowel)
+    }
 
     private mutating func replace(_ suffix: String, _ other: String) {
         word.removeLast(suffix.utf8.count)
@@ -132,15 +137,18 @@ private struct Stemmer {
     }
 
     private static let second = [
-        ("tional", "tion"), ("enci", "ence"), ("anci", "ance"), ("abli", "able"), ("entli", "ent"), ("izer", "ize"),
-        ("ization", "ize"), ("ational", "ate"), ("ation", "ate"), ("ator", "ate"), ("alism", "al"), ("aliti", "al"),
+        ("tional", "tion"), ("enci", "ence"), ("anci", "ance"), ("abli", "able"), ("entli", "ent"),
+        ("izer", "ize"),
+        ("ization", "ize"), ("ational", "ate"), ("ation", "ate"), ("ator", "ate"), ("alism", "al"),
+        ("aliti", "al"),
         ("alli", "al"), ("fulness", "ful"), ("ousli", "ous"), ("ousness", "ous"), ("iveness", "ive"),
         ("iviti", "ive"), ("biliti", "ble"), ("bli", "ble"), ("fulli", "ful"), ("lessli", "less"),
     ]
 
     private mutating func derivedAgain() {
         let table = [
-            ("tional", "tion"), ("ational", "ate"), ("alize", "al"), ("icate", "ic"), ("iciti", "ic"), ("ical", "ic"),
+            ("tional", "tion"), ("ational", "ate"), ("alize", "al"), ("icate", "ic"), ("iciti", "ic"),
+            ("ical", "ic"),
             ("ful", ""), ("ness", ""),
         ]
         guard let suffix = longest(table.map(\.0) + ["ative"]) else { return }
@@ -155,7 +163,8 @@ private struct Stemmer {
 
     private mutating func ending() {
         let suffixes = [
-            "al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent", "ism", "ate", "iti", "ous",
+            "al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent", "ism", "ate",
+            "iti", "ous",
             "ive", "ize", "ion",
         ]
         guard let suffix = longest(suffixes), word.count - suffix.utf8.count >= second else { return }

@@ -1,5 +1,3 @@
-public import Media
-
 /// The mean average precision of the 2018 Data Science Bowl: TP / (TP + FP + FN) of a picture's masks, the mean over
 /// IoU thresholds of 0.5 to 0.95 and over pictures.
 public struct MaskPrecision: Sendable, Hashable {

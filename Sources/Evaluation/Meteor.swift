@@ -20,8 +20,10 @@ public struct Meteor: Sendable, Hashable {
         func hash(into hasher: inout Hasher) { hasher.combine(values) }
 
         private var values: [Double] {
-            [found.content, found.function, truth.content, truth.function, foundMatched.content,
-                foundMatched.function, truthMatched.content, truthMatched.function, matches, chunks]
+            [
+                found.content, found.function, truth.content, truth.function, foundMatched.content,
+                foundMatched.function, truthMatched.content, truthMatched.function, matches, chunks,
+            ]
         }
 
         static func += (sum: inout Counts, other: Counts) {
@@ -135,7 +137,9 @@ public struct Meteor: Sendable, Hashable {
             guard !matches.isEmpty else { continue }
             var next = paths
             for path in paths {
-                for match in matches where !path.taken.contains(match.truth) { next.append(path.adding(match)) }
+                for match in matches where !path.taken.contains(match.truth) {
+                    next.append(path.adding(match))
+                }
             }
             next.sort(by: Path.isBetter)
             paths = Array(next.prefix(40))
@@ -145,10 +149,15 @@ public struct Meteor: Sendable, Hashable {
 
     /// Words that make up more than a thousandth of English text, of which METEOR 1.5 thinks less.
     private static let functionWords: Set<String> = [
-        "the", "to", "of", "and", "a", "in", "that", "for", "is", "on", "'s", "it", "with", "was", "as", "said", "at",
-        "he", "by", "be", "from", "have", "has", "are", "his", "but", "an", "this", "not", "i", "will", "they", "who",
-        "their", "had", "we", "which", "were", "been", "more", "or", "s", "its", "would", "about", "new", "one", "after",
-        "you", "also", "up", "when", "there", "than", "$", "all", "out", "her", "people", "she", "year", "two", "can",
-        "if", "last", "first", "over", "other", "into", "some", "what", "so", "no", "time", "years", "could", "'t",
+        "the", "to", "of", "and", "a", "in", "that", "for", "is", "on", "'s", "it", "with", "was", "as",
+        "said", "at",
+        "he", "by", "be", "from", "have", "has", "are", "his", "but", "an", "this", "not", "i", "will",
+        "they", "who",
+        "their", "had", "we", "which", "were", "been", "more", "or", "s", "its", "would", "about", "new",
+        "one", "after",
+        "you", "also", "up", "when", "there", "than", "$", "all", "out", "her", "people", "she", "year",
+        "two", "can",
+        "if", "last", "first", "over", "other", "into", "some", "what", "so", "no", "time", "years", "could",
+        "'t",
     ]
 }

@@ -43,7 +43,8 @@ public struct TrackingScore: Sendable, Hashable {
     /// Adds the figures of another video.
     public static func += (sum: inout TrackingScore, other: TrackingScore) {
         for part in [
-            \TrackingScore.frames, \.objects, \.predictions, \.matches, \.switches, \.falsePositives, \.misses,
+            \TrackingScore.frames, \.objects, \.predictions, \.matches, \.switches, \.falsePositives,
+            \.misses,
             \.fragmentations, \.mostlyTracked, \.partiallyTracked, \.mostlyLost, \.idTruePositives,
         ] { sum[keyPath: part] += other[keyPath: part] }
         sum.distance += other.distance

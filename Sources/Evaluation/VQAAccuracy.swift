@@ -74,7 +74,8 @@ public enum VQAAccuracy {
     }
 
     private static let marks = [
-        ";", "/", "[", "]", "\"", "{", "}", "(", ")", "=", "+", "\\", "_", "-", ">", "<", "@", "`", ",", "?", "!",
+        ";", "/", "[", "]", "\"", "{", "}", "(", ")", "=", "+", "\\", "_", "-", ">", "<", "@", "`", ",", "?",
+        "!",
     ]
     private static let articles: Set = ["a", "an", "the"]
     private static let numbers = [

@@ -18,7 +18,8 @@ public struct VideoMaskScore: Sendable, Hashable {
             recall = Double(values.count { $0 > 0.5 }) / Double(values.count)
             // The borders of four quarters, as NumPy's `linspace` and `round` give them.
             let borders = (0...4).map { quarter in
-                let place = quarter == 4
+                let place =
+                    quarter == 4
                     ? Double(values.count) : 1 + Double(quarter) * (Double(values.count - 1) / 4)
                 return Int((place + 1e-10).rounded(.toNearestOrEven)) - 1
             }
@@ -37,7 +38,8 @@ public struct VideoMaskScore: Sendable, Hashable {
     /// - Throws: `MediaError.invalid` when the sizes differ, or there is no frame.
     public init(_ found: [Mask], truth: [Mask]) throws(MediaError) {
         guard found.count == truth.count, !found.isEmpty else {
-            throw .invalid("\(found.count) frames found and \(truth.count) there: both must be as many, at least 1")
+            throw .invalid(
+                "\(found.count) frames found and \(truth.count) there: both must be as many, at least 1")
         }
         var regions: [Double] = []
         var boundaries: [Double] = []
