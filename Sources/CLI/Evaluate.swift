@@ -158,9 +158,7 @@ struct Evaluate: AsyncParsableCommand {
     /// Asks the model about a labelled set.
     private func scoreModel(on data: String, by metric: ScoringMetric) async throws {
         let benchmark = try LabelledBenchmark(
-            DataSource(contentsOf: data), relativeTo: (data as NSString).deletingLastPathComponent,
-            metric: metric,
-            type: type ?? .boxes, limit: pictures)
+            sourceFile: data, metric: metric, type: type ?? .boxes, limit: pictures)
         let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
         let line = ProgressLine()
         let start = ContinuousClock.now

@@ -79,6 +79,25 @@ public struct LabelledBenchmark: Sendable {
         (problems, name) = (set.problems, set.name)
     }
 
+    /// Reads the set that a file names: a source of labels as JSON, whose paths are relative to the file.
+    ///
+    /// - Parameters:
+    ///   - path: the source's file.
+    ///   - metric: one of ``metrics``.
+    ///   - type: what of things is compared, for `coco` and `referring`.
+    ///   - limit: how many pictures at most, the first of the set.
+    /// - Throws: `LabelError`, or ``ScoringError`` for a file that is no source, or a set without what is scored.
+    public init(
+        sourceFile path: String, metric: ScoringMetric, type: COCOScoringType = .boxes, limit: Int? = nil
+    ) throws {
+        let form = "a source of labels with format and path, as docs/data.md has it,"
+        try self.init(
+            ScoringFiles.decode(DataSource.self, path, form),
+            relativeTo: URL(fileURLWithPath: path).deletingLastPathComponent().path, metric: metric,
+            type: type,
+            limit: limit)
+    }
+
     /// Asks about every picture in turn.
     ///
     /// - Parameters:

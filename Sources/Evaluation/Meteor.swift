@@ -12,7 +12,7 @@ public struct Meteor: Sendable, Hashable {
         /// Matched ones, each by the weight of its way to match.
         var foundMatched = (content: 0.0, function: 0.0)
         var truthMatched = (content: 0.0, function: 0.0)
-        /// Words matched, and in how many stretches.
+        /// Words matched, and in how many stretches; a caption that is matched whole has none.
         var matches = 0.0
         var chunks = 0.0
 
@@ -45,10 +45,7 @@ public struct Meteor: Sendable, Hashable {
             let recall = weighted(truthMatched) / weighted(truth)
             guard precision > 0, recall > 0 else { return 0 }
             let mean = 1 / ((1 - alpha) / precision + alpha / recall)
-            let isWhole =
-                matches == found.content + found.function && matches == truth.content + truth.function
-                && chunks == 1
-            return mean * (1 - (isWhole ? 0 : gamma * pow(chunks / matches, beta)))
+            return mean * (1 - gamma * pow(chunks / matches, beta))
         }
     }
 
@@ -87,6 +84,9 @@ public struct Meteor: Sendable, Hashable {
                 counts.chunks += 1
             }
             previous = (match.found, match.truth)
+        }
+        if counts.chunks == 1, found.count == truth.count, Int(counts.matches) == found.count {
+            counts.chunks = 0
         }
         return counts
     }

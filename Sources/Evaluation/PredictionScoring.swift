@@ -60,8 +60,8 @@ public struct PredictionScoring: Sendable, Hashable {
         let beginning = ScoringFiles.beginning(predictions)
         if predictions.hasSuffix(".csv") { return beginning.contains("EncodedPixels") ? .dsb : .counting }
         let keys: [(String, ScoringMetric)] = [
-            ("caption", .captions), ("answer", .vqa), ("count", .counting), ("ref_id", .referring),
-            ("sent_id", .referring), ("category_id", .coco),
+            ("ref_id", .referring), ("sent_id", .referring), ("caption", .captions), ("answer", .vqa),
+            ("count", .counting), ("category_id", .coco),
         ]
         for (key, metric) in keys where beginning.contains("\"\(key)\"") { return metric }
         for path in [predictions, truth] where !FileManager.default.fileExists(atPath: path) {
