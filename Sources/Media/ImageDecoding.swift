@@ -52,6 +52,17 @@ extension Image {
     private static func decode(
         _ header: ImageHeader, name: String, limit: PixelLimit
     ) throws(MediaError) -> Image {
+        let codec = try decoded(header, name: name, limit: limit)
+        guard let image = Image(codec.frame.pointee, header: header) else {
+            throw .damaged(name: name, reason: "its pixel format is not supported")
+        }
+        return image
+    }
+
+    /// A decoder that holds the picture's frame.
+    static func decoded(
+        _ header: ImageHeader, name: String, limit: PixelLimit
+    ) throws(MediaError) -> FFmpeg.Codec {
         let id =
             switch header.format {
             case .png: AV_CODEC_ID_PNG
@@ -81,12 +92,10 @@ extension Image {
         try check(avcodec_send_packet(codec.context, codec.packet))
         try check(avcodec_send_packet(codec.context, nil))
         try check(avcodec_receive_frame(codec.context, codec.frame))
-        let frame = codec.frame.pointee
-        guard !frame.isDamaged else { throw .damaged(name: name, reason: "its data are damaged") }
-        guard let image = Image(frame, header: header) else {
-            throw .damaged(name: name, reason: "its pixel format is not supported")
+        guard !codec.frame.pointee.isDamaged else {
+            throw .damaged(name: name, reason: "its data are damaged")
         }
-        return image
+        return codec
     }
 
     /// The picture as it is meant to be seen, given its EXIF orientation (1 to 8).
