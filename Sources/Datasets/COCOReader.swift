@@ -1,11 +1,5 @@
 public import Media
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// Why a COCO file could not be read.
 public typealias COCOReadError = LabelError
 
@@ -174,15 +168,7 @@ private enum COCOFileReading {
     static func decode<Value>(
         _ path: String, _ read: (inout JSONReader) throws -> Value
     ) throws(COCOReadError) -> Value {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
-        } catch {
-            throw .unreadable(
-                path,
-                reason: path.fileExists ? "it is not a file that can be read" : "there is no such file")
-        }
-        var reader = JSONReader(Array(data))
+        var reader = JSONReader(try Reading.bytes(path))
         do {
             return try read(&reader)
         } catch let problem as JSONReader.Problem {

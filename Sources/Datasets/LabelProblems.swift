@@ -17,14 +17,18 @@ public struct LabelProblems: Sendable, Hashable {
         case clipped
         /// A label that lies outside its picture.
         case outside
+        /// An entry that is not about one picture.
+        case noPicture = "no_picture"
         /// A picture that is not where the labels say.
         case missingPicture = "missing_picture"
         /// A picture that cannot be decoded.
         case brokenPicture = "broken_picture"
         /// A picture whose size is not what its labels say.
         case otherSize = "other_size"
-        /// A picture without a label file, where the format wants one for each.
+        /// A picture without a label file.
         case noLabels = "no_labels"
+        /// A picture or a question whose labels are missing.
+        case unlabelled
         /// A validation picture that is in the training set too, by name.
         case overlapByName = "overlap_by_name"
         /// A validation picture that is in the training set too, byte by byte.
@@ -41,10 +45,12 @@ public struct LabelProblems: Sendable, Hashable {
             case .noArea: "labels without an area, skipped"
             case .clipped: "labels that reach out of their picture, cut off at its border"
             case .outside: "labels outside their picture, skipped"
+            case .noPicture: "entries that are not about one picture, skipped"
             case .missingPicture: "pictures that are not there, skipped"
             case .brokenPicture: "pictures that cannot be decoded, skipped"
             case .otherSize: "pictures of another size than their labels say, skipped"
             case .noLabels: "pictures without a label file, taken as empty"
+            case .unlabelled: "entries whose labels are missing, skipped"
             case .overlapByName: "pictures of the validation set with a name of the training set"
             case .overlapByContent: "pictures of the validation set that are in the training set"
             }

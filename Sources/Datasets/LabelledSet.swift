@@ -69,7 +69,7 @@ public struct LabelledSet: Sendable {
         public var captions: [String] = []
         public var questions: [Question] = []
         public var referring: [ReferringExpression] = []
-        /// Things that are marked by a point alone.
+        /// Things that are marked by a point alone: of the category in ``present``.
         public var points: [Point] = []
         /// Boxes of examples of what ``points`` count.
         public var exemplars: [Box] = []
@@ -78,6 +78,8 @@ public struct LabelledSet: Sendable {
         public var video: String?
         /// The number of the frame in its video.
         public var frame: Int?
+        /// False for a frame of a video that nobody labelled.
+        public var isLabelled = true
 
         public init(id: Int, source: PictureSource, fileName: String, width: Int = 0, height: Int = 0) {
             self.id = id
@@ -120,17 +122,20 @@ public struct LabelledSet: Sendable {
         }
     }
 
-    /// A question with all answers that were given; the first of `answers` is the one to learn.
+    /// A question with its answers.
     public struct Question: Sendable, Hashable {
         public var id: String
         public var text: String
-        /// VQAv2's ten, or a single one; none where they are kept secret.
+        /// All that were given: VQAv2's ten, or a single one; none where they are kept secret.
         public var answers: [String]
+        /// The one to learn: VQAv2's `multiple_choice_answer`, else the first.
+        public var answer: String?
 
-        public init(id: String, text: String, answers: [String]) {
+        public init(id: String, text: String, answers: [String], answer: String? = nil) {
             self.id = id
             self.text = text
             self.answers = answers
+            self.answer = answer ?? answers.first
         }
     }
 

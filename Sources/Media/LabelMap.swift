@@ -70,7 +70,9 @@ extension Mask {
         var (current, start, position) = (0, 0, 0)
         func close() {
             guard current != 0, position > start else { return }
-            found[current, default: ([], 0)].counts += [start - found[current, default: ([], 0)].end, position - start]
+            found[current, default: ([], 0)].counts += [
+                start - found[current, default: ([], 0)].end, position - start,
+            ]
             found[current]!.end = position
         }
         for x in 0..<width {

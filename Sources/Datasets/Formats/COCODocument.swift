@@ -144,9 +144,21 @@ extension COCODocument.Annotation {
         var missing = Missing("image_id")
         try read(&reader) { missing.found($0) }
         try missing.check()
-        if caption == nil, segments == nil {
-            guard box != nil else { throw JSONReader.Problem(isSyntax: false, reason: "bbox is missing") }
+        guard caption != nil || segments != nil || box != nil || labelledExtent() else {
+            throw JSONReader.Problem(isSyntax: false, reason: "bbox is missing")
         }
+    }
+
+    /// Where a file has no boxes, the extent of the labelled joints is the box.
+    private mutating func labelledExtent() -> Bool {
+        let joints = keypoints ?? []
+        let labelled = stride(from: 0, to: joints.count, by: 3).filter { joints[$0 + 2] > 0 }
+        guard let left = labelled.map({ joints[$0] }).min(), let right = labelled.map({ joints[$0] }).max(),
+            let top = labelled.map({ joints[$0 + 1] }).min(),
+            let bottom = labelled.map({ joints[$0 + 1] }).max()
+        else { return false }
+        box = Box(x: left, y: top, width: right - left, height: bottom - top)
+        return true
     }
 
     private init(segment reader: inout JSONReader) throws { try read(&reader) { _ in } }

@@ -3,6 +3,8 @@ import Media
 /// COCO's instances, keypoints, captions and panoptic segments, and the sets that are written alike.
 enum COCOFormat {
     static func read(_ reading: Reading) throws(LabelError) -> LabelledSet {
+        let isList = try reading.json(reading.path) { try $0.kind() == .array }
+        if isList { return try AIChallengerFormat.read(reading) }
         let document = try reading.json(reading.path) { try COCODocument(&$0) }
         for list in ["images", "annotations"] where !document.lists.contains(list) {
             throw .invalid(reading.path, reason: "not a file of COCO's form: it has no \"\(list)\"")
@@ -10,7 +12,9 @@ enum COCOFormat {
         return try set(document, reading)
     }
 
-    static func set(_ document: COCODocument, _ reading: Reading) throws(LabelError) -> LabelledSet {
+    static func set(
+        _ document: COCODocument, _ reading: Reading, folders: [String]? = nil
+    ) throws(LabelError) -> LabelledSet {
         var set = LabelledSet(name: reading.path.stem)
         for problem in document.problems { reading.problems.add(.malformed, problem.description) }
 
@@ -31,7 +35,7 @@ enum COCOFormat {
         var pictures: [Int: Int] = [:]
         /// Those of pictures that are not there count once, with the picture.
         var skipped: Set<Int> = []
-        let folders = pictureFolders(reading.path)
+        let folders = folders ?? pictureFolders(reading.path)
         for entry in document.images {
             guard pictures[entry.id] == nil, !skipped.contains(entry.id) else {
                 reading.problems.add(.repeatedID, "image \(entry.id)")
@@ -152,39 +156,5 @@ extension LabelledSet.Thing {
         isIgnored = entry.isIgnored
         area = entry.area
         track = entry.track
-    }
-}
-
-extension Image {
-    /// The pixels of each colour, by red + 256 green + 65536 blue; black is nothing.
-    func masksByColour() -> [Int: Mask] {
-        func colour(_ pixel: Int) -> Int {
-            Int(pixels[pixel * 3]) | Int(pixels[pixel * 3 + 1]) << 8 | Int(pixels[pixel * 3 + 2]) << 16
-        }
-        // Runs go down the columns, as COCO's do.
-        var counts: [Int: (counts: [Int], end: Int)] = [:]
-        var (current, start) = (0, 0)
-        func close(_ end: Int) {
-            guard current != 0, end > start else { return }
-            var entry = counts.removeValue(forKey: current) ?? ([], 0)
-            entry.counts += [start - entry.end, end - start]
-            entry.end = end
-            counts[current] = entry
-        }
-        var position = 0
-        for x in 0..<width {
-            for y in 0..<height {
-                let id = colour(y * width + x)
-                if id != current {
-                    close(position)
-                    (current, start) = (id, position)
-                }
-                position += 1
-            }
-        }
-        close(position)
-        return counts.compactMapValues {
-            try? Mask(width: width, height: height, counts: $0.counts + [width * height - $0.end])
-        }
     }
 }

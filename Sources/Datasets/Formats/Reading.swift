@@ -37,7 +37,9 @@ final class Reading {
 
     // MARK: Files
 
-    func bytes(_ path: String) throws(LabelError) -> [UInt8] {
+    func bytes(_ path: String) throws(LabelError) -> [UInt8] { try Self.bytes(path) }
+
+    static func bytes(_ path: String) throws(LabelError) -> [UInt8] {
         do {
             return try Array(Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped))
         } catch {
@@ -59,11 +61,15 @@ final class Reading {
     /// The names in a folder, sorted.
     func names(in folder: String) throws(LabelError) -> [String] {
         do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+            return try Self.list(folder)
         } catch {
             throw .unreadable(
                 folder, reason: folder.fileExists ? "it is no folder" : "there is no such folder")
         }
+    }
+
+    static func list(_ folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
     }
 
     /// - Throws: `LabelError` with the reader's place for what is not of the form.
@@ -86,11 +92,19 @@ final class Reading {
 
     /// Looks for a picture in these folders, by its name, then by the last parts of its name.
     ///
-    /// - Returns: nil for a picture that is in none, after counting it as missing. When labels are read as they are
-    ///   written, nothing is looked for.
-    func find(_ name: String, in folders: [String]) -> PictureSource? {
-        if asWritten { return .file((images ?? folders.first ?? "").appending(path: name)) }
-        if let path = path(of: name, in: folders) { return .file(path) }
+    /// - Parameters:
+    ///   - name: as the label file has it.
+    ///   - other: a second name to try.
+    ///   - folders: where to look, unless the source names its folder of pictures.
+    ///   - always: whether to look even when labels are read as they are written.
+    /// - Returns: nil for a picture that is in none, after counting it as missing.
+    func find(
+        _ name: String, orElse other: String? = nil, in folders: [String], always: Bool = false
+    ) -> PictureSource? {
+        if asWritten, !always { return .file((images ?? folders.first ?? "").appending(path: name)) }
+        for name in [name, other].compactMap(\.self) {
+            if let path = path(of: name, in: folders) { return .file(path) }
+        }
         problems.add(.missingPicture, name)
         return nil
     }
