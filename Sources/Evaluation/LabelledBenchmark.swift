@@ -86,13 +86,12 @@ public struct LabelledBenchmark: Sendable {
     ///   - metric: one of ``metrics``.
     ///   - type: what of things is compared, for `coco` and `referring`.
     ///   - limit: how many pictures at most, the first of the set.
-    /// - Throws: `LabelError`, or ``ScoringError`` for a file that is no source, or a set without what is scored.
+    /// - Throws: `LabelError`, or ``ScoringError`` for a set without what is scored.
     public init(
         sourceFile path: String, metric: ScoringMetric, type: COCOScoringType = .boxes, limit: Int? = nil
     ) throws {
-        let form = "a source of labels with format and path, as docs/data.md has it,"
         try self.init(
-            ScoringFiles.decode(DataSource.self, path, form),
+            DataSource(contentsOf: path),
             relativeTo: URL(fileURLWithPath: path).deletingLastPathComponent().path, metric: metric,
             type: type,
             limit: limit)
@@ -128,18 +127,7 @@ public struct LabelledBenchmark: Sendable {
 
 extension PictureSource {
     /// The decoded picture.
-    func image() throws -> Image {
-        switch self {
-        case .file(let path): return try Image(contentsOf: path)
-        case .archive(let path, let offset, let length):
-            guard let file = FileHandle(forReadingAtPath: path) else {
-                throw ScoringError(path, "there is no such file")
-            }
-            defer { try? file.close() }
-            try file.seek(toOffset: UInt64(offset))
-            return try Image(decoding: Array(try file.read(upToCount: length) ?? Data()), name: name)
-        }
-    }
+    func image() throws(MediaError) -> Image { try Image(decoding: bytes(), name: name) }
 }
 
 /// A list of JSON documents, one a line, that is whole after every addition: an interrupted run leaves a file that can be
@@ -467,13 +455,13 @@ struct LabelledAnswers {
             let isSoft = question.answers.count > 1
             answered.append(
                 .init(
-                    answer: answer, one: question.answers[0], all: isSoft ? question.answers : nil, kinds: [])
+                    answer: answer, one: question.answer, all: isSoft ? question.answers : nil, kinds: [])
             )
             entries.append(
                 Entry(question_id: Int(question.id), question_name: question.id, answer: answer))
             let score =
                 isSoft
-                ? VQAAccuracy.score(answer, answers: question.answers) : answer == question.answers[0] ? 1 : 0
+                ? VQAAccuracy.score(answer, answers: question.answers) : answer == question.answer ? 1 : 0
             add(place, question.text, question.answers[0], answer, loss: 1 - score)
         }
         return entries
