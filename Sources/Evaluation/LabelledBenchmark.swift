@@ -110,6 +110,7 @@ public struct LabelledBenchmark: Sendable {
         var answers = LabelledAnswers(self)
         let file = try folder.map { try ResultFile("\($0)/predictions.json") }
         for (index, picture) in pictures.enumerated() {
+            defer { progress(index + 1) }
             let image: Image
             do {
                 image = try picture.source.image()
@@ -119,7 +120,6 @@ public struct LabelledBenchmark: Sendable {
             }
             try await model.look(at: image)
             try file?.append(try await answers.ask(model, about: truth[picture.id]!, image, place: index))
-            progress(index + 1)
         }
         return try answers.outcome()
     }
