@@ -90,8 +90,8 @@ let package = Package(
         program(
             "Benchmarks",
             [
-                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text",
-                "Torch", "Training", "Vitrail",
+                "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Perception",
+                "Text", "Torch", "Training", "Vitrail",
             ]),
         // As a user's program: nothing but the library.
         .executableTarget(name: "LocateObjects", dependencies: ["Vitrail"], path: "Examples/LocateObjects"),

@@ -9,7 +9,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vitrail-bench",
         abstract: "How long things take, beside the same network in Python on the same libtorch.",
-        subcommands: [Compare.self, FullSize.self, FirstAnswer.self, FullSizeWork.self],
+        subcommands: [Compare.self, FullSize.self, Scoring.self, FirstAnswer.self, FullSizeWork.self],
         defaultSubcommand: Compare.self)
 }
 

@@ -6,20 +6,32 @@ import Vitrail
 
 struct Evaluate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Score a model on unseen scenes of Mosaic.",
+        abstract: "Score a model on a benchmark, or anyone's predictions.",
         discussion: """
-            Every task of the model is asked and scored as pycocotools and its field score it; docs/evaluation.md says \
-            how. Seeds of 900000 and above are never trained on. With --predictions and --truth no model is needed: COCO \
-            results are scored against a COCO data set.
+            Every task of the model is asked and scored as the reference tools of its field score it; docs/evaluation.md \
+            says how. On Mosaic, seeds of 900000 and above are never trained on. With --predictions and --truth no model is \
+            needed: files are scored against files.
             """)
 
-    enum Benchmark: String, ExpressibleByArgument, CaseIterable { case mosaic }
+    enum Benchmark: String, ExpressibleByArgument, CaseIterable {
+        case mosaic, coco, voc, dsb, refcoco, counting, vqa, captions
+
+        /// Nil for Mosaic, which has all.
+        var metric: ScoringMetric? { self == .refcoco ? .referring : ScoringMetric(rawValue: rawValue) }
+    }
     enum Rings: String, ExpressibleByArgument, CaseIterable { case plain, rich, both }
 
     enum Suite: String, ExpressibleByArgument, CaseIterable { case rings, compositional, wide, segmenter }
 
-    @Option(help: "What to score on.")
+    @Option(help: "What to score on: Mosaic, or a measure on the labelled set of --data.")
     var benchmark = Benchmark.mosaic
+
+    @Option(
+        help: ArgumentHelp("A source of labels, as JSON; docs/data.md has its formats.", valueName: "file"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("How many pictures of --data at most. (default: all)", valueName: "count"))
+    var pictures: Int?
 
     @Option(help: "Which ring of Mosaic.")
     var ring = Rings.both
@@ -49,18 +61,34 @@ struct Evaluate: AsyncParsableCommand {
     @Flag(help: "Find the thresholds that suit the model, on scenes that are not for scoring.")
     var calibrate = false
 
-    @Option(help: ArgumentHelp("COCO results to be scored against --truth.", valueName: "file"))
+    @Option(help: ArgumentHelp("Predictions to be scored against --truth.", valueName: "path"))
     var predictions: String?
 
-    @Option(help: ArgumentHelp("A COCO data set.", valueName: "file"))
+    @Option(help: ArgumentHelp("What is true.", valueName: "path"))
     var truth: String?
 
     @Option(
         help: ArgumentHelp(
-            "What of the COCO results is compared: bbox, segm or keypoints. (default: bbox)",
+            "What predictions are scored by: \(ScoringMetric.allCases.map(\.rawValue).joined(separator: ", ")). (default: what the files tell)",
+            valueName: "metric"),
+        transform: Self.metric)
+    var metric: ScoringMetric?
+
+    @Option(
+        help: ArgumentHelp(
+            "What of COCO results is compared: bbox, segm or keypoints. (default: what the first result has)",
             valueName: "type"),
         transform: Self.type)
-    var type = COCOScoringType.boxes
+    var type: COCOScoringType?
+
+    @Option(
+        help: ArgumentHelp(
+            "Of keypoints, one for each joint, with commas between. (default: COCO's 17)", valueName: "list"),
+        transform: Self.sigmas)
+    var sigmas: [Double]?
+
+    @Flag(help: "Print the figures of each category, video or kind of question, too.")
+    var parts = false
 
     @Option(
         help: ArgumentHelp(
@@ -77,6 +105,15 @@ struct Evaluate: AsyncParsableCommand {
         guard (predictions == nil) == (truth == nil) else {
             throw ValidationError("--predictions and --truth are given together.")
         }
+        guard (data == nil) == (benchmark == .mosaic) else {
+            throw ValidationError(
+                benchmark == .mosaic
+                    ? "--data wants a --benchmark other than mosaic."
+                    : "--benchmark \(benchmark.rawValue) wants --data.")
+        }
+        if let pictures, pictures < 1 {
+            throw ValidationError("--pictures is \(pictures), 1 is the least.")
+        }
         if calibrate, let seed, MosaicSeeds.isScoring(seed) {
             throw ValidationError("--calibrate takes a seed below \(MosaicSeeds.scoringStart), not \(seed).")
         }
@@ -85,6 +122,8 @@ struct Evaluate: AsyncParsableCommand {
     func run() async throws {
         if let predictions, let truth {
             try scoreFiles(predictions, truth)
+        } else if let data, let metric = benchmark.metric {
+            try await scoreModel(on: data, by: metric)
         } else if suite == .segmenter {
             try scoreSegmenter()
         } else if calibrate {
@@ -95,14 +134,47 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func scoreFiles(_ predictions: String, _ truth: String) throws {
-        let scored = try AveragePrecision(
-            COCOResult.read(contentsOf: predictions), truth: COCOTruth(contentsOf: truth), by: type)
-        if json {
-            let values = scored.figures.map { ($0.name, $0.value) }
-            print(try Documents.line(Dictionary(uniqueKeysWithValues: values)))
-        } else {
-            for figure in scored.figures { print(figure.line) }
+        let sheet = try PredictionScoring(
+            predictions: predictions, truth: truth, metric: metric, type: type, sigmas: sigmas
+        ).score()
+        if json { return print(try Documents.line(sheet)) }
+        show(sheet)
+    }
+
+    private func show(_ sheet: ScoreSheet) {
+        for figure in sheet.figures { print(figure.line) }
+        guard parts, let first = sheet.parts.first else { return }
+        let width = max(4, sheet.parts.map(\.name.count).max() ?? 0) + 2
+        func row(_ name: String, _ cells: [String]) {
+            print(
+                name.padding(toLength: width, withPad: " ", startingAt: 0)
+                    + cells.map { $0.padding(toLength: 10, withPad: " ", startingAt: 0) }.joined())
         }
+        print()
+        row("", first.figures.map(\.name))
+        for part in sheet.parts { row(part.name, part.figures.map(\.text)) }
+    }
+
+    /// Asks the model about a labelled set.
+    private func scoreModel(on data: String, by metric: ScoringMetric) async throws {
+        let benchmark = try LabelledBenchmark(
+            sourceFile: data, metric: metric, type: type ?? .boxes, limit: pictures)
+        let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
+        let line = ProgressLine()
+        let start = ContinuousClock.now
+        let outcome = try await benchmark.run(model, writingTo: output) { done in
+            let elapsed = (ContinuousClock.now - start).seconds
+            line.update(
+                Double(done) / Double(benchmark.count),
+                String(format: "%.1f pictures/s", Double(done) / elapsed),
+                secondsLeft: elapsed / Double(done) * Double(benchmark.count - done))
+        }
+        if let output { try outcome.write(to: output, model: self.model ?? "the embedded model") }
+        if json { return print(try Documents.line(outcome.sheet)) }
+        if !outcome.problems.isEmpty {
+            FileHandle.standardError.write(Data("\(outcome.problems.summary)\n".utf8))
+        }
+        show(outcome.sheet)
     }
 
     private func scoreModel() async throws {
@@ -165,6 +237,25 @@ struct Evaluate: AsyncParsableCommand {
         case .wide: [.wide]
         case .segmenter: []
         case .rings: ring == .both ? [.plain, .rich] : ring == .plain ? [.plain] : [.rich]
+        }
+    }
+
+    private static func metric(_ name: String) throws -> ScoringMetric {
+        guard let metric = ScoringMetric(rawValue: name) else {
+            throw ValidationError(
+                "'\(name)' is not a metric; \(ScoringMetric.allCases.map(\.rawValue).joined(separator: ", ")) are."
+            )
+        }
+        return metric
+    }
+
+    private static func sigmas(_ list: String) throws -> [Double] {
+        try list.split(separator: ",").map { text in
+            guard let value = Double(text.trimmingCharacters(in: .whitespaces)), value > 0, value.isFinite
+            else {
+                throw ValidationError("'\(text)' of --sigmas is not a number above 0.")
+            }
+            return value
         }
     }
 

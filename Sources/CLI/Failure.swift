@@ -68,6 +68,7 @@ extension Failure {
         case is ReportError: return .cannotWrite
         case COCOReadError.unreadable(let path, _): return input(path)
         case is COCOReadError, is COCOScoringError, is BenchmarkError: return .badInput
+        case let error as ScoringError: return input(error.path)
         case MediaError.unwritable, COCOError.unwritable, TokenizerError.unwritable: return .cannotWrite
         case MosaicError.unwritable, MosaicError.folderInUse: return .cannotWrite
         case MosaicError.size, MosaicError.count, MosaicError.maximumObjects: return .usage

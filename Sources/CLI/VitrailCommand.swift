@@ -23,7 +23,7 @@ struct VitrailCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Ask.self, Locate.self, Segment.self, Demo.self, Inspect.self, Synthesize.self, Train.self,
-            Evaluate.self,
+            Evaluate.self, DataCommand.self,
         ])
 
     static func main() async {

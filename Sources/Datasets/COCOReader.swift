@@ -1,44 +1,12 @@
 public import Media
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// Why a COCO file could not be read.
-public enum COCOReadError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The path, and why.
-    case unreadable(String, reason: String)
-    /// The path, and what is wrong with its content.
-    case invalid(String, reason: String)
-
-    public var description: String {
-        switch self {
-        case .unreadable(let path, let reason): "cannot read \(path): \(reason)"
-        case .invalid(let path, let reason): "\(path): \(reason)"
-        }
-    }
-}
+public typealias COCOReadError = LabelError
 
 /// Where a thing is, as COCO writes it: polygons of corners, or runs of pixels.
-public enum COCOSegmentation: Sendable, Hashable, Decodable {
+public enum COCOSegmentation: Sendable, Hashable {
     case polygons([[Double]])
     case mask(Mask)
-
-    public init(from decoder: any Decoder) throws {
-        self =
-            if var container = try? decoder.unkeyedContainer() {
-                .polygons(
-                    try {
-                        var polygons: [[Double]] = []
-                        while !container.isAtEnd { polygons.append(try container.decode([Double].self)) }
-                        return polygons
-                    }())
-            } else {
-                .mask(try Mask(from: decoder))
-            }
-    }
 
     /// As pixels of a picture.
     ///
@@ -56,8 +24,11 @@ public enum COCOSegmentation: Sendable, Hashable, Decodable {
 }
 
 /// The truth of a COCO data set: instances, and people's keypoints.
+///
+/// For scoring: nothing is skipped or mended, and an entry that is not of the form is an error. To train,
+/// ``LabelledSet`` reads the same files.
 public struct COCOTruth: Sendable {
-    public struct Annotation: Sendable, Hashable, Decodable {
+    public struct Annotation: Sendable, Hashable {
         public let id: Int
         public let imageID: Int
         public let categoryID: Int
@@ -70,28 +41,6 @@ public struct COCOTruth: Sendable {
         public let keypoints: [Double]?
         /// Joints that are labelled, as the file states it.
         public let keypointCount: Int
-
-        enum CodingKeys: String, CodingKey {
-            case id, imageID = "image_id", categoryID = "category_id", box = "bbox", area
-            case isCrowd = "iscrowd", segmentation, keypoints, keypointCount = "num_keypoints"
-        }
-
-        public init(from decoder: any Decoder) throws {
-            let values = try decoder.container(keyedBy: CodingKeys.self)
-            id = try values.decode(Int.self, forKey: .id)
-            imageID = try values.decode(Int.self, forKey: .imageID)
-            categoryID = try values.decode(Int.self, forKey: .categoryID)
-            box = try values.decodeBox(forKey: .box)
-            area = try values.decodeIfPresent(Double.self, forKey: .area) ?? box.area
-            isCrowd = try (values.decodeIfPresent(Int.self, forKey: .isCrowd) ?? 0) != 0
-            segmentation = try values.decodeIfPresent(COCOSegmentation.self, forKey: .segmentation)
-            keypoints = try values.decodeJoints(forKey: .keypoints)
-            let labelled =
-                keypoints.map { joints in
-                    stride(from: 2, to: joints.count, by: 3).count { joints[$0] > 0 }
-                } ?? 0
-            keypointCount = try values.decodeIfPresent(Int.self, forKey: .keypointCount) ?? labelled
-        }
     }
 
     /// By id.
@@ -104,65 +53,58 @@ public struct COCOTruth: Sendable {
     ///
     /// - Throws: ``COCOReadError``, one line that names the file and the entry.
     public init(contentsOf path: String) throws(COCOReadError) {
-        struct Document: Decodable {
-            struct Image: Decodable {
-                let id: Int
-                let width: Int
-                let height: Int
-                let file_name: String?
-            }
-            struct Category: Decodable {
-                let id: Int
-                let name: String
-            }
-            let images: [Image]
-            let categories: [Category]
-            let annotations: [Annotation]
+        let document = try COCOFileReading.decode(path) { try COCODocument(&$0) }
+        func invalid(_ reason: String) -> COCOReadError { .invalid(path, reason: reason) }
+        for list in ["images", "categories", "annotations"] where !document.lists.contains(list) {
+            throw invalid("\(list) is missing")
         }
-        let document = try COCOFileReading.decode(Document.self, path)
-        func twice(_ what: String, _ id: Int) -> COCOReadError {
-            .invalid(path, reason: "two \(what) have the id \(id)")
-        }
+        if let problem = document.problems.first { throw invalid(problem.description) }
         var images: [Int: COCOImage] = [:]
         for image in document.images {
             guard image.width > 0, image.height > 0 else {
-                throw .invalid(path, reason: "image \(image.id) is \(image.width) x \(image.height)")
+                throw invalid("image \(image.id) is \(image.width) x \(image.height)")
             }
             let entry = COCOImage(
-                id: image.id, width: image.width, height: image.height, fileName: image.file_name ?? "")
-            guard images.updateValue(entry, forKey: image.id) == nil else { throw twice("images", image.id) }
+                id: image.id, width: image.width, height: image.height, fileName: image.fileName)
+            guard images.updateValue(entry, forKey: image.id) == nil else {
+                throw invalid("two images have the id \(image.id)")
+            }
         }
         var categories: [Int: String] = [:]
         for category in document.categories {
             guard categories.updateValue(category.name, forKey: category.id) == nil else {
-                throw twice("categories", category.id)
+                throw invalid("two categories have the id \(category.id)")
             }
         }
         var ids: Set<Int> = []
-        for annotation in document.annotations {
-            guard ids.insert(annotation.id).inserted else { throw twice("annotations", annotation.id) }
-            guard images[annotation.imageID] != nil else {
-                throw .invalid(
-                    path,
-                    reason:
-                        "annotation \(annotation.id) is of image \(annotation.imageID), which is not there")
+        var annotations: [Annotation] = []
+        for entry in document.annotations {
+            guard ids.insert(entry.id).inserted else {
+                throw invalid("two annotations have the id \(entry.id)")
             }
-            guard categories[annotation.categoryID] != nil else {
-                throw .invalid(
-                    path,
-                    reason:
-                        "annotation \(annotation.id) is of category \(annotation.categoryID), which is not there"
-                )
+            guard images[entry.image] != nil else {
+                throw invalid("annotation \(entry.id) is of image \(entry.image), which is not there")
             }
+            guard categories[entry.category] != nil else {
+                throw invalid("annotation \(entry.id) is of category \(entry.category), which is not there")
+            }
+            guard let box = entry.box else { throw invalid("annotation \(entry.id) has no bbox") }
+            let joints = entry.keypoints ?? []
+            let labelled = stride(from: 2, to: joints.count, by: 3).count { joints[$0] > 0 }
+            annotations.append(
+                Annotation(
+                    id: entry.id, imageID: entry.image, categoryID: entry.category, box: box,
+                    area: entry.area ?? box.area, isCrowd: entry.isCrowd, segmentation: entry.segmentation,
+                    keypoints: entry.keypoints, keypointCount: entry.keypointCount ?? labelled))
         }
         self.images = images
         self.categories = categories
-        annotations = document.annotations
+        self.annotations = annotations
     }
 }
 
 /// What a model found, in COCO's format of results: a list of boxes, masks or keypoints with scores.
-public struct COCOResult: Sendable, Hashable, Decodable {
+public struct COCOResult: Sendable, Hashable {
     public let imageID: Int
     public let categoryID: Int
     public let score: Double
@@ -171,84 +113,68 @@ public struct COCOResult: Sendable, Hashable, Decodable {
     /// `x, y, score` of each joint.
     public let keypoints: [Double]?
 
-    enum CodingKeys: String, CodingKey {
-        case imageID = "image_id", categoryID = "category_id", score, box = "bbox", segmentation, keypoints
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        imageID = try values.decode(Int.self, forKey: .imageID)
-        categoryID = try values.decode(Int.self, forKey: .categoryID)
-        score = try values.decode(Double.self, forKey: .score)
-        box = values.contains(.box) ? try values.decodeBox(forKey: .box) : nil
-        segmentation = try values.decodeIfPresent(COCOSegmentation.self, forKey: .segmentation)
-        keypoints = try values.decodeJoints(forKey: .keypoints)
+    public init(
+        imageID: Int, categoryID: Int, score: Double, box: Box? = nil, segmentation: COCOSegmentation? = nil,
+        keypoints: [Double]? = nil
+    ) {
+        self.imageID = imageID
+        self.categoryID = categoryID
+        self.score = score
+        self.box = box
+        self.segmentation = segmentation
+        self.keypoints = keypoints
     }
 
     /// Reads a list of results.
     ///
     /// - Throws: ``COCOReadError``, one line that names the file and the entry.
     public static func read(contentsOf path: String) throws(COCOReadError) -> [COCOResult] {
-        try COCOFileReading.decode([COCOResult].self, path)
-    }
-}
-
-extension KeyedDecodingContainer {
-    fileprivate func decodeBox(forKey key: Key) throws -> Box {
-        let numbers = try decode([Double].self, forKey: key)
-        guard numbers.count == 4 else {
-            throw DecodingError.dataCorruptedError(
-                forKey: key, in: self, debugDescription: "a box has 4 numbers, not \(numbers.count)")
+        try COCOFileReading.decode(path) { reader in
+            var results: [COCOResult] = []
+            try reader.array { reader, _ in results.append(try COCOResult(&reader)) }
+            try reader.end()
+            return results
         }
-        return Box(x: numbers[0], y: numbers[1], width: numbers[2], height: numbers[3])
     }
 
-    fileprivate func decodeJoints(forKey key: Key) throws -> [Double]? {
-        let numbers = try decodeIfPresent([Double].self, forKey: key)
-        if let numbers, numbers.isEmpty || numbers.count % 3 != 0 {
-            throw DecodingError.dataCorruptedError(
-                forKey: key, in: self,
-                debugDescription: "keypoints are three numbers a joint, not \(numbers.count) in all")
+    private init(_ reader: inout JSONReader) throws {
+        var (image, category, score): (Int?, Int?, Double?)
+        var (box, segmentation, keypoints): (Box?, COCOSegmentation?, [Double]?)
+        try reader.object { reader, key in
+            if try reader.kind() == .null { return try reader.skip() }
+            switch key {
+            case "image_id": image = try reader.int()
+            case "category_id": category = try reader.int()
+            case "score": score = try reader.double()
+            case "bbox": box = try reader.box()
+            case "segmentation": segmentation = try COCOSegmentation(&reader)
+            case "keypoints": keypoints = try reader.joints()
+            default: try reader.skip()
+            }
         }
-        return numbers
+        func missing(_ name: String) -> JSONReader.Problem {
+            JSONReader.Problem(isSyntax: false, reason: "\(name) is missing")
+        }
+        guard let image else { throw missing("image_id") }
+        guard let category else { throw missing("category_id") }
+        guard let score else { throw missing("score") }
+        self.init(
+            imageID: image, categoryID: category, score: score, box: box, segmentation: segmentation,
+            keypoints: keypoints)
     }
 }
 
 private enum COCOFileReading {
-    static func decode<Value: Decodable>(_ type: Value.Type, _ path: String) throws(COCOReadError) -> Value {
-        let data: Data
+    static func decode<Value>(
+        _ path: String, _ read: (inout JSONReader) throws -> Value
+    ) throws(COCOReadError) -> Value {
+        var reader = JSONReader(try Reading.bytes(path))
         do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            let isThere = FileManager.default.fileExists(atPath: path)
-            throw .unreadable(
-                path, reason: isThere ? "it is not a file that can be read" : "there is no such file")
-        }
-        do {
-            return try JSONDecoder().decode(type, from: data)
-        } catch let error as DecodingError {
-            throw .invalid(path, reason: reason(error))
+            return try read(&reader)
+        } catch let problem as JSONReader.Problem {
+            throw .invalid(path, reason: problem.isSyntax ? "not JSON" : problem.description)
         } catch {
             throw .invalid(path, reason: "\(error)")
         }
-    }
-
-    /// "annotations[3].bbox: a box has 4 numbers, not 3".
-    private static func reason(_ error: DecodingError) -> String {
-        let (context, what): (DecodingError.Context, String) =
-            switch error {
-            case .keyNotFound(let key, let context): (context, "\(key.stringValue) is missing")
-            case .valueNotFound(_, let context): (context, "null is not possible here")
-            case .typeMismatch(let type, let context): (context, "\(type) is needed here")
-            case .dataCorrupted(let context):
-                (context, context.codingPath.isEmpty ? "not JSON" : context.debugDescription)
-            @unknown default: (.init(codingPath: [], debugDescription: ""), "not a COCO file")
-            }
-        var place = ""
-        for key in context.codingPath {
-            place +=
-                key.intValue.map { "[\($0)]" } ?? (place.isEmpty ? key.stringValue : ".\(key.stringValue)")
-        }
-        return place.isEmpty ? what : "\(place): \(what)"
     }
 }

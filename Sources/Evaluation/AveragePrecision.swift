@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 
 /// COCO's average precision and recall over any similarity, with pycocotools' definitions: greedy matching by score
@@ -124,198 +125,281 @@ public struct AveragePrecision: Sendable {
     ///   - similarity: of a prediction and a truth, 0 to 1: intersection over union, or ``ObjectKeypointSimilarity``.
     public init<Found, Real>(
         _ predictions: [Prediction<Found>], truth: [Truth<Real>], settings: Settings = .instances,
-        similarity: (Found, Truth<Real>) -> Double
+        similarity: @Sendable (Found, Truth<Real>) -> Double
     ) {
         self.settings = settings
         categories = Set(truth.map(\.category)).sorted()
         let place = Dictionary(uniqueKeysWithValues: categories.enumerated().map { ($1, $0) })
-        let truthRows = truth.indices.map {
-            Row(category: place[truth[$0].category]!, image: truth[$0].image, score: 0, index: $0)
-        }.sorted()
-        let predictionRows = predictions.indices.compactMap { index -> Row? in
-            let prediction = predictions[index]
-            guard let category = place[prediction.category] else { return nil }
-            return Row(category: category, image: prediction.image, score: prediction.score, index: index)
-        }.sorted()
-
-        let (areas, steps) = (settings.areas.count, Self.thresholds.count)
-        precisions = Array(repeating: -1, count: categories.count * areas * steps * Self.recalls.count)
-        recalled = Array(repeating: -1, count: categories.count * areas * steps)
-        recalledWithin = Array(repeating: -1, count: categories.count * settings.limits.count * steps)
-        let limit = settings.limits.last!
-        var (t, p) = (0, 0)
-        var matches = Matches(areas: areas)
-        for category in categories.indices {
-            matches.removeAll()
-            while true {
-                let hasTruth = t < truthRows.count && truthRows[t].category == category
-                let hasFound = p < predictionRows.count && predictionRows[p].category == category
-                guard hasTruth || hasFound else { break }
-                // Pictures in their order, as those of equal scores are ranked by it.
-                let image = min(
-                    hasTruth ? truthRows[t].image : .max, hasFound ? predictionRows[p].image : .max)
-                let (firstTruth, firstFound) = (t, p)
-                while t < truthRows.count, truthRows[t].category == category, truthRows[t].image == image {
-                    t += 1
+        let count = categories.count
+        let truthRows = Rows(truth, count) { place[$0.category] }
+        let foundRows = Rows(predictions, count) { place[$0.category] }
+        let rows = settings.areas.count * Self.thresholds.count
+        precisions = Array(repeating: -1, count: count * rows * Self.recalls.count)
+        recalled = Array(repeating: -1, count: count * rows)
+        recalledWithin = Array(repeating: -1, count: count * settings.limits.count * Self.thresholds.count)
+        // The lists are only read, and each category writes its own part.
+        nonisolated(unsafe) let (found, there) = (predictions, truth)
+        precisions.withUnsafeMutableBufferPointer { precisions in
+            recalled.withUnsafeMutableBufferPointer { recalled in
+                recalledWithin.withUnsafeMutableBufferPointer { within in
+                    nonisolated(unsafe) let parts = (
+                        precisions.baseAddress, recalled.baseAddress, within.baseAddress
+                    )
+                    DispatchQueue.concurrentPerform(iterations: count) { category in
+                        let matches = Matches(
+                            foundRows.rows(category), of: found, truthRows.rows(category), of: there,
+                            settings,
+                            similarity)
+                        matches.accumulate(
+                            precisions: parts.0! + category * rows * Self.recalls.count,
+                            recalled: parts.1! + category * rows,
+                            within: parts.2! + category * settings.limits.count * Self.thresholds.count)
+                    }
                 }
-                while p < predictionRows.count, predictionRows[p].category == category,
-                    predictionRows[p].image == image
-                { p += 1 }
-                let there = truthRows[firstTruth..<t].map { truth[$0.index] }
-                let found = predictionRows[firstFound..<min(p, firstFound + limit)].map {
-                    predictions[$0.index]
-                }
-                matches.add(found, there, settings.areas, similarity)
-            }
-            accumulate(matches, category)
-        }
-    }
-
-    /// The order of pycocotools: by category, picture and falling score, and else as given.
-    private struct Row: Comparable {
-        let category: Int
-        let image: Int
-        let score: Double
-        let index: Int
-
-        static func < (a: Row, b: Row) -> Bool {
-            if a.category != b.category { return a.category < b.category }
-            if a.image != b.image { return a.image < b.image }
-            if a.score != b.score { return a.score > b.score }
-            return a.index < b.index
-        }
-    }
-
-    /// Precision and recall of one category from what matched in its pictures.
-    private mutating func accumulate(_ matches: Matches, _ category: Int) {
-        let order = matches.scores.indices.sorted {
-            matches.scores[$0] != matches.scores[$1] ? matches.scores[$0] > matches.scores[$1] : $0 < $1
-        }
-        let (areas, steps, points) = (settings.areas.count, Self.thresholds.count, Self.recalls.count)
-        var precision: [Double] = []
-        var recall: [Double] = []
-        func follow(_ area: Int, _ step: Int, limit: Int) {
-            let (bit, count) = (UInt16(1) << step, Double(matches.counts[area]))
-            precision.removeAll(keepingCapacity: true)
-            recall.removeAll(keepingCapacity: true)
-            var (right, all) = (0.0, 0.0)
-            for index in order where matches.ranks[index] < limit {
-                let flags = index * areas + area
-                if matches.ignored[flags] & bit != 0 { continue }
-                all += 1
-                if matches.hits[flags] & bit != 0 { right += 1 }
-                recall.append(right / count)
-                precision.append(right / (all + .ulpOfOne))
-            }
-        }
-        for area in 0..<areas where matches.counts[area] > 0 {
-            for step in 0..<steps {
-                follow(area, step, limit: .max)
-                let row = (category * areas + area) * steps + step
-                recalled[row] = recall.last ?? 0
-                for index in precision.indices.dropFirst().reversed() {
-                    precision[index - 1] = max(precision[index - 1], precision[index])
-                }
-                var index = 0
-                for point in 0..<points {
-                    while index < recall.count, recall[index] < Self.recalls[point] { index += 1 }
-                    precisions[row * points + point] = index < recall.count ? precision[index] : 0
-                }
-            }
-        }
-        guard matches.counts[0] > 0 else { return }
-        for (place, limit) in settings.limits.enumerated() {
-            for step in 0..<steps {
-                follow(0, step, limit: limit)
-                recalledWithin[(category * settings.limits.count + place) * steps + step] = recall.last ?? 0
             }
         }
     }
 }
 
+/// Places in a list by category, in the list's order.
+private struct Rows: Sendable {
+    private let order: [Int]
+    private let starts: [Int]
+
+    init<Entry>(_ entries: [Entry], _ categories: Int, _ category: (Entry) -> Int?) {
+        let places = entries.map { category($0) ?? -1 }
+        var starts = [Int](repeating: 0, count: categories + 1)
+        for place in places where place >= 0 { starts[place + 1] += 1 }
+        for place in 0..<categories { starts[place + 1] += starts[place] }
+        var next = starts
+        var order = [Int](repeating: 0, count: starts[categories])
+        for (index, place) in places.enumerated() where place >= 0 {
+            order[next[place]] = index
+            next[place] += 1
+        }
+        (self.order, self.starts) = (order, starts)
+    }
+
+    func rows(_ category: Int) -> ArraySlice<Int> { order[starts[category]..<starts[category + 1]] }
+}
+
 /// What matched in the pictures of one category; a detection's flags have one bit a threshold.
 private struct Matches {
-    let areas: Int
-    private(set) var scores: [Double] = []
+    private struct Row {
+        let image: Int
+        let score: Double
+        let index: Int
+    }
+
+    private let settings: AveragePrecision.Settings
+    private var scores: [Double] = []
     /// A detection's rank in its picture.
-    private(set) var ranks: [Int] = []
+    private var ranks: [Int] = []
     /// By detection and area.
-    private(set) var hits: [UInt16] = []
-    private(set) var ignored: [UInt16] = []
+    private var hits: [UInt16] = []
+    private var ignored: [UInt16] = []
     /// By area: how many there are to be found.
-    private(set) var counts: [Int]
-    // Kept from picture to picture, to be made once.
-    private var similarities: [Double] = []
-    private var order: [Int] = []
-    private var isIgnored: [Bool] = []
-    private var isTaken: [Bool] = []
+    private var counts: [Int]
 
-    init(areas: Int) {
-        self.areas = areas
-        counts = Array(repeating: 0, count: areas)
-    }
+    private static let allSteps = UInt16(1 << AveragePrecision.thresholds.count) - 1
 
-    mutating func removeAll() {
-        scores.removeAll(keepingCapacity: true)
-        ranks.removeAll(keepingCapacity: true)
-        hits.removeAll(keepingCapacity: true)
-        ignored.removeAll(keepingCapacity: true)
-        for area in 0..<areas { counts[area] = 0 }
-    }
-
-    /// Matches one picture's detections, best first, with its truth.
-    mutating func add<Found, Real>(
-        _ found: [AveragePrecision.Prediction<Found>], _ there: [AveragePrecision.Truth<Real>],
-        _ ranges: [AveragePrecision.Areas], _ similarity: (Found, AveragePrecision.Truth<Real>) -> Double
+    /// Matches the detections of each picture, best first, with its truth.
+    init<Found, Real>(
+        _ foundRows: ArraySlice<Int>, of predictions: [AveragePrecision.Prediction<Found>],
+        _ truthRows: ArraySlice<Int>, of truth: [AveragePrecision.Truth<Real>],
+        _ settings: AveragePrecision.Settings, _ similarity: (Found, AveragePrecision.Truth<Real>) -> Double
     ) {
-        let start = hits.count
-        for (rank, detection) in found.enumerated() {
-            scores.append(detection.score)
-            ranks.append(rank)
-            for _ in 0..<areas {
-                hits.append(0)
-                ignored.append(0)
-            }
+        self.settings = settings
+        let areas = settings.areas.count
+        counts = Array(repeating: 0, count: areas)
+        var there = truthRows.map { Row(image: truth[$0].image, score: 0, index: $0) }
+        there.sort { $0.image != $1.image ? $0.image < $1.image : $0.index < $1.index }
+        var found = foundRows.map {
+            Row(image: predictions[$0].image, score: predictions[$0].score, index: $0)
         }
-        similarities.removeAll(keepingCapacity: true)
-        for detection in found {
-            for truth in there { similarities.append(similarity(detection.shape, truth)) }
+        // Pictures in their order, as those of equal scores are ranked by it.
+        found.sort {
+            $0.image != $1.image
+                ? $0.image < $1.image : $0.score != $1.score ? $0.score > $1.score : $0.index < $1.index
         }
-        for (area, range) in ranges.enumerated() {
-            isIgnored.removeAll(keepingCapacity: true)
-            for truth in there {
-                isIgnored.append(truth.isIgnored || truth.area < range.least || truth.area > range.most)
-            }
-            // Those that count come first: an ignored one is matched only where none of them fits.
-            order.removeAll(keepingCapacity: true)
-            for index in there.indices where !isIgnored[index] { order.append(index) }
-            counts[area] += order.count
-            for index in there.indices where isIgnored[index] { order.append(index) }
-            for (step, threshold) in AveragePrecision.thresholds.enumerated() {
-                let bit = UInt16(1) << step
-                isTaken.removeAll(keepingCapacity: true)
-                for _ in there { isTaken.append(false) }
-                for rank in found.indices {
-                    var best = min(threshold, 1 - 1e-10)
-                    var match = -1
-                    for index in order {
-                        if isTaken[index], !there[index].isCrowd { continue }
-                        if match >= 0, !isIgnored[match], isIgnored[index] { break }
-                        let value = similarities[rank * there.count + index]
-                        if value < best { continue }
-                        best = value
-                        match = index
-                    }
-                    let flags = start + rank * areas + area
-                    if match >= 0 {
-                        isTaken[match] = true
-                        hits[flags] |= bit
-                        if isIgnored[match] { ignored[flags] |= bit }
-                    } else if found[rank].area < range.least || found[rank].area > range.most {
-                        ignored[flags] |= bit
+        scores.reserveCapacity(found.count)
+        ranks.reserveCapacity(found.count)
+        hits.reserveCapacity(found.count * areas)
+        ignored.reserveCapacity(found.count * areas)
+
+        var cell = Cell()
+        let limit = settings.limits.last!
+        var (t, p) = (0, 0)
+        while t < there.count || p < found.count {
+            let image = min(
+                t < there.count ? there[t].image : .max, p < found.count ? found[p].image : .max)
+            let (firstTruth, firstFound) = (t, p)
+            while t < there.count, there[t].image == image { t += 1 }
+            while p < found.count, found[p].image == image { p += 1 }
+            let truths = firstTruth..<t
+            let ranked = firstFound..<min(p, firstFound + limit)
+
+            cell.start(truths.count)
+            if !truths.isEmpty {
+                for row in ranked {
+                    for column in truths {
+                        cell.add(similarity(predictions[found[row].index].shape, truth[there[column].index]))
                     }
                 }
             }
+            let start = hits.count
+            for row in ranked {
+                scores.append(found[row].score)
+                ranks.append(row - firstFound)
+                let size = predictions[found[row].index].area
+                for area in settings.areas {
+                    hits.append(0)
+                    ignored.append(size < area.least || size > area.most ? Self.allSteps : 0)
+                }
+            }
+            for (area, range) in settings.areas.enumerated() {
+                counts[area] += cell.setTruths(truths.map { truth[there[$0].index] }, range)
+                guard cell.canMatch else { continue }
+                for (step, threshold) in AveragePrecision.thresholds.enumerated() {
+                    cell.match(ranked.count, threshold) { rank, isIgnored in
+                        let (flags, bit) = (start + rank * areas + area, UInt16(1) << step)
+                        hits[flags] |= bit
+                        if isIgnored { ignored[flags] |= bit } else { ignored[flags] &= ~bit }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Precision and recall from what matched.
+    ///
+    /// - Parameters:
+    ///   - precisions: by area, threshold and recall.
+    ///   - recalled: by area and threshold.
+    ///   - within: by limit and threshold, over all areas.
+    func accumulate(
+        precisions: UnsafeMutablePointer<Double>, recalled: UnsafeMutablePointer<Double>,
+        within: UnsafeMutablePointer<Double>
+    ) {
+        let (areas, steps) = (settings.areas.count, AveragePrecision.thresholds.count)
+        let points = AveragePrecision.recalls
+        let order = scores.indices.sorted {
+            scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1
+        }
+        for area in 0..<areas where counts[area] > 0 {
+            let count = Double(counts[area])
+            // Precision rises only where something is found, so those places tell all.
+            var found = [[Double]](repeating: [], count: steps)
+            var all = [Double](repeating: 0, count: steps)
+            var allOfAll = 0.0
+            for index in order {
+                let (isIgnored, hit) = (ignored[index * areas + area], hits[index * areas + area])
+                if isIgnored == 0 {
+                    allOfAll += 1
+                } else if isIgnored == Self.allSteps {
+                    continue
+                } else {
+                    for step in 0..<steps where isIgnored & (1 << step) == 0 { all[step] += 1 }
+                }
+                var right = hit & ~isIgnored
+                while right != 0 {
+                    let step = right.trailingZeroBitCount
+                    right &= right - 1
+                    found[step].append(
+                        Double(found[step].count + 1) / (allOfAll + all[step] + .ulpOfOne))
+                }
+            }
+            for step in 0..<steps {
+                let row = area * steps + step
+                var precision = found[step]
+                recalled[row] = Double(precision.count) / count
+                for index in precision.indices.dropFirst().reversed() {
+                    precision[index - 1] = max(precision[index - 1], precision[index])
+                }
+                var index = 0
+                for point in points.indices {
+                    while index < precision.count, Double(index + 1) / count < points[point] { index += 1 }
+                    precisions[row * points.count + point] = index < precision.count ? precision[index] : 0
+                }
+            }
+        }
+        guard counts[0] > 0 else { return }
+        for (place, limit) in settings.limits.enumerated() {
+            var right = [Int](repeating: 0, count: steps)
+            for index in scores.indices where ranks[index] < limit {
+                let hit = hits[index * areas] & ~ignored[index * areas]
+                guard hit != 0 else { continue }
+                for step in 0..<steps where hit & (1 << step) != 0 { right[step] += 1 }
+            }
+            for step in 0..<steps { within[place * steps + step] = Double(right[step]) / Double(counts[0]) }
+        }
+    }
+}
+
+/// The matching of one picture's detections with its truth; kept from picture to picture, to be made once.
+private struct Cell {
+    private var truths = 0
+    /// By detection and truth.
+    private var similarities: [Double] = []
+    private var greatest = 0.0
+    private var order: [Int] = []
+    private var isCrowd: [Bool] = []
+    private var isIgnored: [Bool] = []
+    private var isTaken: [Bool] = []
+
+    mutating func start(_ truths: Int) {
+        self.truths = truths
+        greatest = 0
+        similarities.removeAll(keepingCapacity: true)
+    }
+
+    mutating func add(_ similarity: Double) {
+        similarities.append(similarity)
+        if similarity > greatest { greatest = similarity }
+    }
+
+    /// Whether any detection is similar enough to any truth.
+    var canMatch: Bool { greatest >= AveragePrecision.thresholds[0] }
+
+    /// Says which of the truths count in a range of areas.
+    ///
+    /// - Returns: how many.
+    mutating func setTruths<Real>(
+        _ there: [AveragePrecision.Truth<Real>], _ range: AveragePrecision.Areas
+    ) -> Int {
+        isCrowd.removeAll(keepingCapacity: true)
+        isIgnored.removeAll(keepingCapacity: true)
+        order.removeAll(keepingCapacity: true)
+        for (index, truth) in there.enumerated() {
+            isCrowd.append(truth.isCrowd)
+            isIgnored.append(truth.isIgnored || truth.area < range.least || truth.area > range.most)
+            if !isIgnored[index] { order.append(index) }
+        }
+        // Those that count come first: an ignored one is matched only where none of them fits.
+        let count = order.count
+        for index in there.indices where isIgnored[index] { order.append(index) }
+        return count
+    }
+
+    /// Matches at one threshold, and tells of each match its detection and whether its truth is ignored.
+    mutating func match(_ found: Int, _ threshold: Double, _ take: (Int, Bool) -> Void) {
+        guard greatest >= min(threshold, 1 - 1e-10) else { return }
+        isTaken.removeAll(keepingCapacity: true)
+        for _ in 0..<truths { isTaken.append(false) }
+        for rank in 0..<found {
+            var best = min(threshold, 1 - 1e-10)
+            var match = -1
+            for index in order {
+                if isTaken[index], !isCrowd[index] { continue }
+                if match >= 0, !isIgnored[match], isIgnored[index] { break }
+                let value = similarities[rank * truths + index]
+                if value < best { continue }
+                best = value
+                match = index
+            }
+            guard match >= 0 else { continue }
+            isTaken[match] = true
+            take(rank, isIgnored[match])
         }
     }
 }
@@ -341,11 +425,13 @@ extension AveragePrecision {
     }
 
     /// Mean greatest recall over categories, of the `limit`-th of the settings' limits, or of the last in an area.
-    public func ar(threshold: Int? = nil, area: Int = 0, limit: Int? = nil) -> Double {
+    public func ar(
+        threshold: Int? = nil, area: Int = 0, limit: Int? = nil, category: Int? = nil
+    ) -> Double {
         if let limit {
-            return mean(threshold, limit, nil, of: settings.limits.count) { recalledWithin[$0] }
+            return mean(threshold, limit, category, of: settings.limits.count) { recalledWithin[$0] }
         }
-        return mean(threshold, area, nil, of: settings.areas.count) { recalled[$0] }
+        return mean(threshold, area, category, of: settings.areas.count) { recalled[$0] }
     }
 
     /// The precision at each of ``recalls``, mean over the categories; empty when nothing is there.
@@ -377,7 +463,10 @@ extension AveragePrecision {
     }
 
     /// The figures of pycocotools' summary in its order: 12 of boxes and masks, 10 of keypoints.
-    public var figures: [Figure] {
+    public var figures: [Figure] { figures(of: nil) }
+
+    /// The same of one category alone.
+    public func figures(of category: Int?) -> [Figure] {
         var figures: [Figure] = []
         let limit = settings.limits.last!
         func add(
@@ -395,23 +484,27 @@ extension AveragePrecision {
         }
         let sizes = settings.areas.indices.dropFirst()
         let all = "0.50:0.95"
-        add(true, "", all, "all", limit, ap())
-        add(true, "50", "0.50", "all", limit, ap(threshold: 0))
-        add(true, "75", "0.75", "all", limit, ap(threshold: 5))
+        add(true, "", all, "all", limit, ap(category: category))
+        add(true, "50", "0.50", "all", limit, ap(threshold: 0, category: category))
+        add(true, "75", "0.75", "all", limit, ap(threshold: 5, category: category))
         for size in sizes {
-            add(true, settings.areas[size].name, all, settings.areas[size].name, limit, ap(area: size))
+            add(
+                true, settings.areas[size].name, all, settings.areas[size].name, limit,
+                ap(area: size, category: category))
         }
         if settings.limits.count > 1 {
             for (place, limit) in settings.limits.enumerated() {
-                add(false, String(limit), all, "all", limit, ar(limit: place))
+                add(false, String(limit), all, "all", limit, ar(limit: place, category: category))
             }
         } else {
-            add(false, "", all, "all", limit, ar())
-            add(false, "50", "0.50", "all", limit, ar(threshold: 0))
-            add(false, "75", "0.75", "all", limit, ar(threshold: 5))
+            add(false, "", all, "all", limit, ar(category: category))
+            add(false, "50", "0.50", "all", limit, ar(threshold: 0, category: category))
+            add(false, "75", "0.75", "all", limit, ar(threshold: 5, category: category))
         }
         for size in sizes {
-            add(false, settings.areas[size].name, all, settings.areas[size].name, limit, ar(area: size))
+            add(
+                false, settings.areas[size].name, all, settings.areas[size].name, limit,
+                ar(area: size, category: category))
         }
         return figures
     }

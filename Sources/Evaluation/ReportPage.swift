@@ -28,7 +28,13 @@ struct ReportPage {
             }
             body += "</section>\n"
         }
-        return Self.head + body + "</main>\n</body>\n</html>\n"
+        return Self.document("Vitrail: evaluation on Mosaic", body)
+    }
+
+    /// A whole page around its body.
+    static func document(_ title: String, _ body: String) -> String {
+        head.replacing("<title></title>", with: "<title>\(title)</title>") + body
+            + "</main>\n</body>\n</html>\n"
     }
 
     // MARK: Figures
@@ -109,19 +115,46 @@ struct ReportPage {
     private func card(_ entry: BenchmarkCase, _ outcome: BenchmarkOutcome) throws -> String {
         let scene = MosaicScene(
             seed: outcome.report.seed, index: entry.scene, configuration: outcome.configuration)
+        return try Self.card(
+            title: "<em>\(entry.task.rawValue)</em> \(HTML.escaped(entry.request))", truth: entry.truth,
+            answer: entry.answer, note: "scene \(entry.scene)", image: scene.image, entry.trueThings,
+            entry.foundThings)
+    }
+
+    /// A case: the picture with what is true, and with what was answered.
+    ///
+    /// - Parameters:
+    ///   - title: HTML; all other texts are escaped here.
+    ///   - truth: what is said below the truth.
+    ///   - answer: what is said below the answer.
+    ///   - note: a small line, such as the picture's name.
+    ///   - image: drawn at 288 pixels or somewhat more, large ones at 576 at most.
+    ///   - trueThings: drawn over it.
+    ///   - foundThings: drawn over it.
+    static func card(
+        title: String, truth: String, answer: String, note: String, image: Image, _ trueThings: [Annotation],
+        _ foundThings: [Annotation]
+    ) throws -> String {
         func picture(_ things: [Annotation], _ name: String) throws -> String {
-            let scale = max(1, (288 / Double(max(scene.image.width, scene.image.height))).rounded(.up))
-            let drawn = try scene.image.annotated(with: things, scale: scale)
+            let side = max(image.width, image.height)
+            let scale = max(1, (288 / Double(side)).rounded(.up))
+            var drawn = try image.annotated(with: things, scale: scale)
+            if side > 576 {
+                let shrink = 576 / Double(side)
+                drawn = drawn.resized(
+                    width: max(1, Int(Double(image.width) * shrink)),
+                    height: max(1, Int(Double(image.height) * shrink)))
+            }
             let data = Data(try drawn.jpegData(quality: 82)).base64EncodedString()
             return "<img loading=\"lazy\" src=\"data:image/jpeg;base64,\(data)\" alt=\"\(name)\">"
         }
         return """
-            <article><h4><em>\(entry.task.rawValue)</em> \(HTML.escaped(entry.request))</h4>
-            <div class="pair"><figure>\(try picture(entry.trueThings, "truth"))<figcaption><b>truth</b> \
-            \(HTML.escaped(entry.truth))</figcaption></figure>
-            <figure>\(try picture(entry.foundThings, "answer"))<figcaption><b>answer</b> \
-            \(HTML.escaped(entry.answer))</figcaption></figure></div>
-            <p class="soft">scene \(entry.scene)</p></article>
+            <article><h4>\(title)</h4>
+            <div class="pair"><figure>\(try picture(trueThings, "truth"))<figcaption><b>truth</b> \
+            \(HTML.escaped(truth))</figcaption></figure>
+            <figure>\(try picture(foundThings, "answer"))<figcaption><b>answer</b> \
+            \(HTML.escaped(answer))</figcaption></figure></div>
+            <p class="soft">\(HTML.escaped(note))</p></article>
 
             """
     }
@@ -175,7 +208,7 @@ struct ReportPage {
         <head>
         <meta charset="utf-8">
         <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>Vitrail: evaluation on Mosaic</title>
+        <title></title>
         <style>
         :root { color-scheme: light dark; --ground: #f6f5f2; --card: #fff; --ink: #1d1d20; --soft: #6a6a72;
           --line: #e2e0da; --good: #1f7a3d; --bad: #b3382c; --c0: #1d6fd1; --c1: #c2571a; --c2: #7a3fc4; }

@@ -59,7 +59,8 @@ public struct ReferringScore: Sendable, Hashable {
     /// Pixels of either mask.
     public let union: Int
 
-    public var maskIoU: Double { union == 0 ? 0 : Double(intersection) / Double(union) }
+    /// 1 where nothing is there and nothing was found.
+    public var maskIoU: Double { union == 0 ? 1 : Double(intersection) / Double(union) }
 
     /// - Throws: `MediaError.invalid` when the masks' sizes differ.
     public init(box: Box?, mask: Mask?, truth: Box, truthMask: Mask) throws(MediaError) {

@@ -84,10 +84,49 @@ public struct ObjectKeypointSimilarity: Sendable {
 public struct MaskShape: Sendable, Hashable {
     public let mask: Mask
     let box: Box
+    let area: Int
 
     public init(_ mask: Mask) {
         self.mask = mask
         box = mask.boundingBox
+        area = mask.area
+    }
+
+    /// Pixels of both.
+    func shared(_ other: MaskShape) -> Int {
+        mask.counts.withUnsafeBufferPointer { a in
+            other.mask.counts.withUnsafeBufferPointer { b in
+                // Ends of the runs, and whose foreground the runs are.
+                var (i, j, shared, at) = (0, 0, 0, 0)
+                guard a.count > 0, b.count > 0 else { return 0 }
+                var (endA, endB) = (a[0], b[0])
+                while true {
+                    let end = min(endA, endB)
+                    if i & j & 1 == 1 { shared += end - at }
+                    at = end
+                    if endA == end {
+                        i += 1
+                        guard i < a.count else { return shared }
+                        endA += a[i]
+                    }
+                    if endB == end {
+                        j += 1
+                        guard j < b.count else { return shared }
+                        endB += b[j]
+                    }
+                }
+            }
+        }
+    }
+
+    /// Intersection over union; over this mask alone with a crowd.
+    ///
+    /// - Precondition: both are of one picture's size.
+    func iou(_ other: MaskShape, isCrowd: Bool = false) -> Double {
+        guard box.intersection(other.box) != nil else { return 0 }
+        let shared = shared(other)
+        let whole = isCrowd ? area : area + other.area - shared
+        return whole == 0 ? 0 : Double(shared) / Double(whole)
     }
 }
 
@@ -110,9 +149,7 @@ extension AveragePrecision {
     /// - Precondition: the masks of a picture have one size.
     public init(masks: [Prediction<MaskShape>], truth: [Truth<MaskShape>]) {
         self.init(masks, truth: truth) { found, truth in
-            guard found.box.intersection(truth.shape.box) != nil else { return 0 }
-            // The sizes are equal, which is all that can be wrong.
-            return try! found.mask.iou(truth.shape.mask, isCrowd: truth.isCrowd)
+            found.iou(truth.shape, isCrowd: truth.isCrowd)
         }
     }
 

@@ -28,9 +28,41 @@ extension Image {
         self = try Self.decode(header, name: name, limit: limit).oriented(header.orientation)
     }
 
+    /// The size that a picture file states, as a viewer shows it: EXIF's orientation is applied. Nothing is decoded.
+    ///
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - name: what error messages call the picture.
+    /// - Throws: `MediaError` when it is none of the formats, or its container is damaged or cut short.
+    public static func size(
+        of bytes: [UInt8], name: String = "picture"
+    ) throws(MediaError) -> (width: Int, height: Int) {
+        guard !bytes.isEmpty else { throw .unreadable(name: name, reason: "it is empty") }
+        let header = try ImageHeader.parse(bytes, name: name)
+        return header.orientation >= 5 ? (header.height, header.width) : (header.width, header.height)
+    }
+
+    /// The bytes of a picture file, to be decoded later.
+    ///
+    /// - Throws: `MediaError.unreadable` when it cannot be read, or is longer than 1 GiB.
+    public static func bytes(contentsOf path: String) throws(MediaError) -> [UInt8] {
+        try Files.read(path)
+    }
+
     private static func decode(
         _ header: ImageHeader, name: String, limit: PixelLimit
     ) throws(MediaError) -> Image {
+        let codec = try decoded(header, name: name, limit: limit)
+        guard let image = Image(codec.frame.pointee, header: header) else {
+            throw .damaged(name: name, reason: "its pixel format is not supported")
+        }
+        return image
+    }
+
+    /// A decoder that holds the picture's frame.
+    static func decoded(
+        _ header: ImageHeader, name: String, limit: PixelLimit
+    ) throws(MediaError) -> FFmpeg.Codec {
         let id =
             switch header.format {
             case .png: AV_CODEC_ID_PNG
@@ -60,12 +92,10 @@ extension Image {
         try check(avcodec_send_packet(codec.context, codec.packet))
         try check(avcodec_send_packet(codec.context, nil))
         try check(avcodec_receive_frame(codec.context, codec.frame))
-        let frame = codec.frame.pointee
-        guard !frame.isDamaged else { throw .damaged(name: name, reason: "its data are damaged") }
-        guard let image = Image(frame, header: header) else {
-            throw .damaged(name: name, reason: "its pixel format is not supported")
+        guard !codec.frame.pointee.isDamaged else {
+            throw .damaged(name: name, reason: "its data are damaged")
         }
-        return image
+        return codec
     }
 
     /// The picture as it is meant to be seen, given its EXIF orientation (1 to 8).

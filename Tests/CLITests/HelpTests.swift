@@ -12,7 +12,9 @@ import Testing
         #expect(result.output == (try String(contentsOf: snapshot, encoding: .utf8)))
     }
 
-    @Test(arguments: ["ask", "locate", "segment", "demo", "inspect", "synthesize", "train", "evaluate"])
+    @Test(arguments: [
+        "ask", "locate", "segment", "demo", "inspect", "synthesize", "train", "evaluate", "data",
+    ])
     func everyCommandExplainsItself(command: String) async throws {
         let result = try await Program.run([command, "--help"])
         #expect(result.code == 0)

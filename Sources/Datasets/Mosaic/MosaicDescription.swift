@@ -108,11 +108,12 @@ public struct MosaicDescription: Sendable, Hashable {
 
 /// Small rules of English.
 enum English {
-    /// "a" or "an", as the words that follow want it: but for single letters and digits, Mosaic's words sound as they
-    /// are written.
+    /// "a" or "an", as the words that follow want it: single letters, digits and abbreviations sound as they are
+    /// spelled, other words as they are written.
     static func article(before words: String) -> String {
         let first = words.prefix { $0 != " " }
-        let isVowel = first.count == 1 ? "AEHMRS8".contains(first) : "aeiou".contains(first.prefix(1))
+        let isSpelled = first.allSatisfy { $0.isUppercase || $0.isNumber }
+        let isVowel = (isSpelled ? "AEFHILMNORSX8" : "aeiou").contains(first.prefix(1))
         return isVowel ? "an" : "a"
     }
 

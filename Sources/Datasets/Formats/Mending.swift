@@ -1,0 +1,81 @@
+import Media
+
+extension LabelledSet {
+    /// Cuts labels off at the borders of their pictures, and drops those without an area, outside, or with a
+    /// segmentation that is none; each is counted.
+    mutating func mend() {
+        var problems = problems
+        for index in pictures.indices { pictures[index].mend(&problems) }
+        self.problems = problems
+    }
+}
+
+extension LabelledSet.Picture {
+    /// A box that reaches out by less than rounding does is cut off, but not reported.
+    private static let tolerance = 0.5
+
+    fileprivate mutating func mend(_ problems: inout LabelProblems) {
+        var newIndices: [Int?] = []
+        var kept: [LabelledSet.Thing] = []
+        for thing in things {
+            let mended = mended(thing, &problems)
+            newIndices.append(mended == nil ? nil : kept.count)
+            if let mended { kept.append(mended) }
+        }
+        things = kept
+        referring = referring.compactMap { expression in
+            newIndices[expression.thing].map {
+                .init(id: expression.id, sentences: expression.sentences, thing: $0)
+            }
+        }
+        guard width > 0, height > 0 else { return }
+        let before = points.count
+        points.removeAll {
+            !((0...Double(width)).contains($0.x) && (0...Double(height)).contains($0.y))
+        }
+        for _ in points.count..<before { problems.add(.outside, "\(fileName) point") }
+    }
+
+    private func mended(
+        _ thing: LabelledSet.Thing, _ problems: inout LabelProblems
+    ) -> LabelledSet.Thing? {
+        let place = "\(fileName) label \(thing.id)"
+        let box = thing.box
+        guard box.width > 0, box.height > 0, box.x.isFinite, box.y.isFinite else {
+            problems.add(.noArea, place)
+            return nil
+        }
+        var thing = thing
+        if width > 0, height > 0 {
+            guard let inside = box.clipped(width: width, height: height) else {
+                problems.add(.outside, place)
+                return nil
+            }
+            let cut = max(
+                inside.x - box.x, inside.y - box.y, box.maxX - inside.maxX, box.maxY - inside.maxY)
+            if cut > Self.tolerance { problems.add(.clipped, place) }
+            thing.box = inside
+        }
+        switch thing.segmentation {
+        case .polygons(let polygons):
+            let good = polygons.filter {
+                $0.count >= 6 && $0.count % 2 == 0 && $0.allSatisfy { abs($0) <= 100_000 }
+            }
+            if good.count < polygons.count { problems.add(.malformed, "\(place): a polygon without an area") }
+            thing.segmentation = good.isEmpty ? nil : .polygons(good)
+        case .mask(let mask):
+            if width > 0, mask.width != width || mask.height != height {
+                problems.add(
+                    .malformed,
+                    "\(place): mask of \(mask.width) x \(mask.height), picture of \(width) x \(height)")
+                return nil
+            }
+            if mask.isEmpty {
+                problems.add(.noArea, place)
+                return nil
+            }
+        case nil: break
+        }
+        return thing
+    }
+}

@@ -1,0 +1,158 @@
+import Datasets
+import Foundation
+import Media
+import Testing
+
+@Suite struct LabelProblemTests {
+    /// A COCO file of pictures a to d, 20 x 10, with these annotations.
+    private func coco(_ annotations: String, _ images: String? = nil) -> String {
+        let names = ["a", "b"].enumerated().map {
+            #"{"id":\#($0.offset + 1),"file_name":"\#($0.element).png","width":20,"height":10}"#
+        }
+        return
+            #"{"images":[\#(images ?? names.joined(separator: ","))],"categories":[{"id":1,"name":"star"}],"annotations":[\#(annotations)]}"#
+    }
+
+    @Test func badLabelsAreCountedByNameAndSkipped() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("a.png")
+            try folder.picture("b.png")
+            func label(_ id: Int, _ box: String, image: Int = 1, category: Int = 1, _ more: String = "")
+                -> String
+            {
+                #"{"id":\#(id),"image_id":\#(image),"category_id":\#(category),"bbox":\#(box)\#(more)}"#
+            }
+            try folder.write(
+                coco(
+                    [
+                        label(1, "[2,2,4,4]"), label(2, "[15,5,10,10]"), label(3, "[30,2,4,4]"),
+                        label(4, "[2,2,0,4]"), label(5, "[2,2,4,4]", category: 7),
+                        label(6, "[2,2,4,4]", image: 9),
+                        label(1, "[2,2,4,4]"), label(8, "[2,2,4]"), label(9, "[-0.2,2,4,4]"),
+                        label(10, "[2,2,4,4]", #","segmentation":{"size":[9,9],"counts":[81]}"#),
+                        label(11, "[2,2,4,4]", #","segmentation":[[1,2,3,4],[1,1,5,1,5,5]]"#),
+                    ].joined(separator: ",")), "labels.json")
+            let set = try folder.read(.coco, "labels.json")
+            #expect(set.pictures[0].things.map(\.id) == [1, 2, 9, 11])
+            #expect(set.pictures[0].things[1].box == Box(x: 15, y: 5, width: 5, height: 5))
+            #expect(set.pictures[0].things[2].box.x == 0)
+            #expect(set.pictures[0].things[3].segmentation == .polygons([[1, 1, 5, 1, 5, 5]]))
+            let counts = Dictionary(uniqueKeysWithValues: set.problems.counts.map { ($0, $1.count) })
+            #expect(
+                counts == [
+                    .clipped: 1, .outside: 1, .noArea: 1, .unknownCategory: 1, .unknownPicture: 1,
+                    .repeatedID: 1,
+                    .malformed: 3,
+                ])
+            let lines = set.problems.summary.split(separator: "\n")
+            #expect(lines.contains("1 labels without an area, skipped: a.png label 4"))
+            #expect(
+                lines.contains(
+                    "1 labels of a category that is not listed, skipped: annotation 5 of category 7"))
+            #expect(lines[0].contains("annotations[7].bbox: a box has 4 numbers, not 3"))
+            // As written, for scoring: nothing is cut off.
+            let raw = try folder.read(.coco, "labels.json", asWritten: true)
+            #expect(raw.pictures[0].things[1].box.width == 10 && raw.problems[.clipped] == 0)
+            let text = LabelSummary(set).text
+            #expect(text.hasPrefix("labels: 2 pictures\n  4 things, 1 outline\n"))
+            #expect(text.contains("\n  ! 1 labels outside their picture, skipped: a.png label 3"))
+        }
+    }
+
+    @Test func onlyTheFirstNamesAreKept() {
+        var problems = LabelProblems()
+        for index in 0..<5 { problems.add(.brokenPicture, "p\(index)") }
+        #expect(problems[.brokenPicture] == 5)
+        #expect(problems.summary == "5 pictures that cannot be decoded, skipped: p0, p1, p2, …")
+    }
+
+    @Test func twoPicturesWithOneName() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("a.png")
+            let entry = { (id: Int) in #"{"id":\#(id),"file_name":"a.png","width":20,"height":10}"# }
+            try folder.write(coco("", [entry(1), entry(2), entry(2)].joined(separator: ",")), "labels.json")
+            let set = try folder.read(.coco, "labels.json")
+            #expect(
+                set.problems[.repeatedName] == 1 && set.problems[.repeatedID] == 1 && set.pictures.count == 2)
+        }
+    }
+
+    @Test(arguments: [
+        (
+            #"[{"image_id":1,"category_id":1,"bbox":[0,0,1,1],"score":0.5}]"#, DataSource.Format.coco,
+            "it looks like COCO's results, not labels"
+        ),
+        (#"[{"id":1,"image":"a","conversations":[]}]"#, .coco, "it looks like conversations"),
+        (#"{"questions":[]}"#, .coco, "it looks like VQA's questions"),
+        (#"{"images":[],"annotations":[]}"#, .vqa, "it looks like COCO's labels"),
+        (#"{"images":[],"annotations":[]}"#, .conversations, "it looks like COCO's labels"),
+        ("<annotation/>", .coco, "it looks like an XML file; Pascal VOC's are read as a folder"),
+        ("ImageID,Source\n", .coco, "it looks like OpenImages' table"),
+        ("(lp1\n.", .coco, "it looks like a Python pickle"),
+        ("", .coco, "it looks like an empty file"),
+    ])
+    func aFileOfAnotherKindIsNamed(content: String, format: DataSource.Format, looks: String) throws {
+        try LabelFolder.temporary { folder in
+            try folder.write(content, "labels.json")
+            #expect(
+                folder.error(format, "labels.json")
+                    == "labels.json: not labels of the format \"\(format.rawValue)\": \(looks)")
+        }
+    }
+
+    @Test func anEmptyOrMissingSetIsAnError() throws {
+        try LabelFolder.temporary { folder in
+            try folder.write(coco("", ""), "labels.json")
+            #expect(folder.error(.coco, "labels.json") == "labels.json: no picture")
+            #expect(folder.error(.coco, "none.json") == "cannot read none.json: there is no such file")
+            try folder.write(#"{"images":[{"id":1,"fi"#, "cut.json")
+            #expect(folder.error(.coco, "cut.json") == "cut.json: images[0]: cut short")
+            try folder.write(coco(""), "labels.json")
+            #expect(
+                folder.error(.coco, "labels.json")
+                    == "labels.json: none of its 2 pictures is there; \"images\" says where they are")
+            try folder.write("<annotation></annotation>", "voc/a.xml")
+            try folder.picture("voc/a.jpg")
+            try folder.write("", "voc/val.txt")
+            #expect(folder.error(.voc, "voc", split: "val") == "voc: no picture in its split \"val\"")
+        }
+    }
+
+    @Test func aSourceIsOneLine() throws {
+        try LabelFolder.temporary { folder in
+            func source(_ text: String) throws -> DataSource {
+                try folder.write(text, "source.json")
+                return try DataSource(contentsOf: "\(folder.path)/source.json")
+            }
+            let voc = try source(#"{ "format": "voc", "path": "VOC2007", "split": "val" }"#)
+            #expect(voc == DataSource(format: .voc, path: "VOC2007", split: "val"))
+            for (text, reason) in [
+                (#"{"format":"vox","path":"x"}"#, "format \"vox\" is not known"),
+                (#"{"format":"voc","path":"x","splt":"val"}"#, "splt: not known"),
+                (#"{"format":"voc"}"#, "it has no \"format\" or no \"path\""),
+            ] {
+                let error = #expect(throws: LabelError.self) { try source(text) }
+                #expect(error.map { "\($0)".contains(reason) } == true)
+            }
+        }
+    }
+
+    @Test func overlapWithTrainingIsFoundByNameAndByContent() throws {
+        try LabelFolder.temporary { folder in
+            for part in ["train", "val"] {
+                try folder.write("\n", "\(part)/classes.txt")
+                try folder.write("thing\n", "\(part)/classes.txt")
+            }
+            try folder.picture("train/images/a.png", tone: 1)
+            try folder.picture("train/images/b.png", tone: 2)
+            try folder.picture("val/images/a.png", tone: 3)
+            try folder.picture("val/images/c.png", tone: 2)
+            try folder.picture("val/images/d.png", tone: 4)
+            let training = try folder.read(.yolo, "train")
+            let problems = try folder.read(.yolo, "val").overlap(withTraining: training)
+            #expect(problems.counts[.overlapByName]?.first == ["a.png"])
+            #expect(problems[.overlapByContent] == 1)
+            #expect(problems.counts[.overlapByContent]?.first[0].hasPrefix("c.png is ") == true)
+        }
+    }
+}
