@@ -12,7 +12,7 @@ struct AlignerTests {
             languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: layers, numAttentionHeads: 2,
             tokenCount: 16, upsample: 2, mapChannels: 8, fineChannels: 24, fineMapChannels: 8,
             headChannels: 8,
-            attributeGroups: [60, 10, 3, 3], offsetMaps: true, jointCount: 17)
+            attributeGroups: [60, 10, 3, 3], offsetMaps: true, jointCount: 17, placeMatch: true)
     }
 
     private func maps(_ fixture: Fixture, _ input: String, queries: Range<Int>? = nil) throws -> AlignerMaps {

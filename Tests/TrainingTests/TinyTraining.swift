@@ -83,7 +83,8 @@ enum TinyTraining {
                 languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2,
                 tokenCount: 196, upsample: 2, mapChannels: 8, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
-                attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints))
+                attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints,
+                placeMatch: true))
     }
 
     /// The lines of `metrics.jsonl` without what a clock says.
