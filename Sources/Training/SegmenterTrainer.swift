@@ -112,7 +112,7 @@ public final class SegmenterTrainer: SteppedRun {
 }
 
 /// What a group's masks cost, a number a prompt.
-private struct MaskLosses {
+struct MaskLosses {
     /// Dice and weighted cross entropy of the mask for one answer.
     let single: Tensor
     /// The same of the best of the others.
