@@ -15,7 +15,8 @@ internal import Testing
     @Test func whatIsMostlyTakenIsGone() throws {
         let left = try Mask.disjoint([mask(0..<6), mask(2..<8), mask(6..<10), mask(0..<0)])
         #expect(left == [try mask(0..<6), nil, try mask(6..<10), nil])
-        #expect(try Mask.disjoint([mask(0..<6), mask(2..<8)], leastShare: 0.3) == [mask(0..<6), mask(6..<8)])
+        let more = try Mask.disjoint([mask(0..<6), mask(2..<8)], leastShare: 0.3)
+        #expect(more == [try mask(0..<6), try mask(6..<8)])
     }
 
     @Test func masksOfTwoSizesAreRefused() throws {

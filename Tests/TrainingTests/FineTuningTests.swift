@@ -12,10 +12,10 @@ internal import Vitrail
 @Suite(.serialized) struct FineTuningTests {
     @Test func aSetOfTwoPicturesIsLearnt() async throws {
         let tiny = try TinyFineTuning()
-        let run = try tiny.run("run", threads: 2, ["steps": 240, "validate_every": 60, "log_every": 20])
+        let run = try tiny.run("run", threads: 2, ["steps": 120, "validate_every": 60, "log_every": 20])
         #expect(try run.run())
         let validations = try tiny.validations("run")
-        #expect(validations.map { $0["step"] } == [60, 120, 180, 240])
+        #expect(validations.map { $0["step"] } == [60, 120])
         let best = validations.compactMap { $0["AP50"] }.max() ?? 0
         #expect(best > 0.95, "\(validations)")
 
@@ -45,7 +45,7 @@ internal import Vitrail
     @Test func aRunThatWasKilledGoesOnWithTheSameBits() throws {
         let tiny = try TinyFineTuning()
         let changes: [String: Any] = [
-            "steps": 6, "validate_every": 4, "requests": 2,
+            "steps": 6, "vision_steps": 2, "validate_every": 2, "requests": 2,
             "augmentation": [
                 "flip": 0.5, "flip_vertically": 0.5, "turns": true, "scale": [0.7, 1.4], "colour": 0.3,
                 "invert": 0.3, "mosaic": 0.5,
@@ -65,6 +65,9 @@ internal import Vitrail
         #expect(metrics.map { $0["step"] } == [1, 2, 3, 4, 5, 6])
         #expect(try TinyTraining.metrics(tiny.folder.file("parts")) == metrics)
         #expect(try tiny.validations("parts") == tiny.validations("whole"))
+        // While the encoder learns alone nothing can be asked for yet.
+        #expect(metrics[1]["heat"] == nil && metrics[2]["heat"] != nil && metrics[1]["dense_heat"] != nil)
+        #expect(try tiny.validations("whole").map { $0["step"] } == [4, 6])
     }
 
     @Test func theResultDoesNotDependOnTheThreads() throws {
@@ -116,7 +119,7 @@ internal import Vitrail
         let before = try withoutGrad { try heat(source) }
         let same = try RemadeModel(source, imageSize: 64, classes: nil, seed: 1)
         #expect(same.fresh == [])
-        #expect(try difference(withoutGrad { try heat(same.model) }, before, relative: 0, absolute: 0) == nil)
+        #expect(try difference(withoutGrad { try heat(same.model) }, before) == nil)
         // Resized up and back down for the picture, the positions are nearly what they were.
         let larger = try RemadeModel(source, imageSize: 96, classes: nil, seed: 1)
         #expect(larger.fresh == [])
@@ -236,6 +239,7 @@ internal import Vitrail
         #expect(said(["names": 0, "questions": 0]).hasSuffix("names, requests and questions are all 0"))
         #expect(said(["image_size": 100]).contains("image_size is 100"))
         #expect(said(["losses": ["dense": 1]]).contains("the field losses.heat is missing"))
+        #expect(said(["vision_steps": 4]).contains("vision_steps is 4, 0 to 3 is possible"))
         #expect(said(["patience": 0]).contains("patience is 0"))
         #expect(said(["mixture": ["dance": 1]]).contains("mixture has the task \"dance\"; there are boxes, "))
         let reserved = try tiny.set("reserved", [TinyFineTuning.first], mark: 1, categories: ["red", "blue"])

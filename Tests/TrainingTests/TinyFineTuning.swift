@@ -13,6 +13,8 @@ final class TinyFineTuning {
     var model: String { folder.file("tiny") }
 
     init() throws {
+        // As the program does: a part of a step has a thread, operators are not divided further.
+        try Threads.set(1)
         folder = try TemporaryFolder()
         let tokenizer = try Lumen.tokenizer(of: ModelFolder(Engine.embeddedModel()))
         let shape = TinyTraining.shape(
@@ -102,7 +104,8 @@ final class TinyFineTuning {
             "data": [
                 "train": try source("train", mark: 10), "validation": try source("validation", mark: 90),
             ],
-            "seed": 5, "image_size": 64, "remakes_head": true, "steps": 4, "pictures": 2, "together": 1,
+            "seed": 5, "image_size": 64, "remakes_head": true, "steps": 4, "vision_steps": 0, "pictures": 2,
+            "together": 1,
             "names": 2, "requests": 0, "questions": 0, "schedule": schedule, "language_rate": 0.5,
             "fresh_rate": 1, "weight_decay": 0.01, "gradient_limit": 10, "mixed_precision": false,
             "augmentation": [

@@ -64,9 +64,13 @@ public final class FineTuning: TrainingRun {
         }
 
         /// Leaves the gradients of `share` times the losses in the parameters; the losses.
-        func learn(from batch: LabelBatch, share: Double, inLowPrecision: Bool) throws -> [String: Double] {
+        func learn(from batch: LabelBatch, share: Double, seesOnly: Bool, inLowPrecision: Bool) throws
+            -> [String: Double]
+        {
             for parameter in parameters { try parameter.setGrad(nil) }
-            let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil) { try losses(batch) }
+            let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil) {
+                try losses(batch, seesOnly: seesOnly)
+            }
             let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
             try (total * share).backward()
             var values = ["loss": try total.item() as Double]
@@ -203,7 +207,9 @@ public final class FineTuning: TrainingRun {
                 sums = [:]
                 lastLog = (now, step)
             }
-            let isDue = step % configuration.validateEvery == 0 || step == configuration.steps
+            let isDue =
+                step > configuration.visionSteps && step % configuration.validateEvery == 0
+                || step == configuration.steps
             if isDue { try validate() }
             if isDue || step % configuration.checkpointEvery == 0 { try saveCheckpoint() }
         }
@@ -259,6 +265,7 @@ public final class FineTuning: TrainingRun {
     /// Moves the parameters once; the losses before it.
     package func learn(from batches: [(batch: LabelBatch, pictures: Int)]) throws -> [String: Double] {
         let total = Double(batches.reduce(0) { $0 + $1.pictures })
+        let seesOnly = step < configuration.visionSteps
         var losses: [String: Double] = [:]
         var gradients = [Tensor?](repeating: nil, count: parameters.count)
         // As many at the same time as there are networks to learn with; what they learn is added up in order.
@@ -266,7 +273,7 @@ public final class FineTuning: TrainingRun {
             let round = try threads.map(min(shards.count, batches.count - first)) { [self] number in
                 let (batch, pictures) = batches[first + number]
                 return try shards[number].learn(
-                    from: batch, share: Double(pictures) / total,
+                    from: batch, share: Double(pictures) / total, seesOnly: seesOnly,
                     inLowPrecision: configuration.mixedPrecision)
             }
             for (number, values) in round.enumerated() {

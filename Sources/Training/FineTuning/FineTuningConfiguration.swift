@@ -17,6 +17,9 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
     /// nothing.
     public var remakesHead: Bool
     public var steps: Int
+    /// Of these the first, in which the encoder learns alone, from its dense head, at half the cost of a whole step. There is no
+    /// validation before they are over.
+    public var visionSteps: Int
     /// Pictures a step, and of these at most so many together, where their inputs are of one size.
     public var pictures: Int
     public var together: Int
@@ -111,7 +114,8 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         let many = 1...1_000_000_000
         try ConfigurationFile.check(
             [
-                count("steps", steps, many), count("pictures", pictures, 1...4096),
+                count("steps", steps, many), count("vision_steps", visionSteps, 0...max(0, steps - 1)),
+                count("pictures", pictures, 1...4096),
                 count("together", together, 1...4096), count("names", names, 0...256),
                 count("requests", requests, 0...256), count("questions", questions, 0...256),
                 ("schedule.peak", schedule.peak, 0...1), ("schedule.floor", schedule.floor, 0...1),
@@ -161,6 +165,9 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
             throw refuse("mixture has no task with a weight over 0")
         }
         guard !locator.overlapLimits.isEmpty else { throw refuse("locator.overlap_limits is empty") }
+        guard visionSteps == 0 || remakesHead else {
+            throw refuse("vision_steps is \(visionSteps), which wants remakes_head")
+        }
         guard names + requests + questions > 0 else {
             throw refuse("names, requests and questions are all 0")
         }

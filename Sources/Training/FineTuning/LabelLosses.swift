@@ -17,12 +17,17 @@ struct LabelLosses {
     typealias Losses = [(name: String, value: Tensor)]
 
     /// Weighted losses by name; their sum is what a step minimises.
-    func callAsFunction(_ batch: LabelBatch) throws -> Losses {
+    ///
+    /// - Parameters:
+    ///   - batch: pictures with what is asked about them.
+    ///   - seesOnly: whether the encoder learns alone.
+    func callAsFunction(_ batch: LabelBatch, seesOnly: Bool) throws -> Losses {
         let features = try model.encode(batch.pixels)
         var losses: Losses = []
         if learnsHead {
             losses = try dense(features, batch).map { ($0.name, try $0.value * weights.dense) }
         }
+        guard !seesOnly else { return losses }
         let (embeddings, _) = try model.project(features)
         let cache = try model.language.prefix(embeddings).cache
         let depth = model.configuration.language.numHiddenLayers

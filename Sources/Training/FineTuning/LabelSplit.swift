@@ -86,7 +86,8 @@ package struct LabelSplit: Sendable {
                     $0.compactMap { places[set.categories[$0].name] }
                 }
                 picture.questions.removeAll { !$0.isAnswered }
-                return classes.isEmpty && picture.questions.isEmpty ? nil : picture
+                let isEmpty = classes.isEmpty || !picture.isLabelled
+                return isEmpty && picture.questions.isEmpty ? nil : picture
             }
         }
         var train = made(read)
