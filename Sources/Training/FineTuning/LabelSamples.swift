@@ -15,7 +15,7 @@ final class LabelSamples: @unchecked Sendable {
     private var images: [PictureSource: Image] = [:]
     private var held = 0
     private var orders: [Int: [Int]] = [:]
-    /// Pictures that cannot be decoded, counted once each.
+    /// Pictures that cannot be used, and why.
     private var broken: [PictureSource: String] = [:]
 
     /// Bytes of decoded pictures that are kept at most.
@@ -49,7 +49,13 @@ final class LabelSamples: @unchecked Sendable {
         if image != nil || isBroken { return image }
         do {
             let bytes = try picture.source.bytes()
-            return keep(try Image(decoding: bytes, name: picture.source.name), picture.source)
+            let image = try Image(decoding: bytes, name: picture.source.name)
+            guard picture.width == 0 || (picture.width, picture.height) == (image.width, image.height) else {
+                throw MediaError.invalid(
+                    "\(picture.source.name): \(image.width) x \(image.height) pixels, its labels say \(picture.width) x \(picture.height)"
+                )
+            }
+            return keep(image, picture.source)
         } catch {
             lock.withLock { broken[picture.source] = "\(error)" }
             return nil
