@@ -73,13 +73,14 @@ let package = Package(
             ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"],
             resources: [.copy("Resources/mosaic")]),
         library("Datasets", ["Media", "Text"]),
+        library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
         library(
             "Training",
             [
-                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception", "Text",
+                "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Perception",
+                "Text",
                 "Torch", "Vitrail",
             ]),
-        library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
         program(
             "CLI",
             [
@@ -117,8 +118,8 @@ let package = Package(
         tests(
             "Training",
             [
-                "Checkpoints", "Encoders", "Language", "NN", "Perception", "TestSupport", "Torch", "Training",
-                "Vitrail",
+                "Checkpoints", "Datasets", "Encoders", "Language", "Media", "NN", "Perception",
+                "TestSupport", "Text", "Torch", "Training", "Vitrail",
             ], fixtures: false),
         tests("Evaluation", ["Datasets", "Evaluation", "Media", "Text"]),
         tests("CLI", ["Checkpoints", "Datasets", "Media", "TestSupport", "Torch", "Vitrail"]),

@@ -107,7 +107,7 @@ struct Ask: AsyncParsableCommand {
     private func lines(_ finding: Finding, _ picture: Image) -> [String] {
         let place = "in pixels of \(image) (\(picture.width) x \(picture.height))"
         guard finding.count > 0 else {
-            return ["Nothing found: no place scores \(engine.threshold) or more (--threshold)."]
+            return ["Nothing found: no place scores enough to be answered (--threshold)."]
         }
         let form = finding.route.response
         return ["\(form.counted(finding.count)), \(place):"]

@@ -7,8 +7,11 @@ struct EngineOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A model's folder; the embedded model when left out.", valueName: "folder"))
     var model: String?
 
-    @Option(help: "Places scored below this, 0 to 1, are not answered.")
-    var threshold = Locator().threshold
+    @Option(
+        help: ArgumentHelp(
+            "Places scored below this, 0 to 1, are not answered; the model's own when left out, else 0.4.",
+            valueName: "score"))
+    var threshold: Double?
 
     @Option(help: "Where to compute: cpu, cuda, cuda:1 or mps. (default: cpu)", transform: Self.device)
     var device = Device.cpu
@@ -17,7 +20,7 @@ struct EngineOptions: ParsableArguments {
     var threads: Int?
 
     func validate() throws {
-        guard (0...1).contains(threshold) else {
+        if let threshold, !(0...1).contains(threshold) {
             throw ValidationError("--threshold is \(threshold), 0 to 1 is possible.")
         }
         if let threads, !(1...1024).contains(threads) {
@@ -27,8 +30,12 @@ struct EngineOptions: ParsableArguments {
 
     func open() throws -> Engine {
         if let threads { try Threads.set(threads) }
-        return try Engine(
-            model: model ?? Engine.embeddedModel(), device: device, locator: Locator(threshold: threshold))
+        let path = try model ?? Engine.embeddedModel()
+        guard let threshold else { return try Engine(model: path, device: device) }
+        var locator = try ModelFolder(path).locator ?? Locator()
+        (locator.threshold, locator.countThreshold) = (threshold, threshold)
+        locator.countThresholds = nil
+        return try Engine(model: path, device: device, locator: locator)
     }
 
     static func device(_ name: String) throws -> Device {

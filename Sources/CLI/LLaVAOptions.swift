@@ -104,7 +104,7 @@ extension Ask {
     func askLLaVA(_ path: String) async throws {
         for (option, isGiven) in [
             ("--output", output != nil), ("--heatmap", heatmap != nil),
-            ("--threshold", engine.threshold != Locator().threshold),
+            ("--threshold", engine.threshold != nil),
         ] where isGiven {
             throw ValidationError(
                 "\(option) is for models that answer with places; \(path) answers in words.")

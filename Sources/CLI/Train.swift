@@ -13,6 +13,9 @@ struct Train: ParsableCommand {
             checkpoint that is replaced whole, and at the end the folder model/, which every other command takes as \
             --model. Interrupting a run (Ctrl-C) writes a checkpoint first; --resume continues exactly.
 
+            A configuration with a part "data" fine-tunes a model on labels of your own: it starts from --model, or from \
+            the embedded one, keeps the model that is best on the validation's pictures, and ends with report.html.
+
             Started once for each rank by torchrun or another launcher that sets RANK, WORLD_SIZE, MASTER_ADDR and \
             MASTER_PORT, the ranks divide the configuration's shards among them.
 
@@ -22,6 +25,7 @@ struct Train: ParsableCommand {
                 --model llava-1.5-7b-hf --device cuda --output runs/lumen
               vitrail train Training/mosaic.json --output runs/first --resume --threads 1
               vitrail train Training/mosaic.json --output runs/short --set stages.0.steps=500
+              vitrail train Training/finetune-bccd.json --data pictures --output runs/bccd
             """)
 
     @Argument(help: ArgumentHelp("The configuration.", valueName: "configuration"))
@@ -47,9 +51,15 @@ struct Train: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The model that the stage before ended with; or the LLaVA that a configuration with adaptation is for.",
+            "The model that the stage before ended with; the LLaVA that a configuration with adaptation is for; or the model to fine-tune.",
             valueName: "folder"))
     var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What the paths of a fine-tuning's data are relative to; the working directory when left out.",
+            valueName: "folder"))
+    var data: String?
 
     @Option(
         help: ArgumentHelp(
@@ -78,6 +88,9 @@ struct Train: ParsableCommand {
     var segmenter: String?
 
     func validate() throws {
+        guard data == nil || FineTuningConfiguration.isMeant(by: file) else {
+            throw ValidationError("--data is for a configuration with a part data.")
+        }
         guard stage == nil || model != nil else { throw ValidationError("--stage wants --model.") }
         guard !resume || stage == nil else {
             throw ValidationError("--resume continues where the run stopped; --stage begins a new run.")
@@ -106,7 +119,7 @@ struct Train: ParsableCommand {
         let isFirst = group.map { $0.rank == 0 } ?? true
         let isComplete = try trainer.run(shouldStop: shouldStop) { progress in
             guard isFirst else { return }
-            let rate = String(format: "%.1f scenes/s", progress.samplesPerSecond)
+            let rate = String(format: "%.1f pictures/s", progress.samplesPerSecond)
             let loss = String(format: "loss %.3f", progress.loss)
             line.update(
                 Double(progress.step) / Double(progress.steps),
@@ -120,17 +133,29 @@ struct Train: ParsableCommand {
         if let segmenter {
             let folder = try ModelFolder("\(output)/model")
             // A full-size segmenter stays where it is, as the LLaVA does.
-            if try configuration().adaptation != nil {
+            if !FineTuningConfiguration.isMeant(by: file), try configuration().adaptation != nil {
                 try folder.refer(toSegmenter: segmenter)
             } else {
                 try folder.add(Segmenter(contentsOf: segmenter))
             }
         }
         print("wrote \(output)/model")
+        if trainer is FineTuning { print("wrote \(output)/report.html") }
     }
 
     private func configuration() throws -> TrainingConfiguration {
         try .init(contentsOf: file, setting: settings)
+    }
+
+    private func fineTuning() throws -> FineTuning {
+        let tuning = try FineTuning(
+            .init(contentsOf: file), folder: output, resume: resume,
+            threads: threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount), model: model, data: data
+        )
+        func tell(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+        for line in tuning.summary { tell(line) }
+        tuning.notice = tell
+        return tuning
     }
 
     /// The other processes of this training; nil when there is none.
@@ -155,6 +180,15 @@ struct Train: ParsableCommand {
             }
             return try SegmenterTrainer(
                 .init(contentsOf: file, setting: settings), folder: output, resume: resume)
+        }
+        if FineTuningConfiguration.isMeant(by: file) {
+            guard group == nil else {
+                throw Failure(.usage, "a fine-tuning is done by one process, WORLD_SIZE is \(group!.count)")
+            }
+            guard stage == nil, device == "cpu" else {
+                throw Failure(.usage, "--stage and --device are not for a fine-tuning")
+            }
+            return try fineTuning()
         }
         let configuration = try configuration()
         let isAdaptation = configuration.adaptation != nil

@@ -119,7 +119,8 @@ public struct LabelledBenchmark: Sendable {
                 continue
             }
             try await model.look(at: image)
-            try file?.append(try await answers.ask(model, about: truth[picture.id]!, image, place: index))
+            let entries = try await answers.ask(model, about: truth[picture.id]!, image, place: index)
+            try file?.append(entries)
         }
         return try answers.outcome()
     }
@@ -369,20 +370,25 @@ struct LabelledAnswers {
         // The measure knows no scores: as many count as the model counts itself, the best.
         let numbers = try await model.count(names)
         let found = try await model.find(names, as: .masks)
+        var kept: [(thing: FoundThing, mask: Mask, category: Int)] = []
+        for (category, (things, number)) in zip(found, numbers).enumerated() {
+            kept += things.prefix(number).compactMap { thing in
+                thing.mask.map { (thing, $0, benchmark.categories[category].id) }
+            }
+        }
+        kept.sort { $0.thing.score > $1.thing.score }
+        // A pixel is one thing's: the measure's masks do not overlap.
+        let masks = try Mask.disjoint(kept.map(\.mask))
         var entries: [Entry] = []
         var shapes: [MaskShape] = []
         var shown: [Annotation] = []
-        for (category, (things, number)) in zip(found, numbers).enumerated() {
-            for thing in things.prefix(number) {
-                guard let mask = thing.mask else { continue }
-                shapes.append(MaskShape(mask))
-                shown.append(Self.annotation(thing, nil))
-                entries.append(
-                    Entry(
-                        image_id: picture.id, category_id: benchmark.categories[category].id,
-                        score: thing.score,
-                        segmentation: mask))
-            }
+        for ((thing, _, category), mask) in zip(kept, masks) {
+            guard let mask else { continue }
+            shapes.append(MaskShape(mask))
+            shown.append(Self.annotation(thing, nil))
+            entries.append(
+                Entry(
+                    image_id: picture.id, category_id: category, score: thing.score, segmentation: mask))
         }
         let real = try picture.things.map { MaskShape(try mask(of: $0, image)) }
         let own = maskPrecision.add(shapes, truth: real)

@@ -16,6 +16,9 @@ public final class SegmenterTrainer: SteppedRun {
     public let model: SAM
     public private(set) var step: Int
     let files: RunFolder
+    /// Parts of the names of parameters that do not decay, and of those that are AdamW's always.
+    static let tables = ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"]
+    static let ends = ["patch_embed"]
     private let optimizer: any Optimizer
 
     /// Prepares a run in `folder`.
@@ -50,8 +53,7 @@ public final class SegmenterTrainer: SteppedRun {
         let learnt = model.store.named.filter { $0.name != SAM.positionsName }
         optimizer = try configuration.optimizer.optimizer(
             of: learnt, weightDecay: configuration.weightDecay,
-            tables: ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"], ends: ["patch_embed"],
-            threads: ShardThreads(1))
+            tables: Self.tables, ends: Self.ends, threads: ShardThreads(1))
         step = 0
         if resume { step = try files.restore(model.store.named, optimizer) }
     }
@@ -113,7 +115,7 @@ public final class SegmenterTrainer: SteppedRun {
 }
 
 /// What a group's masks cost, a number a prompt.
-private struct MaskLosses {
+struct MaskLosses {
     /// Dice and weighted cross entropy of the mask for one answer.
     let single: Tensor
     /// The same of the best of the others.

@@ -20,6 +20,10 @@ public final class Trainer: SteppedRun {
     public let model: Lumen
     /// Steps done.
     public private(set) var step: Int
+    /// Parts of the names of parameters that do not decay, and of those that are AdamW's always: the ends, and the match of
+    /// names, which begins as their agreement.
+    static let tables = ["position_embedding", "embed_tokens", "output_tokens"]
+    static let ends = ["stem.0", "predict", "aligner.attributes", "match_"]
     let files: RunFolder
     private let optimizer: any Optimizer
     /// As many as run at the same time; each learns from several of a step's shards, one after the other.
@@ -90,9 +94,7 @@ public final class Trainer: SteppedRun {
         self.threads = ShardThreads(count)
         optimizer = try configuration.optimizer.optimizer(
             of: parameters, weightDecay: configuration.weightDecay,
-            tables: ["position_embedding", "embed_tokens", "output_tokens"],
-            // The match of names begins as their agreement.
-            ends: ["stem.0", "predict", "aligner.attributes", "match_"],
+            tables: Self.tables, ends: Self.ends,
             // What the embedded model was found to learn best with; PyTorch's own where LUMEN says nothing.
             betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999), threads: self.threads)
         step = 0

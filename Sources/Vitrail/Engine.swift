@@ -34,6 +34,8 @@ public actor Engine {
     /// A thread of the engine's own.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
+    /// How answers are taken.
+    public nonisolated let locator: Locator
     private let model: Lumen
     private let specialists: Specialists
     private var readings: [(id: Int, reading: Reading)] = []
@@ -47,10 +49,10 @@ public actor Engine {
     ///   - path: a folder with `model_index.json`.
     ///   - device: where to run.
     ///   - dtype: what to compute in.
-    ///   - locator: thresholds for what is answered.
+    ///   - locator: thresholds for what is answered; the folder's own when left out, see ``ModelFolder/locator``.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public init(
-        model path: String, device: Device = .cpu, dtype: DType = .float32, locator: Locator = Locator()
+        model path: String, device: Device = .cpu, dtype: DType = .float32, locator: Locator? = nil
     ) throws {
         guard device.isAvailable else {
             throw ModelError.unsupported("the device \(device) is not available here")
@@ -59,13 +61,15 @@ public actor Engine {
         let specialists = try executor.sync {
             let folder = try ModelFolder(path)
             return Specialists(
-                model: try Lumen(contentsOf: folder, device: device, dtype: dtype), locator: locator,
+                model: try Lumen(contentsOf: folder, device: device, dtype: dtype),
+                locator: locator ?? folder.locator ?? Locator(),
                 segmenter: folder.parts["segmenter"] == nil
                     ? nil
                     : try Segmenter(contentsOf: folder.folder(of: "segmenter"), device: device, dtype: dtype))
         }
         self.executor = executor
         self.specialists = specialists
+        self.locator = specialists.locator
         model = specialists.model
     }
 
@@ -174,7 +178,8 @@ public actor Engine {
         let maps = try model.align(
             model.queries(requests, after: reading.prefix, pictures: 1), reading.features)
         let found = try specialists.decode(
-            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, by: locator)
+            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, phrases: phrases,
+            by: locator)
         let heatmaps = try Heatmap.all(maps, in: reading.frame)
         return phrases.indices.map {
             Location(phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0])

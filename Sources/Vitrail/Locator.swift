@@ -4,7 +4,7 @@ public import Perception
 public import Torch
 
 /// The light decoders that turn a heatmap into boxes and points (LUMEN, section 3.3).
-public struct Locator: Sendable, Hashable {
+public struct Locator: Sendable, Hashable, Codable {
     /// Peaks taken from a heatmap at most; LUMEN's K.
     public var maximumPeaks: Int
     /// Boxes that overlap a better one by more than this are dropped.
@@ -13,6 +13,8 @@ public struct Locator: Sendable, Hashable {
     public var threshold: Double
     /// Peaks below this are not counted.
     public var countThreshold: Double
+    /// The same for phrases that want another one, such as the classes of a fine-tuned model.
+    public var countThresholds: [String: Double]?
     /// Things of one request at most, the best of all its phrases, before they are outlined; nil for no limit.
     public var maximumDetections: Int?
 
@@ -33,6 +35,15 @@ public struct Locator: Sendable, Hashable {
         self.maximumDetections = maximumDetections
     }
 
+    enum CodingKeys: String, CodingKey {
+        case maximumPeaks = "maximum_peaks"
+        case overlapLimit = "overlap_limit"
+        case threshold
+        case countThreshold = "count_threshold"
+        case countThresholds = "count_thresholds"
+        case maximumDetections = "maximum_detections"
+    }
+
     /// What is left of the detections of many queries when the best are taken.
     func best(of found: [[Detection]]) -> [[Detection]] {
         let scores = found.joined().map(\.score)
@@ -41,10 +52,15 @@ public struct Locator: Sendable, Hashable {
         return found.map { $0.filter { $0.score >= least } }
     }
 
-    /// The one that counts.
-    var counting: Locator {
+    /// The least heat of a place that is counted when a phrase is asked for; nil for an unknown one.
+    public func countThreshold(for phrase: String?) -> Double {
+        phrase.flatMap { countThresholds?[$0] } ?? countThreshold
+    }
+
+    /// The one that counts these phrases.
+    func counting(_ phrases: [String?]) -> Locator {
         var locator = self
-        locator.threshold = countThreshold
+        locator.threshold = phrases.map(countThreshold(for:)).min() ?? countThreshold
         return locator
     }
 

@@ -20,10 +20,16 @@ public struct ModelFolder: Sendable {
     struct Index: Codable {
         var type = "Lumen"
         var parts: [String: Part]
+        var locator: Locator?
+        var classes: [String]?
     }
 
     public let path: String
     public let parts: [String: Part]
+    /// How answers are taken from the model's heatmaps, found by a fine-tuning; nil for ``Locator``'s own numbers.
+    public let locator: Locator?
+    /// The classes that the model was fine-tuned to find; nil for a model that was not.
+    public let classes: [String]?
 
     /// - Throws: ``ModelError`` for a folder that is missing or holds no readable `model_index.json`.
     public init(_ path: String) throws {
@@ -40,6 +46,8 @@ public struct ModelFolder: Sendable {
         }
         self.path = path
         parts = index.parts
+        locator = index.locator
+        classes = index.classes
     }
 
     /// The folder of a part.
@@ -52,15 +60,26 @@ public struct ModelFolder: Sendable {
 
     /// Puts a segmenter into the model, in bfloat16, as the part that masks need.
     public func add(_ segmenter: Segmenter) throws {
-        var index = Index(parts: parts)
+        var index = Index(parts: parts, locator: locator, classes: classes)
         index.parts["segmenter"] = Part(type: "SAM", path: "segmenter")
         try segmenter.save(to: "\(path)/segmenter")
         try Self.write(index, to: "\(path)/model_index.json")
     }
 
+    /// Writes what a fine-tuning found into the model.
+    ///
+    /// - Parameters:
+    ///   - locator: how answers are to be taken.
+    ///   - classes: what the model was trained to find.
+    /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` when the index cannot be written.
+    public func calibrate(_ locator: Locator, classes: [String]) throws {
+        let index = Index(parts: parts, locator: locator, classes: classes)
+        try Self.write(index, to: "\(path)/model_index.json")
+    }
+
     /// Names a segmenter that stays where it is as the part that masks need.
     public func refer(toSegmenter folder: String) throws {
-        var index = Index(parts: parts)
+        var index = Index(parts: parts, locator: locator, classes: classes)
         index.parts["segmenter"] = Part(type: "SAM", path: URL(fileURLWithPath: folder).path)
         try Self.write(index, to: "\(path)/model_index.json")
     }

@@ -1,10 +1,10 @@
 import Encoders
-import Language
+package import Language
 import Media
 import NN
 import Perception
 public import Text
-import Torch
+package import Torch
 
 /// What an engine knows of a picture.
 final class Reading {
@@ -50,15 +50,23 @@ struct Specialists {
     ///   - response: what is asked for.
     ///   - areSingle: for each query whether it means one thing alone.
     ///   - reading: the picture.
+    ///   - phrases: what the queries ask for, where that is known.
     ///   - locator: what to take in place of the engine's.
     func decode(
         _ maps: AlignerMaps, as response: LocateResponse, areSingle: [Bool], in reading: Reading,
-        by locator: Locator? = nil
+        phrases: [String?]? = nil, by locator: Locator? = nil
     ) throws -> [[Detection]] {
         try check(response)
         let usual = locator ?? self.locator
-        let locator = response == .count ? usual.counting : usual
+        let phrases = phrases ?? areSingle.map { _ in nil }
+        let locator = response == .count ? usual.counting(phrases) : usual
         var found = try locator.detections(maps, in: reading.frame)
+        if response == .count {
+            for query in found.indices {
+                let threshold = usual.countThreshold(for: phrases[query])
+                found[query].removeAll { $0.score < threshold }
+            }
+        }
         for query in found.indices where areSingle[query] { found[query] = Array(found[query].prefix(1)) }
         found = locator.best(of: found)
         switch response {
@@ -176,7 +184,7 @@ extension Lumen {
     ///   - prefix: what the language model read of the pictures.
     ///   - pictures: how many they are.
     /// - Returns: [pictures, requests, hidden].
-    func queries(_ requests: [String], after prefix: PrefixCache, pictures: Int) throws -> Tensor {
+    package func queries(_ requests: [String], after prefix: PrefixCache, pictures: Int) throws -> Tensor {
         let rows = requests.map { tokenizer.encode(form.question($0) + Prompt.located) + [tokens.loc] }
         // Padding stands after [LOC], where it changes nothing: no token sees those behind it.
         let length = rows.map(\.count).max() ?? 0

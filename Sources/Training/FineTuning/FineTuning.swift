@@ -1,0 +1,475 @@
+import Checkpoints
+import Datasets
+import Encoders
+import Foundation
+import Media
+import NN
+import Text
+import Torch
+public import Vitrail
+
+/// Fine-tunes a model on someone's labels.
+///
+/// A run is a folder: `configuration.json`, `train.json` and `validation.json` (the labels, in COCO's form), `metrics.jsonl`, `validation.jsonl`, `checkpoint.safetensors` (the last, one
+/// file, replaced whole), `model/` (the best so far) and at the end `report.html`. What a step learns from depends on
+/// the configuration and the step's number alone, so a run that was killed continues exactly.
+public final class FineTuning: TrainingRun {
+    public let configuration: FineTuningConfiguration
+    public let folder: String
+    public let model: Lumen
+    /// Steps done.
+    public private(set) var step = 0
+    /// What is read before training starts, a line each: sets, splits, what was skipped.
+    public let summary: [String]
+    /// Told of what a user should know while the run goes on.
+    public var notice: (String) -> Void = { _ in }
+    let labels: LabelSplit
+    private let files: RunFolder
+    private let samples: LabelSamples
+    private let optimizers: [(optimizer: any Optimizer, factor: Double)]
+    private let parameters: [(name: String, tensor: Tensor)]
+    private let shards: [Shard]
+    private let threads: ShardThreads
+    private let writing: MosaicWriting
+    /// Which of the model's kinds each class is.
+    private let kinds: [Int?]
+    private let segmenterFolder: String?
+    /// What the validations so far say.
+    private(set) var record = Record()
+
+    private var reported: Set<String> = []
+
+    /// The validations of a run.
+    struct Record: Codable, Equatable {
+        /// The best score so far, the step that it is of, and the validations since.
+        var best: Double?
+        var bestStep = 0
+        var since = 0
+        /// Whether the run is at its end.
+        var isOver = false
+    }
+
+    /// A network of the run's parameters with gradients of its own.
+    private final class Shard: @unchecked Sendable {
+        let losses: LabelLosses
+        let parameters: [Tensor]
+
+        init(of model: Lumen, _ configuration: FineTuningConfiguration) throws {
+            let replica = try Lumen(sharing: model)
+            losses = LabelLosses(
+                model: replica, weights: configuration.losses,
+                learnsHead: configuration.remakesHead)
+            parameters = replica.parameters.map(\.tensor)
+            for parameter in parameters { try parameter.requireGrad() }
+        }
+
+        /// Leaves the gradients of `share` times the losses in the parameters; the losses.
+        func learn(from batch: LabelBatch, share: Double, seesOnly: Bool, inLowPrecision: Bool) throws
+            -> [String: Double]
+        {
+            for parameter in parameters { try parameter.setGrad(nil) }
+            let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil) {
+                try losses(batch, seesOnly: seesOnly)
+            }
+            let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
+            try (total * share).backward()
+            var values = ["loss": try total.item() as Double]
+            for (name, value) in parts { values[name] = try value.item() }
+            return values
+        }
+    }
+
+    /// Prepares a run in `folder`: reads the labels and checks them, and makes the model ready for them.
+    ///
+    /// - Parameters:
+    ///   - configuration: what to learn from and how.
+    ///   - folder: where the run lies, or will lie.
+    ///   - resume: whether to continue from the folder's checkpoint.
+    ///   - threads: how many parts of a step run at the same time; the result does not depend on it.
+    ///   - model: the folder of the model to start from; the embedded one when left out.
+    ///   - data: what relative paths of the configuration's sets are relative to; the working directory when left out.
+    /// - Throws: ``TrainingError`` for labels that cannot be learnt from, or when the folder holds a run already, or none
+    ///   to resume; what a data set or the model throws, which names the file.
+    public init(
+        _ configuration: FineTuningConfiguration, folder: String, resume: Bool, threads: Int = 1,
+        model path: String? = nil, data: String? = nil
+    ) throws {
+        self.configuration = configuration
+        self.folder = folder
+        let source = try ModelFolder(path ?? Engine.embeddedModel())
+        labels = try LabelSplit(configuration, relativeTo: data)
+        let trained = try Lumen(contentsOf: source)
+        try labels.checkNames(trained.tokenizer)
+        let remade = try RemadeModel(
+            trained, imageSize: configuration.imageSize,
+            classes: configuration.remakesHead ? labels.classes : nil, seed: configuration.seed)
+        model = remade.model
+        summary =
+            labels.summary + [
+                "model: \(source.path), \(remade.fresh.count) of its \(model.parameters.count) parameters made anew"
+            ]
+        segmenterFolder = source.parts["segmenter"] == nil ? nil : try source.folder(of: "segmenter")
+        guard configuration.segmenter == nil || segmenterFolder != nil else {
+            throw TrainingError.badConfiguration(
+                source.path, "the model has no segmenter that could be fine-tuned")
+        }
+        writing = MosaicWriting(model)
+        let known = model.configuration.encoder?.attributes[0] ?? []
+        kinds = labels.classes.map(known.firstIndex(of:))
+        samples = LabelSamples(
+            labels, configuration, sizes: model.encoder.sizes, hasSegmenter: segmenterFolder != nil)
+        files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
+        let all = model.parameters
+        parameters = all
+        func isLanguage(_ name: String) -> Bool { name.hasPrefix("language_model.") }
+        let groups: [(factor: Double, isMember: (String) -> Bool)] = [
+            (1, { !remade.fresh.contains($0) && !isLanguage($0) }),
+            (configuration.languageRate, { !remade.fresh.contains($0) && isLanguage($0) }),
+            (configuration.freshRate, { remade.fresh.contains($0) }),
+        ]
+        let count = max(1, min(threads, configuration.pictures))
+        let workers = ShardThreads(count)
+        self.threads = workers
+        optimizers = try groups.compactMap { factor, isMember in
+            let members = all.filter { isMember($0.name) }
+            guard !members.isEmpty, factor > 0 else { return nil }
+            return (
+                try configuration.optimizer.optimizer(
+                    of: members, weightDecay: configuration.weightDecay, tables: Trainer.tables,
+                    ends: Trainer.ends, threads: workers),
+                factor
+            )
+        }
+        let master = model
+        shards = try (0..<count).map { _ in try Shard(of: master, configuration) }
+        if resume { try restore() } else { try labels.write(to: folder) }
+    }
+
+    // MARK: Running
+
+    public func run(
+        shouldStop: () -> Bool = { false }, progress: (Trainer.Progress) -> Void = { _ in }
+    ) throws -> Bool {
+        let isComplete = try learn(shouldStop, progress)
+        guard isComplete else { return false }
+        if let part = configuration.segmenter, let segmenterFolder {
+            let tuning = try SegmenterTuning(
+                part, labels, seed: configuration.seed, mixedPrecision: configuration.mixedPrecision,
+                augmentation: configuration.augmentation, optimizer: configuration.optimizer,
+                folder: "\(folder)/segmenter",
+                from: segmenterFolder, log: (configuration.logEvery, configuration.checkpointEvery),
+                threads: shards.count)
+            guard try tuning.run(shouldStop: shouldStop, progress: progress) else { return false }
+        }
+        try finish()
+        return true
+    }
+
+    private func learn(_ shouldStop: () -> Bool, _ progress: (Trainer.Progress) -> Void) throws -> Bool {
+        let start = ContinuousClock.now
+        let first = step
+        var sums: [String: (total: Double, count: Int)] = [:]
+        var lastLog = (time: start, step: step)
+        var hasWarned = false
+        while step < configuration.steps, !record.isOver {
+            if shouldStop() {
+                try saveCheckpoint()
+                return false
+            }
+            let losses = try advance()
+            guard losses["loss"]!.isFinite else { throw TrainingError.diverged(step: step) }
+            for (name, value) in losses {
+                let sum = sums[name] ?? (0, 0)
+                sums[name] = (sum.total + value, sum.count + 1)
+            }
+            let now = ContinuousClock.now
+            let elapsed = (now - start).seconds
+            let done = step - first
+            progress(
+                Trainer.Progress(
+                    step: step, steps: configuration.steps,
+                    samplesPerSecond: Double(done * configuration.pictures) / elapsed,
+                    secondsLeft: elapsed / Double(done) * Double(configuration.steps - step),
+                    loss: losses["loss"]!))
+            let whole = elapsed / Double(done) * Double(configuration.steps) / 60
+            if let minutes = configuration.minutes, !hasWarned, done == 20, whole > 1.2 * minutes {
+                hasWarned = true
+                let steps = Int(Double(configuration.steps) * minutes / whole)
+                notice(
+                    "\(configuration.steps) steps will take about \(Int(whole.rounded())) minutes here, not the configuration's \(Int(minutes)); about \(steps) steps would fit"
+                )
+            }
+            if step % configuration.logEvery == 0 || step == configuration.steps {
+                var line = sums.mapValues { $0.total / Double($0.count) }
+                line["step"] = Double(step)
+                line["seconds_per_step"] = (now - lastLog.time).seconds / Double(step - lastLog.step)
+                line["seconds"] = elapsed
+                line["learning_rate"] = learningRate(of: step - 1)
+                try files.log(line)
+                sums = [:]
+                lastLog = (now, step)
+            }
+            let isDue =
+                step > configuration.visionSteps && step % configuration.validateEvery == 0
+                || step == configuration.steps
+            if isDue { try validate() }
+            if isDue || step % configuration.checkpointEvery == 0 { try saveCheckpoint() }
+        }
+        return true
+    }
+
+    func learningRate(of step: Int) -> Double {
+        configuration.schedule.rate(step: step, of: configuration.steps)
+    }
+
+    /// One step; its losses, of which "loss" is the whole.
+    func advance() throws -> [String: Double] {
+        let batches = try batches(step: step)
+        let values = try learn(from: batches)
+        return values
+    }
+
+    /// What a step learns from, in parts of one input size each.
+    package func batches(step: Int) throws -> [(batch: LabelBatch, pictures: Int)] {
+        let first = step * configuration.pictures
+        let samples = samples
+        let prepared = try threads.map(configuration.pictures) { try samples.prepared(first + $0) }
+        // Pictures whose inputs are of one size are learnt from together.
+        var parts: [[PreparedPicture]] = []
+        var open: [Size: Int] = [:]
+        for picture in prepared {
+            let size = Size(picture.image.width, picture.image.height)
+            if let part = open[size], parts[part].count < configuration.together {
+                parts[part].append(picture)
+            } else {
+                open[size] = parts.count
+                parts.append([picture])
+            }
+        }
+        let (writing, kinds, seed) = (writing, kinds, configuration.seed)
+        return try threads.map(parts.count) { number in
+            var random = SceneRandom(seed: seed, index: first + number, stream: 12)
+            return (
+                try LabelBatch(
+                    parts[number], writing, classes: kinds.count, kinds: kinds, using: &random),
+                parts[number].count
+            )
+        }
+    }
+
+    private struct Size: Hashable {
+        let width: Int
+        let height: Int
+
+        init(_ width: Int, _ height: Int) { (self.width, self.height) = (width, height) }
+    }
+
+    /// Moves the parameters once; the losses before it.
+    package func learn(from batches: [(batch: LabelBatch, pictures: Int)]) throws -> [String: Double] {
+        let total = Double(batches.reduce(0) { $0 + $1.pictures })
+        let seesOnly = step < configuration.visionSteps
+        var losses: [String: Double] = [:]
+        var gradients = [Tensor?](repeating: nil, count: parameters.count)
+        // As many at the same time as there are networks to learn with; what they learn is added up in order.
+        for first in Swift.stride(from: 0, to: batches.count, by: shards.count) {
+            let round = try threads.map(min(shards.count, batches.count - first)) { [self] number in
+                let (batch, pictures) = batches[first + number]
+                return try shards[number].learn(
+                    from: batch, share: Double(pictures) / total, seesOnly: seesOnly,
+                    inLowPrecision: configuration.mixedPrecision)
+            }
+            for (number, values) in round.enumerated() {
+                let share = Double(batches[first + number].pictures) / total
+                for (name, value) in values { losses[name, default: 0] += value * share }
+                for (index, parameter) in shards[number].parameters.enumerated() {
+                    guard let gradient = parameter.grad else { continue }
+                    if let sum = gradients[index] {
+                        try withoutGrad { try sum.add_(gradient) }
+                    } else {
+                        gradients[index] = gradient
+                    }
+                }
+            }
+        }
+        for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }
+        let used = gradients.compactMap { $0 }
+        losses["gradient"] = try withoutGrad {
+            let norm = try totalNorm(used)
+            try scale(used, by: (configuration.gradientLimit / (norm + 1e-6)).clamped(max: 1))
+            return try norm.item()
+        }
+        for (optimizer, factor) in optimizers {
+            try optimizer.step(learningRate: factor * learningRate(of: step))
+        }
+        step += 1
+        return losses
+    }
+
+    // MARK: Validation
+
+    /// Scores the model as it is, keeps it if it is the best so far, and ends the run when it has not been for long.
+    private func validate() throws {
+        let answers = try answers(of: shards.map(\.losses.model), threshold: Self.generousThreshold)
+        let score = answers.score
+        try ValidationLog.append(answers.figures(step: step), to: folder)
+        // Of equally good models the first.
+        if score > record.best ?? -1 {
+            record.best = score
+            record.bestStep = step
+            record.since = 0
+            try saveModel()
+        } else {
+            record.since += 1
+            record.isOver = record.since >= configuration.patience
+        }
+    }
+
+    /// Down to which score answers count for average precision.
+    private static let generousThreshold = 0.02
+
+    /// What the models, which are the same, say of the validation's pictures.
+    func answers(
+        of models: [Lumen], threshold: Double, overlapLimit: Double? = nil
+    ) throws -> ValidationAnswers {
+        let locator = Locator(
+            maximumPeaks: configuration.locator.maximumPeaks,
+            overlapLimit: overlapLimit ?? configuration.locator.overlapLimits[0], threshold: threshold)
+        let (labels, writing, samples) = (labels, writing, samples)
+        let models = Models(models)
+        let pictures = labels.validation
+        // Each network answers a part of its own.
+        let parts = try threads.map(models.all.count) { number in
+            try withoutGrad {
+                try Swift.stride(from: number, to: pictures.count, by: models.all.count).compactMap {
+                    place in
+                    let picture = pictures[place]
+                    guard let image = samples.image(of: picture) else { return nil }
+                    let answers = try PictureAnswers(
+                        picture, image, models.all[number], writing, classes: labels.classes, locator)
+                    return (place, answers)
+                } as [(Int, PictureAnswers)]
+            }
+        }
+        reportBroken()
+        let ordered = parts.joined().sorted { $0.0 < $1.0 }.map(\.1)
+        return ValidationAnswers(classes: labels.classes, pictures: ordered)
+    }
+
+    /// Says what cannot be decoded, each once.
+    private func reportBroken() {
+        let problems = samples.problems
+        for problem in problems where !reported.contains(problem) { notice("\(problem); skipped") }
+        reported = Set(problems)
+    }
+
+    private struct Models: @unchecked Sendable {
+        let all: [Lumen]
+        init(_ all: [Lumen]) { self.all = all }
+    }
+
+    private func saveModel() throws {
+        try model.save(to: "\(folder)/model")
+        if let segmenterFolder {
+            try ModelFolder("\(folder)/model").add(Segmenter(contentsOf: segmenterFolder))
+        }
+    }
+
+    /// Calibrates the best model, gives it its segmenter, and writes the report.
+    private func finish() throws {
+        let path = "\(folder)/model"
+        let best = try Lumen(contentsOf: ModelFolder(path))
+        let models = try shards.map { _ in try Lumen(sharing: best) }
+        var chosen: (limit: Double, answers: ValidationAnswers)?
+        for limit in configuration.locator.overlapLimits {
+            let answers = try answers(of: models, threshold: Self.generousThreshold, overlapLimit: limit)
+            if chosen.map({ answers.score > $0.answers.score }) ?? true { chosen = (limit, answers) }
+            // Without places to be found there is nothing to choose.
+            guard answers.averagePrecision != nil else { break }
+        }
+        let (limit, answers) = chosen!
+        let calibration = answers.calibration(trained: labels.train.map { $0.counts(labels.classes.count) })
+        var locator = Locator(
+            maximumPeaks: configuration.locator.maximumPeaks, overlapLimit: limit,
+            threshold: calibration.threshold)
+        locator.countThresholds = calibration.countThresholds
+        if configuration.segmenter != nil {
+            try ModelFolder(path).add(Segmenter(contentsOf: "\(folder)/segmenter/model"))
+        }
+        try ModelFolder(path).calibrate(locator, classes: labels.classes)
+        let page = FineTuningReport(
+            folder: folder, summary: summary, answers: answers, calibration: calibration, locator: locator,
+            bestStep: record.bestStep, image: { [samples] in samples.image(of: $0) })
+        try page.html().write(toFile: "\(folder)/report.html", atomically: true, encoding: .utf8)
+    }
+
+    // MARK: Checkpoints
+
+    private var checkpoint: String { "\(folder)/checkpoint.safetensors" }
+
+    private func saveCheckpoint() throws {
+        let weights = parameters.map { (name: "model.\($0.name)", tensor: $0.tensor) }
+        let state = optimizers.flatMap(\.optimizer.state)
+            .map { (name: "optimizer.\($0.name)", tensor: $0.tensor) }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let said = String(decoding: try encoder.encode(record), as: UTF8.self)
+        try SafetensorsFile.write(
+            weights + state, metadata: ["step": "\(step)", "validation": said], to: checkpoint)
+    }
+
+    private func restore() throws {
+        let file = try SafetensorsFile(checkpoint)
+        guard let step = file.metadata["step"].flatMap({ Int($0) }),
+            let said = file.metadata["validation"],
+            let record = try? JSONDecoder().decode(Record.self, from: Data(said.utf8))
+        else { throw TrainingError.badRun(checkpoint, "the checkpoint does not say which step it is of") }
+        try RunFolder.copy(into: parameters, from: checkpoint) {
+            try file.tensor(named: "model.\($0)")
+        }
+        for (optimizer, _) in optimizers { try optimizer.load(SavedState(file: file)) }
+        (self.step, self.record) = (step, record)
+        for name in ["metrics.jsonl", ValidationLog.name] {
+            try ValidationLog.drop(after: step, from: "\(folder)/\(name)")
+        }
+    }
+
+    /// The optimizers' part of a checkpoint.
+    private struct SavedState: TensorSource {
+        let file: SafetensorsFile
+        var label: String { file.label }
+        var names: [String] { file.names }
+        func tensor(named name: String) throws -> Tensor? { try file.tensor(named: "optimizer.\(name)") }
+    }
+}
+
+/// Lines of JSON with a field `step`.
+enum ValidationLog {
+    static let name = "validation.jsonl"
+
+    static func append(_ line: [String: Double], to folder: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let path = "\(folder)/\(name)"
+        let before = FileManager.default.contents(atPath: path) ?? Data()
+        let data = try encoder.encode(line.mapValues { ($0 * 1e6).rounded() / 1e6 })
+        try (before + data + [UInt8(ascii: "\n")]).write(to: URL(fileURLWithPath: path), options: .atomic)
+    }
+
+    static func read(_ path: String) -> [[String: Double]] {
+        let text = FileManager.default.contents(atPath: path) ?? Data()
+        return text.split(separator: UInt8(ascii: "\n")).compactMap {
+            try? JSONDecoder().decode([String: Double].self, from: $0)
+        }
+    }
+
+    /// Removes the lines of steps that will be done again.
+    static func drop(after step: Int, from path: String) throws {
+        guard let text = FileManager.default.contents(atPath: path) else { return }
+        let kept = text.split(separator: UInt8(ascii: "\n")).filter {
+            let line = try? JSONDecoder().decode([String: Double].self, from: $0)
+            return line?["step"].map { Int($0) <= step } ?? false
+        }
+        try Data(kept.map { $0 + [UInt8(ascii: "\n")] }.joined())
+            .write(to: URL(fileURLWithPath: path), options: .atomic)
+    }
+}

@@ -1,0 +1,139 @@
+import Encoders
+import Language
+import NN
+import Perception
+import Text
+import Torch
+import Vitrail
+
+/// What a fine-tuning minimises: LUMEN's losses (arXiv 2403.07304, section 3.4) for the class names of each picture, the
+/// dense head's, and those of the answers in words. The formulas are those of Mosaic's training (docs/training.md).
+struct LabelLosses {
+    let model: Lumen
+    let weights: FineTuningConfiguration.LossWeights
+    /// Whether the dense head is learnt.
+    let learnsHead: Bool
+
+    typealias Losses = [(name: String, value: Tensor)]
+
+    /// Weighted losses by name; their sum is what a step minimises.
+    ///
+    /// - Parameters:
+    ///   - batch: pictures with what is asked about them.
+    ///   - seesOnly: whether the encoder learns alone.
+    func callAsFunction(_ batch: LabelBatch, seesOnly: Bool) throws -> Losses {
+        let features = try model.encode(batch.pixels)
+        var losses: Losses = []
+        if learnsHead {
+            losses = try dense(features, batch).map { ($0.name, try $0.value * weights.dense) }
+        }
+        guard !seesOnly else { return losses }
+        let (embeddings, _) = try model.project(features)
+        let cache = try model.language.prefix(embeddings).cache
+        let depth = model.configuration.language.numHiddenLayers
+        let depths = [(2 * depth + 1) / 3, depth]
+        let states = try batch.ids.map { try model.language.text($0, after: cache, depths: depths) }
+        let width = model.configuration.language.hiddenSize
+        let levels = try depths.indices.map { level in
+            try Tensor.cat(states.map { try $0[level].reshaped(-1, width) }, axis: 0)
+        }
+        let last = levels[1]
+        if batch.location.count > 0 {
+            losses.append(("location", try nextToken(last, batch.location) * weights.location))
+        }
+        if batch.text.count > 0 {
+            losses.append(("text", try nextToken(last, batch.text) * weights.text))
+        }
+        if batch.named.count > 0, model.configuration.aligner.attributeCount > 0 {
+            losses.append(("named", try named(last, batch.named) * weights.named))
+            losses.append(("named_early", try named(levels[0], batch.named) * weights.named))
+        }
+        guard batch.queries > 0 else { return losses }
+        let loc = try last.indexSelected(0, batch.aligned).view([-1, batch.queries, width])
+        let maps = try model.align(loc, features)
+        losses.append(("heat", try focal(maps.heat, batch.heat, batch.attention) * weights.heat))
+        if batch.boxes.cells.size(0) > 0 {
+            let error = try boxLoss(
+                logSize: maps.logSize.reshaped(-1, 2).indexSelected(0, batch.boxes.cells),
+                offset: maps.offset?.reshaped(-1, 2).indexSelected(0, batch.boxes.cells)
+                    ?? batch.boxes.offset, batch.boxes)
+            losses.append(("box", try error * weights.box))
+        }
+        return losses
+    }
+
+    private func nextToken(_ states: Tensor, _ following: LabelBatch.Following) throws -> Tensor {
+        let chosen = try states.indexSelected(0, following.sources)
+        return try crossEntropy(model.language.logits(chosen).to(.float32), following.targets)
+    }
+
+    /// What class is centred where, and its box.
+    private func dense(_ features: ImageFeatures, _ batch: LabelBatch) throws -> Losses {
+        let classes = batch.denseHeat.size(1)
+        let maps = try features.dense!.flattened(2)
+        var losses = [
+            ("dense_heat", try focal(maps.narrowed(1, 0, classes), batch.denseHeat, batch.attention))
+        ]
+        guard batch.denseBoxes.cells.size(0) > 0 else { return losses }
+        let seen = try cellRows(features.dense!).reshaped(-1, maps.size(1)).indexSelected(
+            0, batch.denseBoxes.cells)
+        if classes > 1 {
+            let weight = try batch.denseBoxes.weight / batch.denseBoxes.weight.sum()
+            let wrong = try crossEntropy(
+                seen.narrowed(1, 0, classes), batch.denseLabels, reduction: .none)
+            losses.append(("dense_classes", try (wrong * weight).sum()))
+        }
+        let hasOffsets = seen.size(1) >= classes + 4
+        losses.append(
+            (
+                "dense_box",
+                try boxLoss(
+                    logSize: seen.narrowed(1, classes, 2),
+                    offset: hasOffsets ? seen.narrowed(1, classes + 2, 2) : batch.denseBoxes.offset,
+                    batch.denseBoxes)
+            ))
+        return losses
+    }
+
+    /// L1 of the log sizes (LUMEN's), half of that of the offsets, and 1 - IoU; all [n, 2], in the order of the truth.
+    private func boxLoss(logSize: Tensor, offset: Tensor, _ truth: BoxTruth) throws -> Tensor {
+        let size = try (logSize - truth.logSize).abs().sum(1)
+        let shift = try (offset - truth.offset).abs().sum(1)
+        func sides(_ logSize: Tensor, _ offset: Tensor) throws -> (low: Tensor, high: Tensor, length: Tensor)
+        {
+            let length = try logSize.clamped(min: -3, max: 4).exp() * 16
+            let centre = try offset * truth.stride
+            return (try centre - length / 2, try centre + length / 2, length)
+        }
+        let (a, b) = (try sides(logSize, offset), try sides(truth.logSize, truth.offset))
+        let common = try (minimum(a.high, b.high) - maximum(a.low, b.low)).clamped(min: 0)
+        func area(_ sides: Tensor) throws -> Tensor { try sides[.all, 0] * sides[.all, 1] }
+        let shared = try area(common)
+        let overlap = try shared / (area(a.length) + area(b.length) - shared)
+        let loss = try size + shift * 0.5 + (1 - overlap)
+        return try (loss * truth.weight).sum() / truth.weight.sum()
+    }
+
+    /// The class that states name, among the first group of what the model knows and "none".
+    private func named(_ states: Tensor, _ truth: LabelBatch.Following) throws -> Tensor {
+        let aligner = model.configuration.aligner
+        let read = try model.aligner.readAttributes(states.indexSelected(0, truth.sources)).to(.float32)
+        let logits = try Tensor.cat(
+            [
+                read.narrowed(1, 0, aligner.attributeGroups[0]),
+                read.narrowed(1, aligner.attributeCount, 1),
+            ],
+            axis: 1)
+        return try crossEntropy(logits, truth.targets)
+    }
+
+    /// CornerNet's penalty-reduced focal loss with a = 2, b = 4, over the number of cells that are exactly 1.
+    private func focal(_ logits: Tensor, _ target: Tensor, _ attention: Tensor?) throws -> Tensor {
+        let positive = try (target .>= 0.9999).to(.float32)
+        let p = try logits.sigmoid()
+        let hit = try positive * (1 - p).pow(2) * logits.logSigmoid()
+        let miss = try (1 - positive) * (1 - target).pow(4) * p.pow(2) * (-logits).logSigmoid()
+        let all = try attention.map { try (hit + miss) * $0 } ?? hit + miss
+        return try -all.sum() / positive.sum().clamped(min: 1)
+    }
+}

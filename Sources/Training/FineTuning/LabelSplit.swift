@@ -1,0 +1,271 @@
+package import Datasets
+import Foundation
+import Media
+import Text
+import Vitrail
+
+/// The pictures of a fine-tuning, read and checked: what is learnt from, and what the best model is chosen by.
+///
+/// Categories of the things are indices into `classes`.
+package struct LabelSplit: Sendable {
+    /// Names that occur in training, in the order of the labels.
+    package let classes: [String]
+    package let train: [LabelledSet.Picture]
+    package let validation: [LabelledSet.Picture]
+    /// The training set without its pictures.
+    let set: LabelledSet
+    /// A line each: sets, classes, what was skipped.
+    let summary: [String]
+
+    /// Reads the sets.
+    ///
+    /// - Parameters:
+    ///   - configuration: which sets, and what is to be learnt of them.
+    ///   - folder: what relative paths are relative to; nil for the working directory.
+    /// - Throws: ``TrainingError`` or `LabelError`, one line, for labels that cannot be learnt from.
+    package init(_ configuration: FineTuningConfiguration, relativeTo folder: String? = nil) throws {
+        let read = try LabelledSet.read(configuration.data.train, relativeTo: folder)
+        let other = try configuration.data.validation.map { try LabelledSet.read($0, relativeTo: folder) }
+        try self.init(read, validation: other, configuration)
+    }
+
+    /// - Parameters:
+    ///   - read: what is learnt from, and validated by where there is no other.
+    ///   - other: what is validated by.
+    ///   - configuration: what is to be learnt.
+    package init(
+        _ read: LabelledSet, validation other: LabelledSet?, _ configuration: FineTuningConfiguration
+    ) throws {
+        let name = configuration.data.train.path
+        func refuse(_ reason: String) -> TrainingError { .badConfiguration(name, reason) }
+        let asksQuestions = configuration.questions > 0
+        let asksNames = configuration.names + configuration.requests > 0
+        // A class of which nothing is there cannot be learnt.
+        let counts = read.pictures.reduce(into: [Int](repeating: 0, count: read.categories.count)) {
+            for thing in $1.things where thing.isLearnt { $0[thing.category] += 1 }
+        }
+        let kept = read.categories.indices.filter { counts[$0] > 0 }
+        let classes = asksNames ? kept.map { read.categories[$0].name } : []
+        self.classes = classes
+        if let twice = classes.first(where: { name in classes.count { $0 == name } > 1 }) {
+            throw refuse("two classes are called \"\(twice)\"")
+        }
+        let hasQuestions = read.pictures.contains { $0.questions.contains(where: \.isAnswered) }
+        if asksNames, classes.isEmpty {
+            throw refuse(
+                "names and requests are \(configuration.names) and \(configuration.requests), but there is nothing labelled with a box in its \(read.pictures.count) pictures"
+            )
+        }
+        if asksQuestions, !hasQuestions {
+            throw refuse(
+                "questions is \(configuration.questions), but no picture has a question with an answer")
+        }
+        if configuration.remakesHead, !asksNames {
+            throw refuse("remakes_head wants names or requests of more than 0")
+        }
+        if configuration.segmenter != nil,
+            !read.pictures.contains(where: { $0.things.contains { $0.segmentation != nil } })
+        {
+            throw refuse("segmenter is given, but no thing has a mask")
+        }
+        let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        func made(_ set: LabelledSet) -> [LabelledSet.Picture] {
+            set.pictures.compactMap { picture in
+                var picture = picture
+                var kept: [LabelledSet.Thing] = []
+                for var thing in picture.things {
+                    guard let place = places[set.categories[thing.category].name] else { continue }
+                    thing.category = place
+                    kept.append(thing)
+                }
+                picture.things = kept
+                picture.referring = []
+                picture.present = []
+                picture.incomplete = picture.incomplete.compactMap { places[set.categories[$0].name] }
+                picture.absent = picture.absent.map {
+                    $0.compactMap { places[set.categories[$0].name] }
+                }
+                picture.questions.removeAll { !$0.isAnswered }
+                let isEmpty = classes.isEmpty || !picture.isLabelled
+                return isEmpty && picture.questions.isEmpty ? nil : picture
+            }
+        }
+        var train = made(read)
+        var validation: [LabelledSet.Picture]
+        var lines: [String] = []
+        if let other {
+            validation = made(other)
+            let own = configuration.data.validation!.path
+            guard !validation.isEmpty else {
+                throw TrainingError.badConfiguration(own, "no picture to validate by is left")
+            }
+            try Self.checkOverlap(train, validation, own)
+        } else {
+            let share = configuration.data.validationShare!
+            (train, validation) = try Self.divided(train, share: share, seed: configuration.seed)
+            guard !validation.isEmpty, !train.isEmpty else {
+                throw refuse(
+                    "validation_share \(share) of its \(train.count + validation.count) pictures leaves none to \(train.isEmpty ? "learn from" : "validate by")"
+                )
+            }
+        }
+        guard !train.isEmpty else { throw refuse("no picture to learn from is left") }
+        self.train = train
+        self.validation = validation
+        var set = read
+        (set.pictures, set.categories) = ([], kept.map { read.categories[$0] })
+        self.set = set
+        func line(_ title: String, _ pictures: [LabelledSet.Picture]) -> String {
+            let counts = pictures.reduce(into: [Int](repeating: 0, count: classes.count)) { sum, picture in
+                for (label, count) in picture.counts(classes.count).enumerated() { sum[label] += count }
+            }
+            var named = zip(classes, counts).prefix(12).map { "\($0) \($1)" }
+            if classes.count > 12 { named.append("… of \(classes.count) classes") }
+            let questions = pictures.reduce(0) { $0 + $1.questions.count }
+            if asksQuestions { named.append("\(questions) questions") }
+            return "\(title): \(pictures.count) pictures; \(named.joined(separator: ", "))"
+        }
+        lines.append(line("train", train))
+        lines.append(
+            line(
+                other == nil
+                    ? "validation, drawn from it by seed \(configuration.seed)" : "validation", validation))
+        let without = read.categories.count - kept.count
+        if asksNames, without > 0 {
+            lines.append("\(without) classes of which nothing is there are left out")
+        }
+        for problems in [read.problems, other?.problems].compactMap({ $0 }) where !problems.isEmpty {
+            lines += problems.summary.split(separator: "\n").map(String.init)
+        }
+        summary = lines
+    }
+
+    /// - Throws: ``TrainingError`` that names the first class whose name the model cannot be asked for.
+    func checkNames(_ tokenizer: Tokenizer) throws {
+        for name in classes {
+            func refuse(_ reason: String) -> TrainingError {
+                .badConfiguration("class \"\(name.prefix(40))\"", reason)
+            }
+            do { try Prompt.check(name) } catch { throw refuse("\(error)") }
+            guard tokenizer.decode(tokenizer.encode(name)) == name else {
+                throw refuse("the model's tokenizer cannot write this name")
+            }
+            guard !Route.isSingle(name) else {
+                throw refuse("a name that begins with \"the \" means one thing alone")
+            }
+        }
+    }
+
+    /// Writes both parts in COCO's form, `train.json` and `validation.json`, boxes alone, so that other programs can learn
+    /// from the same pictures and be scored by the same.
+    func write(to folder: String) throws {
+        for (name, pictures) in [("train", train), ("validation", validation)] {
+            var images: [[String: Any]] = []
+            var annotations: [[String: Any]] = []
+            for (number, picture) in pictures.enumerated() {
+                images.append([
+                    "id": number + 1, "file_name": picture.source.name, "width": picture.width,
+                    "height": picture.height,
+                ])
+                for thing in picture.things {
+                    let box = thing.box
+                    annotations.append([
+                        "id": annotations.count + 1, "image_id": number + 1,
+                        "category_id": thing.category + 1, "iscrowd": thing.isLearnt ? 0 : 1,
+                        "area": thing.area ?? box.area, "bbox": [box.x, box.y, box.width, box.height],
+                    ])
+                }
+            }
+            let categories = classes.enumerated().map {
+                ["id": $0.offset + 1, "name": $0.element] as [String: Any]
+            }
+            try JSONSerialization.data(
+                withJSONObject: ["images": images, "annotations": annotations, "categories": categories],
+                options: [.sortedKeys, .withoutEscapingSlashes]
+            ).write(to: URL(fileURLWithPath: "\(folder)/\(name).json"), options: .atomic)
+        }
+    }
+
+    // MARK: Dividing
+
+    /// A share of the pictures for validation, drawn by their bytes and the seed; equal pictures stay together.
+    private static func divided(
+        _ pictures: [LabelledSet.Picture], share: Double, seed: UInt64
+    ) throws -> (train: [LabelledSet.Picture], validation: [LabelledSet.Picture]) {
+        let prints = pictures.map(\.fingerprint)
+        let keys = prints.map { print in
+            var random = SceneRandom(seed: print, index: Int(truncatingIfNeeded: seed), stream: 13)
+            return random.next()
+        }
+        let order = pictures.indices.sorted { (keys[$0], $0) < (keys[$1], $1) }
+        var count = Int((Double(pictures.count) * share).rounded())
+        while count > 0, count < order.count, keys[order[count - 1]] == keys[order[count]] { count += 1 }
+        let chosen = Set(order.prefix(count))
+        return (
+            pictures.indices.filter { !chosen.contains($0) }.map { pictures[$0] },
+            pictures.indices.filter { chosen.contains($0) }.map { pictures[$0] }
+        )
+    }
+
+    private static func checkOverlap(
+        _ train: [LabelledSet.Picture], _ validation: [LabelledSet.Picture], _ path: String
+    ) throws {
+        var known: [UInt64: String] = [:]
+        for picture in train { known[picture.fingerprint] = picture.fileName }
+        var problems: [String] = []
+        var count = 0
+        for picture in validation {
+            guard let other = known[picture.fingerprint] else { continue }
+            count += 1
+            if problems.count < LabelProblems.namesKept {
+                problems.append(
+                    picture.fileName == other ? other : "\(picture.fileName) is \(other)")
+            }
+        }
+        guard count == 0 else {
+            throw TrainingError.badConfiguration(
+                path,
+                "\(count) of the \(validation.count) pictures to validate by are learnt from too: \(problems.joined(separator: ", "))\(count > problems.count ? ", …" : "")"
+            )
+        }
+    }
+}
+
+extension LabelledSet.Thing {
+    /// Whether it is one thing that counts.
+    var isLearnt: Bool { !isCrowd && !isIgnored && !isDifficult }
+}
+
+extension LabelledSet.Question {
+    var isAnswered: Bool { answers.contains { !$0.isEmpty } }
+}
+
+extension LabelledSet.Picture {
+    /// How many things of each class there are.
+    func counts(_ classes: Int) -> [Int] {
+        things.reduce(into: [Int](repeating: 0, count: classes)) {
+            if $1.isLearnt { $0[$1.category] += 1 }
+        }
+    }
+
+    /// A number of the file's size and its first 64 KiB (FNV-1a).
+    var fingerprint: UInt64 {
+        var (bytes, size): (Data, Int) = (Data(), 0)
+        switch source {
+        case .file(let path):
+            guard let file = FileHandle(forReadingAtPath: path) else { break }
+            defer { try? file.close() }
+            bytes = (try? file.read(upToCount: 65_536)) ?? Data()
+            size = Int((try? file.seekToEnd()) ?? 0)
+        case .archive(let path, let offset, let length):
+            guard let file = FileHandle(forReadingAtPath: path) else { break }
+            defer { try? file.close() }
+            try? file.seek(toOffset: UInt64(offset))
+            bytes = (try? file.read(upToCount: min(length, 65_536))) ?? Data()
+            size = length
+        }
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(size)
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return hash
+    }
+}

@@ -1,0 +1,221 @@
+import Datasets
+import Encoders
+import Evaluation
+import Foundation
+import Language
+import Media
+import Perception
+import Text
+import Torch
+import Vitrail
+
+/// What a model says of one picture of the validation.
+struct PictureAnswers: Sendable {
+    struct Said: Sendable {
+        let question: LabelledSet.Question
+        let answer: String
+        let isRight: Bool
+    }
+
+    let picture: LabelledSet.Picture
+    /// In pixels, as the picture was decoded.
+    let size: Size
+    /// Of each class, best first, in pixels of the picture.
+    let found: [[Detection]]
+    let said: [Said]
+
+    struct Size: Sendable {
+        let width: Int
+        let height: Int
+    }
+
+    /// Names that are asked for at once.
+    private static let batch = 64
+
+    init(
+        _ picture: LabelledSet.Picture, _ image: Image, _ model: Lumen, _ writing: MosaicWriting,
+        classes: [String], _ locator: Locator
+    ) throws {
+        self.picture = picture
+        size = Size(width: image.width, height: image.height)
+        let frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
+        let features = try model.encode(frame.pixels(of: image))
+        let prefix = try model.prefix(features)
+        found = try Swift.stride(from: 0, to: classes.count, by: Self.batch).flatMap { start in
+            let names = classes[start..<min(start + Self.batch, classes.count)]
+            let requests = names.map { LocateResponse.boxes.request(for: $0) }
+            let loc = try model.queries(requests, after: prefix, pictures: 1)
+            return try locator.detections(model.align(loc, features), in: frame)
+        }
+        said =
+            try picture.questions.isEmpty
+            ? [] : Self.said(picture.questions, prefix, model, writing)
+    }
+
+    /// Whether greedy decoding would give the answer to the letter: whether each of its tokens, and the end, is the one
+    /// with the highest score after those before it.
+    private static func said(
+        _ questions: [LabelledSet.Question], _ prefix: PrefixCache, _ model: Lumen, _ writing: MosaicWriting
+    ) throws -> [Said] {
+        let tokenizer = writing.tokenizer
+        let rows = questions.map { question in
+            let lead = tokenizer.encode(writing.form.question(question.text))
+            let rest = tokenizer.encode((question.answers.first { !$0.isEmpty } ?? "") + Prompt.end)
+            return (ids: lead + rest, start: lead.count)
+        }
+        let length = rows.map(\.ids.count).max()!
+        let ids = try Tensor(
+            rows.flatMap { $0.ids + Array(repeating: 0, count: length - $0.ids.count) },
+            [1, rows.count, length])
+        let states = try model.language.text(ids, after: prefix)
+        let best = try model.language.logits(states).argmax(-1).array(Int.self)
+        return zip(questions, rows.enumerated()).map { question, row in
+            let (number, row) = row
+            // The token that follows each of the places before the answer's tokens.
+            let following = (row.start..<row.ids.count).map { best[number * length + $0 - 1] }
+            let isRight = following == Array(row.ids[row.start...])
+            let end = tokenizer.id(of: Prompt.end)
+            let answer = tokenizer.decode(following.prefix { $0 != end }, skipSpecialTokens: true)
+            return Said(question: question, answer: answer, isRight: isRight)
+        }
+    }
+
+    /// Things that were found at least as surely, and those of them that are right: each thing once, at an IoU of 0.5.
+    func agreement(at threshold: Double) -> (right: Int, found: Int, there: Int) {
+        var (right, count) = (0, 0)
+        let there = picture.things.filter(\.isLearnt)
+        for (label, detections) in found.enumerated() {
+            var left = there.filter { $0.category == label }
+            for detection in detections where detection.score >= threshold {
+                count += 1
+                let overlaps = left.indices.map { left[$0].box.iou(detection.box) }
+                guard let best = overlaps.indices.max(by: { overlaps[$0] < overlaps[$1] }),
+                    overlaps[best] >= 0.5
+                else { continue }
+                right += 1
+                left.remove(at: best)
+            }
+        }
+        return (right, count, there.count)
+    }
+}
+
+/// What a model says of all pictures of the validation.
+struct ValidationAnswers: Sendable {
+    let classes: [String]
+    let pictures: [PictureAnswers]
+    /// Of boxes; nil where no class is asked for, or nothing is there.
+    let averagePrecision: AveragePrecision?
+    /// The share of questions that are answered to the letter; nil where there is none.
+    let accuracy: Double?
+
+    init(classes: [String], pictures: [PictureAnswers]) {
+        self.classes = classes
+        self.pictures = pictures
+        var truth: [AveragePrecision.Truth<Box>] = []
+        var found: [AveragePrecision.Prediction<Box>] = []
+        for (image, answers) in pictures.enumerated() {
+            for thing in answers.picture.things {
+                truth.append(
+                    .init(
+                        image: image, category: thing.category, area: thing.area ?? thing.box.area,
+                        isCrowd: thing.isCrowd, isIgnored: !thing.isLearnt, shape: thing.box))
+            }
+            for (label, detections) in answers.found.enumerated() {
+                found += detections.map {
+                    .init(
+                        image: image, category: label, score: $0.score, area: $0.box.area, shape: $0.box)
+                }
+            }
+        }
+        var settings = AveragePrecision.Settings.instances
+        // As many as there can be: a hundred are too few for cells in a culture.
+        settings.limits = [1, 10, 1_000]
+        averagePrecision =
+            truth.contains { !$0.isIgnored }
+            ? AveragePrecision(found, truth: truth, settings: settings) { box, truth in
+                box.iou(truth.shape, isCrowd: truth.isCrowd)
+            } : nil
+        let said = pictures.flatMap(\.said)
+        accuracy =
+            said.isEmpty ? nil : Double(said.count { $0.isRight }) / Double(said.count)
+    }
+
+    /// By which the best model is chosen: the average precision, the accuracy, or the mean of both.
+    var score: Double {
+        let parts = [averagePrecision.map { max(0, $0.ap()) }, accuracy].compactMap { $0 }
+        return parts.isEmpty ? 0 : parts.reduce(0, +) / Double(parts.count)
+    }
+
+    /// A line of `validation.jsonl`.
+    func figures(step: Int) -> [String: Double] {
+        var line = ["step": Double(step), "score": score]
+        if let averagePrecision {
+            line["AP"] = averagePrecision.ap()
+            line["AP50"] = averagePrecision.ap(threshold: 0)
+            line["AP75"] = averagePrecision.ap(threshold: 5)
+        }
+        line["accuracy"] = accuracy
+        return line
+    }
+
+    /// Thresholds that suit the validation's pictures.
+    struct Calibration: Sendable {
+        /// The one with the greatest F1 at an IoU of 0.5, over all classes.
+        var threshold = Locator().threshold
+        var f1: Double?
+        /// Of each class the one with the least mean absolute error of its counts.
+        var countThresholds: [String: Double] = [:]
+        /// Of each class that error, and the error of always saying the training's median.
+        var countErrors: [Double] = []
+        var medianErrors: [Double] = []
+    }
+
+    /// - Parameter trained: how many things of each class the pictures of the training have.
+    func calibration(trained: [[Int]]) -> Calibration {
+        var calibration = Calibration()
+        guard averagePrecision != nil else { return calibration }
+        let thresholds = (1..<98).map { Double($0) / 100 }
+        let scores = thresholds.map { threshold -> Double in
+            let sums = pictures.map { $0.agreement(at: threshold) }
+            let right = sums.reduce(0) { $0 + $1.right }
+            let all = sums.reduce(0) { $0 + $1.found + $1.there }
+            return all == 0 ? 0 : 2 * Double(right) / Double(all)
+        }
+        let best = scores.max()!
+        calibration.threshold = Self.middle(thresholds, where: { scores[$0] == best })
+        calibration.f1 = best
+
+        let there = pictures.map { $0.picture.counts(classes.count) }
+        func errors(_ counts: (_ picture: Int, _ label: Int) -> Double) -> [Double] {
+            classes.indices.map { label in
+                pictures.indices.reduce(0) { $0 + abs(counts($1, label) - Double(there[$1][label])) }
+                    / Double(pictures.count)
+            }
+        }
+        let medians = classes.indices.map { label in
+            let sorted = trained.map { $0[label] }.sorted()
+            return Double(sorted[sorted.count / 2])
+        }
+        calibration.medianErrors = errors { medians[$1] }
+        let counted = thresholds.map { threshold in
+            errors { picture, label in
+                Double(pictures[picture].found[label].count { $0.score >= threshold })
+            }
+        }
+        for label in classes.indices {
+            let wrong = counted.map { $0[label] }
+            let least = wrong.min()!
+            let threshold = Self.middle(thresholds, where: { wrong[$0] == least })
+            calibration.countThresholds[classes[label]] = threshold
+            calibration.countErrors.append(least)
+        }
+        return calibration
+    }
+
+    /// Of the thresholds that are equally good the one in the middle.
+    private static func middle(_ thresholds: [Double], where isBest: (Int) -> Bool) -> Double {
+        let best = thresholds.indices.filter(isBest)
+        return thresholds[best[best.count / 2]]
+    }
+}
