@@ -23,13 +23,13 @@ demo: build ## questions about pictures, answered in demo/index.html (IMAGE=file
 	@echo "==> asking the embedded model"
 	@$(VITRAIL) demo --output demo $(if $(IMAGE),--image "$(IMAGE)")
 
-# The log is for Tools/check-warnings.sh.
+# The log is for Tools/check-warnings.sh. Tests run beside one another, so that operators need no threads of their own.
 test: setup ## build everything and run all tests
 	@echo "==> building everything with its tests"
 	@mkdir -p .build
 	@set -o pipefail; swift build -c release --build-tests 2>&1 | tee .build/build.log
 	@echo "==> testing"
-	@swift test -c release --skip-build --disable-xctest
+	@OMP_NUM_THREADS=1 swift test -c release --skip-build --disable-xctest
 
 bench: setup ## where the time of an answer goes, and how Swift compares with Python (VITRAIL_PYTHON=file)
 	@echo "==> building the benchmarks"

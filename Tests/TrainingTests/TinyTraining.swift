@@ -55,7 +55,9 @@ enum TinyTraining {
         beginning: (model: String, stage: Int)? = nil,
         _ change: (inout TrainingConfiguration) -> Void = { _ in }
     ) throws -> Trainer {
-        try Trainer(
+        // As the program does: each shard has one thread, and the sums depend on it.
+        try Threads.set(1)
+        return try Trainer(
             configuration(change), folder: folder, resume: resume, threads: threads, beginning: beginning,
             shape: shape)
     }

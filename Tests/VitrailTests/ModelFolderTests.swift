@@ -65,7 +65,7 @@ import Vitrail
         ("aligner", "\"num_attention_heads\" : 4", "\"num_attention_heads\" : 0"),
         ("aligner", "\"upsample\" : 2", "\"upsample\" : 0"),
         ("projector", "\"unshuffle\" : 2", "\"unshuffle\" : 0"),
-        ("language_model", "\"num_hidden_layers\" : 4", "\"num_hidden_layers\" : -1"),
+        ("language_model", "\"num_hidden_layers\" : 6", "\"num_hidden_layers\" : -1"),
         ("language_model", "\"max_position_embeddings\" : 2048", "\"max_position_embeddings\" : -5"),
     ])
     func aConfigurationThatMakesNoNetwork(part: String, field: String, value: String) throws {
