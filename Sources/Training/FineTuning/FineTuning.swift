@@ -86,7 +86,7 @@ public final class FineTuning: TrainingRun {
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
     ///   - threads: how many parts of a step run at the same time; the result does not depend on it.
-    ///   - model: the folder of the model to start from; the embedded one when left out.
+    ///   - path: the folder of the model to start from; the embedded one when left out.
     ///   - data: what relative paths of the configuration's sets are relative to; the working directory when left out.
     /// - Throws: ``TrainingError`` for labels that cannot be learnt from, or when the folder holds a run already, or none
     ///   to resume; what a data set or the model throws, which names the file.
