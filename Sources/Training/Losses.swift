@@ -134,26 +134,6 @@ struct LumenLosses {
         return losses
     }
 
-    /// L1 of the log sizes (LUMEN's), half of that of the offsets, and 1 - IoU; all [n, 2], in the order of the truth.
-    private func boxLoss(logSize: Tensor, offset: Tensor, _ truth: BoxTruth) throws -> Tensor {
-        let size = try (logSize - truth.logSize).abs().sum(1)
-        let shift = try (offset - truth.offset).abs().sum(1)
-        // Along each axis two intervals: centres `offset` in pixels, lengths from the logarithms.
-        func sides(_ logSize: Tensor, _ offset: Tensor) throws -> (low: Tensor, high: Tensor, length: Tensor)
-        {
-            let length = try logSize.clamped(min: -3, max: 4).exp() * 16
-            let centre = try offset * truth.stride
-            return (try centre - length / 2, try centre + length / 2, length)
-        }
-        let (a, b) = (try sides(logSize, offset), try sides(truth.logSize, truth.offset))
-        let common = try (minimum(a.high, b.high) - maximum(a.low, b.low)).clamped(min: 0)
-        func area(_ sides: Tensor) throws -> Tensor { try sides[.all, 0] * sides[.all, 1] }
-        let shared = try area(common)
-        let overlap = try shared / (area(a.length) + area(b.length) - shared)
-        let loss = try size + shift * 0.5 + (1 - overlap)
-        return try (loss * truth.weight).sum() / truth.weight.sum()
-    }
-
     /// What states are told: the attributes that are named, and where the one thing meant is.
     private func told(
         _ states: Tensor, _ truth: MosaicBatch.Told, _ name: String, _ weight: Double, _ placeName: String,
@@ -195,14 +175,5 @@ struct LumenLosses {
         ).to(.float32)
         let there = try scores + ((things.patches - 1) * 1e4).unsqueezed(1)
         return [try (scores.logSumExp(2) - there.logSumExp(2)).mean()]
-    }
-
-    /// CornerNet's penalty-reduced focal loss with a = 2, b = 4, over the number of cells that are exactly 1.
-    private func focal(_ logits: Tensor, _ target: Tensor) throws -> Tensor {
-        let positive = try (target .>= 0.9999).to(.float32)
-        let p = try logits.sigmoid()
-        let hit = try positive * (1 - p).pow(2) * logits.logSigmoid()
-        let miss = try (1 - positive) * (1 - target).pow(4) * p.pow(2) * (-logits).logSigmoid()
-        return try -(hit + miss).sum() / positive.sum().clamped(min: 1)
     }
 }

@@ -224,9 +224,7 @@ public final class FineTuning: TrainingRun {
 
     /// One step; its losses, of which "loss" is the whole.
     func advance() throws -> [String: Double] {
-        let batches = try batches(step: step)
-        let values = try learn(from: batches)
-        return values
+        try learn(from: batches(step: step))
     }
 
     /// What a step learns from, in parts of one input size each.

@@ -95,25 +95,6 @@ struct LabelLosses {
         return losses
     }
 
-    /// L1 of the log sizes (LUMEN's), half of that of the offsets, and 1 - IoU; all [n, 2], in the order of the truth.
-    private func boxLoss(logSize: Tensor, offset: Tensor, _ truth: BoxTruth) throws -> Tensor {
-        let size = try (logSize - truth.logSize).abs().sum(1)
-        let shift = try (offset - truth.offset).abs().sum(1)
-        func sides(_ logSize: Tensor, _ offset: Tensor) throws -> (low: Tensor, high: Tensor, length: Tensor)
-        {
-            let length = try logSize.clamped(min: -3, max: 4).exp() * 16
-            let centre = try offset * truth.stride
-            return (try centre - length / 2, try centre + length / 2, length)
-        }
-        let (a, b) = (try sides(logSize, offset), try sides(truth.logSize, truth.offset))
-        let common = try (minimum(a.high, b.high) - maximum(a.low, b.low)).clamped(min: 0)
-        func area(_ sides: Tensor) throws -> Tensor { try sides[.all, 0] * sides[.all, 1] }
-        let shared = try area(common)
-        let overlap = try shared / (area(a.length) + area(b.length) - shared)
-        let loss = try size + shift * 0.5 + (1 - overlap)
-        return try (loss * truth.weight).sum() / truth.weight.sum()
-    }
-
     /// The class that states name, among the first group of what the model knows and "none".
     private func named(_ states: Tensor, _ truth: LabelBatch.Following) throws -> Tensor {
         let aligner = model.configuration.aligner
@@ -125,15 +106,5 @@ struct LabelLosses {
             ],
             axis: 1)
         return try crossEntropy(logits, truth.targets)
-    }
-
-    /// CornerNet's penalty-reduced focal loss with a = 2, b = 4, over the number of cells that are exactly 1.
-    private func focal(_ logits: Tensor, _ target: Tensor, _ attention: Tensor?) throws -> Tensor {
-        let positive = try (target .>= 0.9999).to(.float32)
-        let p = try logits.sigmoid()
-        let hit = try positive * (1 - p).pow(2) * logits.logSigmoid()
-        let miss = try (1 - positive) * (1 - target).pow(4) * p.pow(2) * (-logits).logSigmoid()
-        let all = try attention.map { try (hit + miss) * $0 } ?? hit + miss
-        return try -all.sum() / positive.sum().clamped(min: 1)
     }
 }
