@@ -210,7 +210,7 @@ func measureTraining(
         var stage = configuration.stages[0]
         (stage.visionSteps, stage.alignerFrom, stage.rampSteps, stage.easyShare) = (0, 0, 1, 0)
         (stage.richShare, stage.poseShare, stage.variedShare) = (richShare, 0, 0)
-        stage.losses.look = 0
+        stage.losses.look = 1
         configuration.stages = [stage]
         let shards = configuration.shards
         let scenes = richShare > 0 ? stage.richScenes : stage.plainScenes
@@ -279,18 +279,38 @@ extension MosaicBatch {
                 ("\(name).log_size", boxes.logSize), ("\(name).offset", boxes.offset),
             ]
         }
+        func add(_ name: String, _ things: Things?) {
+            guard let things else { return }
+            tensors += [
+                ("\(name).told", things.told), ("\(name).images", things.images),
+                ("\(name).patches", things.patches),
+            ]
+        }
         tensors += [("dense.heat", dense.heat), ("dense.traits", dense.traits)]
         add("dense", dense.boxes)
         if let wordTargets { tensors.append(("words", wordTargets)) }
         guard let words else { return tensors }
         tensors += words.ids.enumerated().map { ("ids.\($0)", $1) }
-        for (name, following) in [("location", words.location), ("text", words.text)] {
+        for (name, following) in [
+            ("location", words.location), ("text", words.text), ("varying", words.varying),
+        ] {
             tensors += [("\(name).sources", following.sources), ("\(name).targets", following.targets)]
         }
         for (name, told) in [("loc", words.loc), ("mentions", words.mentions), ("subjects", words.subjects)] {
             tensors += [
                 ("\(name).positions", told.positions), ("\(name).named", told.named),
                 ("\(name).place", told.place), ("\(name).single", told.single),
+                ("\(name).anchor", told.anchor), ("\(name).anchored", told.anchored),
+            ]
+            if let one = told.one { tensors.append(("\(name).one", one)) }
+            add("\(name)_things", told.things)
+        }
+        tensors += [("lists.positions", words.lists.positions), ("lists.kinds", words.lists.kinds)]
+        add("lists_things", words.lists.things)
+        if let anchors = words.anchors {
+            tensors += [
+                ("anchors.texts", anchors.texts), ("anchors.tokens", anchors.tokens),
+                ("anchors.phrases", anchors.phrases), ("anchors.images", anchors.images),
             ]
         }
         tensors += [("aligned", words.aligned), ("heat", words.heat)]

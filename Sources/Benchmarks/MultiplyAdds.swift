@@ -99,7 +99,8 @@ struct MultiplyAdds {
         let matching =
             names == 0
             ? 0
-            : aligner.languageSize * (names + groups + 2) + (aligner.languageSize + names + groups) * match
+            : aligner.languageSize * (names + groups + aligner.placeRows)
+                + (aligner.languageSize + names + groups) * match
                 + cells * match * (aligner.headChannels + names + 1 + 1)
         return start + aligner.numHiddenLayers * block + decode + matching
     }

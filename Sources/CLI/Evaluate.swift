@@ -45,6 +45,12 @@ struct Evaluate: AsyncParsableCommand {
     @Option(help: "A model's folder; the embedded model when left out.")
     var model: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Peaks of a heatmap that are taken at most, LUMEN's K; the model's own when left out, else 100.",
+            valueName: "count"))
+    var peaks: Int?
+
     @Option(help: "The scenes' seed. (default: 900000, with --calibrate 800000)")
     var seed: UInt64?
 
@@ -111,6 +117,9 @@ struct Evaluate: AsyncParsableCommand {
                     ? "--data wants a --benchmark other than mosaic."
                     : "--benchmark \(benchmark.rawValue) wants --data.")
         }
+        if let peaks, !(1...100_000).contains(peaks) {
+            throw ValidationError("--peaks is \(peaks), 1 to 100000 is possible.")
+        }
         if let pictures, pictures < 1 {
             throw ValidationError("--pictures is \(pictures), 1 is the least.")
         }
@@ -159,7 +168,7 @@ struct Evaluate: AsyncParsableCommand {
     private func scoreModel(on data: String, by metric: ScoringMetric) async throws {
         let benchmark = try LabelledBenchmark(
             sourceFile: data, metric: metric, type: type ?? .boxes, limit: pictures)
-        let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
+        let model = try EngineModel(model: self.model ?? Engine.embeddedModel(), peaks: peaks)
         let line = ProgressLine()
         let start = ContinuousClock.now
         let outcome = try await benchmark.run(model, writingTo: output) { done in
@@ -178,7 +187,7 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func scoreModel() async throws {
-        let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
+        let model = try EngineModel(model: self.model ?? Engine.embeddedModel(), peaks: peaks)
         var outcomes: [BenchmarkOutcome] = []
         for suite in suites {
             let benchmark = MosaicBenchmark(
@@ -193,7 +202,7 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func findThresholds() async throws {
-        let model = try EngineModel(model: self.model ?? Engine.embeddedModel())
+        let model = try EngineModel(model: self.model ?? Engine.embeddedModel(), peaks: peaks)
         var found: [String: MosaicCalibration] = [:]
         for suite in suites {
             let benchmark = MosaicBenchmark(

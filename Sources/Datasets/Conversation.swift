@@ -41,11 +41,20 @@ public struct AnswerPiece: Sendable, Hashable {
     public var isInserted: Bool
     /// The object that the piece's first word is about: the hidden state before it is told what that object is.
     public var subject: Int?
+    /// The object that the subject's place is compared with, for a relation.
+    public var anchor: Int?
+    /// The objects that a list has still to name before it ends, this piece's included; nil outside of lists.
+    public var unlisted: [Int]?
 
-    public init(_ text: String, isInserted: Bool = false, subject: Int? = nil) {
+    public init(
+        _ text: String, isInserted: Bool = false, subject: Int? = nil, anchor: Int? = nil,
+        unlisted: [Int]? = nil
+    ) {
         self.text = text
         self.isInserted = isInserted
         self.subject = subject
+        self.anchor = anchor
+        self.unlisted = unlisted
     }
 }
 
@@ -57,12 +66,18 @@ public struct LocationQuery: Sendable, Hashable {
     public var description: MosaicDescription?
     /// Whether the words refer to one thing.
     public var isReferring: Bool
+    /// The object by whose place the one thing is told from others.
+    public var anchor: Int?
     public var route: Route
 
-    public init(objects: [Int], description: MosaicDescription?, isReferring: Bool = false, route: Route) {
+    public init(
+        objects: [Int], description: MosaicDescription?, isReferring: Bool = false, anchor: Int? = nil,
+        route: Route
+    ) {
         self.objects = objects
         self.description = description
         self.isReferring = isReferring
+        self.anchor = anchor
         self.route = route
     }
 }

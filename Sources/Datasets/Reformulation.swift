@@ -150,7 +150,7 @@ extension Reformulation {
         case .referringSegmentation: return referring(.masks, task, picture, phrasing, &random)
         case .caption:
             guard !picture.captions.isEmpty else { return nil }
-            let request = MosaicSentence(random.element(of: phrasing.sentences(.caption)))
+            let request = MosaicSentence(phrasing.sentence(.caption, using: &random))
             return plain(
                 task, request.dressed(phrasing, using: &random).text, random.element(of: picture.captions))
         case .question:
@@ -227,7 +227,7 @@ extension Reformulation {
         let isFree = random.chance(freeWording)
         let template =
             isFree
-            ? random.element(of: phrasing.sentences(.all(response)))
+            ? phrasing.sentence(.all(response), using: &random)
             : response.request(for: random.chance(0.5) ? "{one}" : "{many}")
         var request = sentence(template, name, objects)
         if isFree { request = request.dressed(phrasing, using: &random) }
@@ -259,7 +259,7 @@ extension Reformulation {
         let category = random.element(of: choices)
         let objects = picture.things.indices.filter { picture.things[$0].category == category }
         let name = phrase(for: set.categories[category])
-        let request = sentence(random.element(of: phrasing.sentences(.exist)), name, objects)
+        let request = sentence(phrasing.sentence(.exist, using: &random), name, objects)
             .dressed(phrasing, using: &random)
         let words = isThere ? "Yes, there is." : "No, there is not."
         // Known to be there, but not how often: nothing to be counted.
@@ -284,7 +284,7 @@ extension Reformulation {
         let words = English.definite(random.element(of: expression.sentences))
         let isFree = random.chance(freeWording)
         let template =
-            isFree ? random.element(of: phrasing.sentences(templates)) : response.request(for: "{the}")
+            isFree ? phrasing.sentence(templates, using: &random) : response.request(for: "{the}")
         var request = MosaicSentence(template) { _ in
             MosaicSentence(
                 words,

@@ -10,11 +10,14 @@ public actor EngineModel: BenchmarkModel {
     private let generous: Locator
     private var picture: Picture?
 
-    /// - Parameter path: a model's folder.
+    /// - Parameters:
+    ///   - path: a model's folder.
+    ///   - peaks: how many of a heatmap count at most, LUMEN's K; the model's own when left out.
     /// - Throws: what ``Vitrail/Engine`` throws when a model cannot be opened.
-    public init(model path: String) throws {
-        engine = try Engine(model: path)
-        var locator = engine.locator
+    public init(model path: String, peaks: Int? = nil) throws {
+        var locator = try ModelFolder(path).locator ?? Locator()
+        if let peaks { locator.maximumPeaks = peaks }
+        engine = try Engine(model: path, locator: locator)
         locator.threshold = 0.05
         locator.maximumDetections = max(100, locator.maximumPeaks)
         generous = locator

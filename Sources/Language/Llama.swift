@@ -337,6 +337,43 @@ public final class Llama {
         return try matmul(seen, queries.to(seen.dtype)).squeezed(3) * (1 / Double(e).squareRoot())
     }
 
+    /// How strongly one token of each text looks at the image's tokens and at the text's: the scores before the softmax of
+    /// the last head that sees text, in the block that is next.
+    ///
+    /// - Parameters:
+    ///   - states: [n, length, hidden] of whole texts, as ``text(_:after:past:depths:)`` gives them after `depth` blocks.
+    ///   - tokens: [n], the token of each text that looks; it sees none after itself.
+    ///   - depth: below the number of blocks.
+    ///   - images: [n], the number of each text's image.
+    ///   - prefix: of the images.
+    /// - Returns: [n, p + length].
+    public func textScores(
+        _ states: Tensor, of tokens: Tensor, depth: Int, images: Tensor, prefix: PrefixCache
+    ) throws -> Tensor {
+        let (block, e) = (blocks[depth], configuration.headWidth)
+        let (n, length, _) = states.shape3
+        let head = configuration.numAttentionHeads - configuration.imageHeads - 1
+        let keyHead = configuration.numKeyValueHeads - configuration.imageHeads - 1
+        let normed = try states / norm.weight * block.inputNorm.weight
+        let rotation = try rotary.rotation(from: prefix.length, length, normed.dtype)
+        func turned(_ layer: Linear, _ head: Int) throws -> Tensor {
+            try rotation(layer(normed).narrowed(2, head * e, e).unsqueezed(1)).squeezed(1)
+        }
+        let first = try Tensor.arange(0, Double(n), dtype: .int64, device: tokens.device) * Double(length)
+        let query = try turned(block.attention.q, head).reshaped(-1, e)
+            .indexSelected(0, (first + tokens).to(.int64)).unsqueezed(2)
+        let far = try prefix.layers[depth].keys.narrowed(1, keyHead, 1).squeezed(1).indexSelected(0, images)
+        let near = try matmul(turned(block.attention.k, keyHead), query).to(.float32)
+        let later =
+            try Tensor.arange(0, Double(length), device: tokens.device).unsqueezed(0)
+            .> tokens.to(.float32).unsqueezed(1)
+        return try Tensor.cat(
+            [matmul(far, query.to(far.dtype)).to(.float32), near], axis: 1
+        ).squeezed(2) * (1 / Double(e).squareRoot())
+            + Tensor.cat(
+                [Tensor.zeros([n, prefix.length], device: tokens.device), later.to(.float32) * -1e4], axis: 1)
+    }
+
     /// Runs a block, once more for its gradient where that is wanted and a second run gives the same.
     private func run(
         _ inputs: [Tensor], isRepeatable: Bool = true, _ block: @escaping ([Tensor]) throws -> [Tensor]

@@ -124,9 +124,9 @@ public struct AlignerMaps {
     /// [b, queries, cells, 2]: from the cell's centre to the target's, right and down, in cells; nil for an aligner
     /// without these maps.
     public let offset: Tensor?
-    /// [b, queries, attributes + groups + 2 or 3]: logits of what the phrase names and of "not said" of each group, centre x
-    /// and y in 0...1, and with ``AlignerConfiguration/placeMatch`` a logit of meaning one thing; nil for an aligner
-    /// without a match term.
+    /// [b, queries, attributes + groups + 2 or 5]: logits of what the phrase names and of "not said" of each group, centre x
+    /// and y in 0...1, and with ``AlignerConfiguration/placeMatch`` a logit of meaning one thing and the centre of the thing
+    /// that its place is told by; nil for an aligner without a match term.
     public let named: Tensor?
     public let grid: (height: Int, width: Int)
 }
@@ -215,7 +215,7 @@ public final class Aligner {
         let comparesPlaces = matched && configuration.placeMatch ?? false
         attributes =
             matched
-            ? try Linear(path["attributes"], width, names + groups + (comparesPlaces ? 3 : 2)) : nil
+            ? try Linear(path["attributes"], width, names + groups + configuration.placeRows) : nil
         let compared = matched && configuration.match ?? true
         matchNorm = compared ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
         let match = configuration.matchChannels
@@ -240,6 +240,9 @@ public final class Aligner {
     public func initialise() throws {
         try withoutGrad {
             try mapBias.assign(-4, at: 0)
+            // The maps begin as what the encoder's dense head and the match say.
+            try upProj.weight.zero_()
+            try upProj.bias!.zero_()
             if let attributes {
                 // Before anything is learnt a phrase names nothing.
                 let (names, groups) = (configuration.attributeCount, configuration.attributeGroups.count)
@@ -310,7 +313,8 @@ public final class Aligner {
         var u = try up(x).view([b, queries, rows, columns, factor, factor, channels]).transposed(3, 4)
             .reshaped(b, queries, cells, channels)
         if let fineUp, let fine { u = try u + fineUp(cellRows(fine)).unsqueezed(1) }
-        u = try upProj(upNorm(u).gelu()).relu()
+        // Nothing after the projection: with a ReLU here all channels died at high learning rates.
+        u = try upProj(upNorm(u).gelu())
         let kernels = try Tensor.stack(
             mapHeads.enumerated().map { try $1(outputs[.all, .all, 1 + $0]) }, axis: 2)
         var maps = try matmul(u, kernels.transposed(2, 3)).to(.float32) / 8 + mapBias
@@ -459,6 +463,8 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     /// Output tokens: [M], [W], [H], and two for offsets.
     var mapCount: Int { offsetMaps ? 5 : 3 }
     public var attributeCount: Int { attributeGroups.reduce(0, +) }
+    /// Rows of the attribute head after those of the names and groups.
+    package var placeRows: Int { placeMatch ?? false ? 5 : 2 }
 
     public init(
         languageSize: Int, imageSize: Int, hiddenSize: Int, numHiddenLayers: Int, numAttentionHeads: Int,

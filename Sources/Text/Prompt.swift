@@ -15,6 +15,9 @@ public enum Prompt {
     /// was that is not there: " There is no red circle."
     public static let nothing = " There is no"
 
+    /// What the program says where the model says nothing at all.
+    public static let unknown = "I do not understand that request."
+
     /// What the program puts in after `[COUNT]`: " three."
     public static func counted(_ count: Int) -> String { " \(number(count))." }
 

@@ -23,9 +23,11 @@ extension MosaicBatch.Words {
     fileprivate func to(_ device: Device) throws -> Self {
         Self(
             ids: try ids.map { try $0.to(device) }, location: try location.to(device),
-            text: try text.to(device), loc: try loc.to(device), mentions: try mentions.to(device),
-            subjects: try subjects.to(device), aligned: try aligned.to(device), heat: try heat.to(device),
-            boxes: try boxes.to(device))
+            text: try text.to(device), varying: try varying.to(device), loc: try loc.to(device),
+            mentions: try mentions.to(device),
+            subjects: try subjects.to(device), anchors: try anchors?.to(device), lists: try lists.to(device),
+            aligned: try aligned.to(device),
+            heat: try heat.to(device), boxes: try boxes.to(device))
     }
 }
 
@@ -39,7 +41,23 @@ extension MosaicBatch.Told {
     fileprivate func to(_ device: Device) throws -> Self {
         Self(
             positions: try positions.to(device), named: try named.to(device), place: try place.to(device),
-            single: try single.to(device), one: try one?.to(device), things: try things?.to(device))
+            single: try single.to(device), anchor: try anchor.to(device), anchored: try anchored.to(device),
+            one: try one?.to(device), things: try things?.to(device))
+    }
+}
+
+extension MosaicBatch.Anchors {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(
+            texts: try texts.to(device), tokens: try tokens.to(device), phrases: try phrases.to(device),
+            images: try images.to(device))
+    }
+}
+
+extension MosaicBatch.Lists {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(
+            positions: try positions.to(device), kinds: try kinds.to(device), things: try things?.to(device))
     }
 }
 

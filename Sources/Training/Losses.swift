@@ -49,7 +49,7 @@ struct LumenLosses {
         let depth = model.configuration.language.numHiddenLayers
         // A phrase is understood first, then what it leads to, then the answer is found.
         let (low, middle) = ((depth + 1) / 3, (2 * depth + 1) / 3)
-        let depths = Set([low - 1, low, middle - 1, middle, depth]).sorted()
+        let depths = Set([low - 1, low, low + 1, middle - 1, middle, depth]).sorted()
         let states = try words.ids.map { try model.language.text($0, after: cache, depths: depths) }
         let width = model.configuration.language.hiddenSize
         let levels = try depths.indices.map { level in
@@ -61,6 +61,9 @@ struct LumenLosses {
         if words.text.sources.size(0) > 0 {
             losses.append(("text", try nextToken(last, words.text) * weights.text))
         }
+        if words.varying.sources.size(0) > 0 {
+            losses.append(("answer", try nextToken(last, words.varying) * weights.text))
+        }
         losses += try told(last, words.loc, "named", weights.named, "place", weights.place)
         losses += try told(
             after(middle), words.loc, "named_early", weights.named, "place_early", weights.place)
@@ -69,14 +72,36 @@ struct LumenLosses {
         losses += try told(
             after(middle), words.subjects, "subject", weights.subject, "subject_place",
             weights.subjectPlace)
+        losses += try anchors(after(low + 1), [words.loc, words.subjects], weights.subjectPlace)
+        if words.lists.positions.size(0) > 0, model.configuration.aligner.attributeCount > 0 {
+            let read = try model.aligner.readAttributes(
+                after(middle).indexSelected(0, words.lists.positions)
+            ).to(.float32)
+            let kinds = words.lists.kinds
+            let error = try binaryCrossEntropy(
+                logits: read.narrowed(1, 0, kinds.size(1)), kinds, reduction: .sum)
+            losses.append(("unlisted", try error / Double(kinds.size(0)) * weights.subject))
+        }
         // What is to be known of a thing at some depth is looked at in the block before.
         if weights.look > 0 {
-            var looks = try look(words.mentions, after(low - 1), low - 1, cache)
-            for told in [words.loc, words.subjects] {
-                looks += try look(told, after(middle - 1), middle - 1, cache)
+            var looks = try look(
+                words.mentions.things, words.mentions.positions, after(low - 1), low - 1, cache)
+            for (things, positions) in [
+                (words.loc.things, words.loc.positions), (words.subjects.things, words.subjects.positions),
+                (words.lists.things, words.lists.positions),
+            ] {
+                looks += try look(things, positions, after(middle - 1), middle - 1, cache)
             }
             if let first = looks.first {
                 losses.append(("look", try looks.dropFirst().reduce(first) { try $0 + $1 } * weights.look))
+            }
+            if let anchors = words.anchors {
+                let (n, length) = (anchors.texts.size(0), anchors.texts.size(1))
+                let scores = try model.language.textScores(
+                    after(low).indexSelected(0, anchors.texts.flattened()).view([n, length, width]),
+                    of: anchors.tokens, depth: low, images: anchors.images, prefix: cache)
+                let error = try crossEntropy(scores, anchors.phrases + cache.length)
+                losses.append(("look_anchor", try error * weights.look))
             }
         }
         guard stageStep >= stage.alignerFrom else { return losses }
@@ -163,14 +188,31 @@ struct LumenLosses {
         ]
     }
 
+    /// Where the thing is that a relation starts from: the place is found by it one block later. Nothing for an aligner that
+    /// does not compare places.
+    private func anchors(_ states: Tensor, _ told: [MosaicBatch.Told], _ weight: Double) throws -> Losses {
+        let aligner = model.configuration.aligner
+        guard aligner.placeMatch ?? false else { return [] }
+        let read = try model.aligner.readAttributes(
+            states.indexSelected(0, Tensor.cat(told.map(\.positions), axis: 0))
+        ).to(.float32)
+        let anchored = try Tensor.cat(told.map(\.anchored), axis: 0)
+        let error = try (read.narrowed(1, read.size(1) - 2, 2) - Tensor.cat(told.map(\.anchor), axis: 0))
+            .abs()
+        return [
+            ("anchor_place", try (error.sum(1) * anchored).sum() / anchored.sum().clamped(min: 1) * weight)
+        ]
+    }
+
     /// How far the image heads of the block after `depth` others are from looking at nothing but the things meant: the
     /// logarithm of their share there, negative. Empty where nothing is meant, or without such heads.
     private func look(
-        _ truth: MosaicBatch.Told, _ states: Tensor, _ depth: Int, _ prefix: PrefixCache
+        _ things: MosaicBatch.Things?, _ positions: Tensor, _ states: Tensor, _ depth: Int,
+        _ prefix: PrefixCache
     ) throws -> [Tensor] {
-        guard let things = truth.things else { return [] }
+        guard let things else { return [] }
         let scores = try model.language.imageScores(
-            states.indexSelected(0, truth.positions.indexSelected(0, things.told)), depth: depth,
+            states.indexSelected(0, positions.indexSelected(0, things.told)), depth: depth,
             images: things.images, prefix: prefix
         ).to(.float32)
         let there = try scores + ((things.patches - 1) * 1e4).unsqueezed(1)

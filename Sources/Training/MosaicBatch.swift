@@ -74,10 +74,16 @@ package struct MosaicBatch {
         /// From which state which token follows: in answers with a place, and in words.
         package let location: Following
         package let text: Following
+        /// The same for the varying word of an answer alone.
+        package let varying: Following
         /// [LOC]s, the noun phrases of requests, and the states before an answer's varying word.
         package let loc: Told
         package let mentions: Told
         package let subjects: Told
+        /// Where a text tells which thing a place is told by; nil where no text does.
+        package let anchors: Anchors?
+        /// The states before each word of a list of kinds.
+        package let lists: Lists
         /// [b * q] positions of the [LOC]s that the aligner answers, and what it is to answer.
         package let aligned: Tensor
         /// [b, q, cells].
@@ -106,11 +112,34 @@ package struct MosaicBatch {
         /// [n, 2] centre of the one thing meant, 0...1, and [n]: 1 where there is just one.
         package let place: Tensor
         package let single: Tensor
-        /// [n]: 1 where the words mean one thing; nil where that is not learnt.
+        /// The same of the thing that its place is compared with.
+        package let anchor: Tensor
+        package let anchored: Tensor
+        /// [n]: of [LOC]s, 1 where the words mean one thing; of mentions, 1 where another thing's place is told by it; nil
+        /// where nothing of the kind is learnt.
         package let one: Tensor?
         /// Those that mean something in the picture; nil where none does.
         package let things: Things?
         var count: Int { positions.size(0) }
+    }
+
+    /// Texts with a state that is to look at the anchor's noun phrase.
+    package struct Anchors {
+        /// [n, length]: the positions of each text's tokens.
+        package let texts: Tensor
+        /// [n] within each text: the token of the state, and the phrase's last token; and the number of the image.
+        package let tokens: Tensor
+        package let phrases: Tensor
+        package let images: Tensor
+    }
+
+    /// States that have kinds of things to list.
+    package struct Lists {
+        package let positions: Tensor
+        /// [n, kinds of things]: 1 for a kind that is still to be named.
+        package let kinds: Tensor
+        /// Where its things are; nil where nothing is to be named.
+        package let things: Things?
     }
 
     init(content: Content, pixels: Tensor, dense: DenseTruth, wordTargets: Tensor?, words: Words?) {
@@ -468,11 +497,28 @@ private struct WordsBuilder {
         var named: [Int] = []
         var place: [Float] = []
         var single: [Float] = []
-        /// Whether the words mean one thing; of [LOC]s alone.
+        var anchor: [Float] = []
+        var anchored: [Float] = []
+        /// As in the batch's; of [LOC]s and mentions.
         var one: [Float] = []
-        /// Of each: the picture's number, and the patches of the things meant.
+        var meant = Meant()
+    }
+
+    struct Lists {
+        var places: [Place] = []
+        var kinds: [Float] = []
+        var meant = Meant()
+    }
+
+    /// The number of each state's picture, and the patches of the things that the state means.
+    struct Meant {
         var pictures: [Int] = []
         var patches: [[Int]] = []
+
+        mutating func append(_ picture: Int, _ targets: [Target]) {
+            pictures.append(picture)
+            patches.append(Array(Set(targets.flatMap(\.patches))))
+        }
     }
 
     let writing: MosaicWriting
@@ -484,6 +530,9 @@ private struct WordsBuilder {
     var locs = Told()
     var mentions = Told()
     var subjects = Told()
+    var varying: [(place: Place, token: Int)] = []
+    var anchors: [(place: Place, phrase: Int, picture: Int)] = []
+    var lists = Lists()
     var aligned: [Place] = []
     var heat: [Float] = []
     var boxes = BoxTruth.Builder()
@@ -510,6 +559,12 @@ private struct WordsBuilder {
     mutating func append(_ turn: ConversationTurn, _ length: Length, joint: Int? = nil) {
         let number = rows[length.rawValue].count
         var row = Row(ids: tokenizer.encode(writing.form.question(turn.request)))
+        // The last tokens of the phrases that tell a place.
+        var phrases: [Int: Int] = [:]
+        func anchored(_ place: Place, _ anchor: Int?) {
+            guard let phrase = anchor.flatMap({ phrases[$0] }) else { return }
+            anchors.append((place, phrase, picture))
+        }
         for mention in turn.mentions {
             guard let description = mention.description else { continue }
             let lead = String(
@@ -518,16 +573,20 @@ private struct WordsBuilder {
             tell(
                 &mentions, .init(length: length, row: number, token: token), description.namedTargets,
                 mention.objects)
+            mentions.one.append(mention.isAnchor ? 1 : 0)
+            if mention.isAnchor { phrases[mention.objects[0]] = token }
         }
         var query = 0
         for (position, piece) in turn.answer.enumerated() {
-            if let subject = piece.subject {
-                tell(
-                    &subjects, .init(length: length, row: number, token: row.ids.count - 1),
-                    targets[subject].traits, [subject])
-            }
             let isLast = position == turn.answer.count - 1
             let ids = tokenizer.encode(piece.text + (isLast ? Prompt.end : ""))
+            let before = Place(length: length, row: number, token: row.ids.count - 1)
+            if let subject = piece.subject {
+                tell(&subjects, before, targets[subject].traits, [subject], anchor: piece.anchor)
+                varying.append((before, ids[0]))
+                anchored(before, piece.anchor)
+            }
+            if let unlisted = piece.unlisted { list(before, unlisted) }
             let isLocation = piece.text.contains(Prompt.loc) || length == .short
             for id in ids {
                 if !piece.isInserted { row.learnt.append((row.ids.count - 1, isLocation)) }
@@ -536,7 +595,10 @@ private struct WordsBuilder {
                 let place = Place(length: length, row: number, token: row.ids.count - 1)
                 let meant = joint.map { [$0] } ?? turn.queries[query].objects
                 let description = turn.queries[query].description ?? MosaicDescription()
-                tell(&locs, place, joint.map { targets[$0].traits } ?? description.namedTargets, meant)
+                tell(
+                    &locs, place, joint.map { targets[$0].traits } ?? description.namedTargets, meant,
+                    anchor: turn.queries[query].anchor)
+                anchored(place, turn.queries[query].anchor)
                 locs.one.append(turn.queries[query].isReferring ? 1 : 0)
                 candidates.append((place, meant))
                 query += 1
@@ -545,14 +607,27 @@ private struct WordsBuilder {
         rows[length.rawValue].append(row)
     }
 
-    private func tell(_ told: inout Told, _ place: Place, _ named: [Int], _ objects: [Int]) {
+    private func tell(
+        _ told: inout Told, _ place: Place, _ named: [Int], _ objects: [Int], anchor: Int? = nil
+    ) {
         told.places.append(place)
         told.named += named
-        let centre = objects.count == 1 ? targets[objects[0]].centre : nil
-        told.place += [Float((centre?.x ?? 0) / Double(size)), Float((centre?.y ?? 0) / Double(size))]
-        told.single.append(centre == nil ? 0 : 1)
-        told.pictures.append(picture)
-        told.patches.append(Array(Set(objects.flatMap { targets[$0].patches })))
+        func append(_ target: Int?, _ centres: inout [Float], _ exist: inout [Float]) {
+            let centre = target.flatMap { targets[$0].centre }
+            centres += [Float((centre?.x ?? 0) / Double(size)), Float((centre?.y ?? 0) / Double(size))]
+            exist.append(centre == nil ? 0 : 1)
+        }
+        append(objects.count == 1 ? objects[0] : nil, &told.place, &told.single)
+        append(anchor, &told.anchor, &told.anchored)
+        told.meant.append(picture, objects.map { targets[$0] })
+    }
+
+    private mutating func list(_ place: Place, _ objects: [Int]) {
+        lists.places.append(place)
+        var kinds = [Float](repeating: 0, count: MosaicKind.names.count)
+        for object in objects { kinds[targets[object].traits[0]] = 1 }
+        lists.kinds += kinds
+        lists.meant.append(picture, objects.map { targets[$0] })
     }
 
     /// Chooses the queries of the picture that the aligner answers.
@@ -601,25 +676,40 @@ private struct WordsBuilder {
             try Tensor(
                 places.map { starts[$0.length.rawValue] + $0.row * lengths[$0.length.rawValue] + $0.token })
         }
-        func things(_ told: Told) throws -> MosaicBatch.Things? {
+        func things(_ meant: Meant) throws -> MosaicBatch.Things? {
             guard let patch = writing.patch else { return nil }
-            let meant = told.patches.indices.filter { !told.patches[$0].isEmpty }
-            guard !meant.isEmpty else { return nil }
+            let told = meant.patches.indices.filter { !meant.patches[$0].isEmpty }
+            guard !told.isEmpty else { return nil }
             let tokens = (size / patch) * (size / patch)
-            var patches = [Float](repeating: 0, count: meant.count * tokens)
-            for (row, number) in meant.enumerated() {
-                for patch in told.patches[number] { patches[row * tokens + patch] = 1 }
+            var patches = [Float](repeating: 0, count: told.count * tokens)
+            for (row, number) in told.enumerated() {
+                for patch in meant.patches[number] { patches[row * tokens + patch] = 1 }
             }
             return .init(
-                told: try Tensor(meant), images: try Tensor(meant.map { told.pictures[$0] }),
-                patches: try Tensor(patches, [meant.count, tokens]))
+                told: try Tensor(told), images: try Tensor(told.map { meant.pictures[$0] }),
+                patches: try Tensor(patches, [told.count, tokens]))
+        }
+        func texts() throws -> MosaicBatch.Anchors? {
+            guard writing.patch != nil, !anchors.isEmpty else { return nil }
+            let length = lengths.max()!
+            return .init(
+                texts: try Tensor(
+                    anchors.flatMap { anchor in
+                        let (own, row) = (lengths[anchor.place.length.rawValue], anchor.place.row)
+                        let start = starts[anchor.place.length.rawValue] + row * own
+                        // What is after a shorter text is not seen.
+                        return (0..<length).map { start + min($0, own - 1) }
+                    }, [anchors.count, length]),
+                tokens: try Tensor(anchors.map(\.place.token)), phrases: try Tensor(anchors.map(\.phrase)),
+                images: try Tensor(anchors.map(\.picture)))
         }
         func told(_ told: Told) throws -> MosaicBatch.Told {
             let count = told.places.count
             return .init(
                 positions: try positions(told.places), named: try Tensor(told.named, [count, 4]),
                 place: try Tensor(told.place, [count, 2]), single: try Tensor(told.single),
-                one: told.one.isEmpty ? nil : try Tensor(told.one), things: try things(told))
+                anchor: try Tensor(told.anchor, [count, 2]), anchored: try Tensor(told.anchored),
+                one: told.one.isEmpty ? nil : try Tensor(told.one), things: try things(told.meant))
         }
         func follow(_ isLocation: Bool) throws -> MosaicBatch.Following {
             let chosen = following.filter { $0.isLocation == isLocation }
@@ -628,8 +718,17 @@ private struct WordsBuilder {
         }
         let cells = heat.count / (count * queries)
         return .init(
-            ids: ids, location: try follow(true), text: try follow(false), loc: try told(locs),
-            mentions: try told(mentions), subjects: try told(subjects), aligned: try positions(aligned),
+            ids: ids, location: try follow(true), text: try follow(false),
+            varying: .init(
+                sources: try positions(varying.map(\.place)), targets: try Tensor(varying.map(\.token))),
+            loc: try told(locs),
+            mentions: try told(mentions), subjects: try told(subjects),
+            anchors: try texts(),
+            lists: .init(
+                positions: try positions(lists.places),
+                kinds: try Tensor(lists.kinds, [lists.places.count, MosaicKind.names.count]),
+                things: try things(lists.meant)),
+            aligned: try positions(aligned),
             heat: try Tensor(heat, [count, queries, cells]), boxes: try boxes.finish())
     }
 }

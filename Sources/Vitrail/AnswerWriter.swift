@@ -17,7 +17,7 @@ package protocol AnswerModel {
 ///
 /// The state at a [LOC] goes to the decoder that the next routing token names, at once. After `[COUNT]` the writer puts
 /// in how many there are; after the full stop of any other location answer for which nothing was found, that there is
-/// none, and the model goes on with what.
+/// none, and the model goes on with what. A model that says nothing has not understood, and the writer says that.
 package struct AnswerWriter {
     let tokenizer: Tokenizer
     let tokens: SpecialTokens
@@ -73,6 +73,7 @@ package struct AnswerWriter {
                 next += transcript.insert(Prompt.nothing)
             }
         }
+        if transcript.ids.isEmpty { _ = transcript.insert(Prompt.unknown) }
         return (transcript, findings)
     }
 }

@@ -137,11 +137,16 @@ import Vitrail
         let model = try Lumen(contentsOf: ModelFolder(folder.file("two/model")))
         #expect(model.trainedParameters.map { "model.\($0.name)" }.sorted() == kept.sorted())
 
-        let killed = try start(file, "killed", ranks: 2)
-        try await waitForStep(3, of: "killed")
-        for rank in killed { kill(rank.process.processIdentifier, SIGKILL) }
-        for rank in killed { _ = try await rank.end() }
-        try #require(try metrics("killed").last!["step"]! < 6)
+        // On a busy machine the run may be over before this process is told of its third step.
+        for attempt in 0... {
+            let killed = try start(file, "killed", ranks: 2)
+            try await waitForStep(3, of: "killed")
+            for rank in killed { kill(rank.process.processIdentifier, SIGKILL) }
+            for rank in killed { _ = try await rank.end() }
+            if try metrics("killed").last!["step"]! < 6 { break }
+            try #require(attempt < 9)
+            try FileManager.default.removeItem(atPath: folder.file("killed"))
+        }
         try await train(file, "killed", ranks: 2, ["--resume"])
         #expect(try areEqual(checkpoint("two"), checkpoint("killed")))
         #expect(try metrics("killed") == two)

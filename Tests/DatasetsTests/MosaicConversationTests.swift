@@ -321,9 +321,8 @@ import Text
             texts == [
                 "There are two circles, three squares, four stars, one heart, one diamond and one ellipse.",
                 "green star", "the plain-colored heart",
-                "trace the outline of the striped object above the oval",
-                "Tell me the size of the pink star-shaped object",
-                "could you please find every large square, and find the pixels of every cyan circle?",
+                "Extract the striped object above the oval", "count all diamonds.",
+                "Tell me what color the medium solid star has and tell me if there are any pink hearts, and then trace the outline of the medium moon",
             ])
     }
 }

@@ -57,6 +57,25 @@ struct LumenLanguageTests {
         #expect(error < 1e-5, "\(error)")
     }
 
+    /// What the losses look at: queries and keys as the next block has them.
+    @Test(arguments: inputs) func showsWhatHeadsLookAt(input: String) throws {
+        let fixture = try Fixture("lumen")
+        let model = try model(fixture)
+        func value(_ name: String) throws -> Tensor {
+            try fixture["\(name.hasSuffix("scores") ? "outputs" : "inputs")/\(input)/\(name)"]
+        }
+        let cache = try model.prefix(value("embeddings")).cache
+        let (states, images) = (try value("states"), try value("image"))
+        let seen = try model.imageScores(states[.all, 2], depth: 1, images: images, prefix: cache)
+        let read = try model.textScores(states, of: value("looking"), depth: 1, images: images, prefix: cache)
+        for (name, scores) in [("image_scores", seen), ("text_scores", read)] {
+            let wanted = try value(name)
+            #expect(scores.shape == wanted.shape)
+            // What is not to be seen has a score of -10,000, beside which others would not count.
+            #expect(try relativeError(scores.clamped(min: -50), wanted.clamped(min: -50)) < 1e-5, "\(name)")
+        }
+    }
+
     /// What is asked about one image beside others does not change what is answered.
     @Test func textsOfABatchDoNotSeeEachOther() throws {
         let fixture = try Fixture("lumen")

@@ -58,6 +58,11 @@ struct AlignerTests {
         let store = ParameterStore(.initialised(try Generator(seed: 3)))
         let aligner = try Aligner(store.root, configuration)
         try aligner.initialise()
+        // The maps start as the same for all phrases.
+        let projection = store["up_proj.weight"]!
+        try withoutGrad {
+            try projection.copy(from: .randn(projection.shape, generator: Generator(seed: 4)))
+        }
         #expect(store.names.contains { $0.hasPrefix("fuse.") } == (fusion == .convolution))
         #expect(store.names.contains { $0.hasPrefix("blocks.") } == (fusion == .transformer))
         #expect(!store.names.contains { $0.hasPrefix("match") })

@@ -75,7 +75,7 @@ struct ProcessGroupTests {
             // What ends without a goodbye is gone.
             if group.rank == ending { return }
             let started = ContinuousClock.now
-            defer { #expect(ContinuousClock.now - started < .seconds(5)) }
+            defer { #expect(ContinuousClock.now - started < .seconds(30)) }
             try group.sum([try Tensor.ones([4])])
         }
         for (rank, result) in results.enumerated() where rank != ending {

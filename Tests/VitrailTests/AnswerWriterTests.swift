@@ -66,6 +66,11 @@ private final class ScriptedModel: AnswerModel {
         }
     }
 
+    @Test func aModelThatSaysNothingHasNotUnderstood() throws {
+        let answer = try write([])
+        #expect(answer.text == "I do not understand that request." && answer.findings.isEmpty)
+    }
+
     @Test func theQueryIsTheStateAtLOC() throws {
         let answer = try write([location(.detection) + "."], counts: [1])
         let asked = try #require(answer.model.asked.first)

@@ -222,10 +222,15 @@ def dense_losses(features, truth):
     }
 
 
+def depths(count):
+    """A third and two thirds up, what is before and after the first of them and before the second, and the end."""
+    low, middle = (count + 1) // 3, (2 * count + 1) // 3
+    return sorted({low - 1, low, low + 1, middle - 1, middle, count})
+
+
 def states(language, cache, ids):
-    """Hidden states [tokens, width] of LanguageModel.text a third and two thirds up and at the end, normalised."""
+    """Hidden states [tokens, width] of LanguageModel.text at the depths of `depths`, normalised."""
     _, queries, length = ids.shape
-    depth = len(cache)
     model, start = language.model, cache[0][0].shape[2]
     table = lumen.rotary(torch.arange(start, start + length), language.head_width, language.theta)
     x, out = model.embed_tokens(ids.flatten(0, 1)), []
@@ -233,7 +238,7 @@ def states(language, cache, ids):
     for number, (layer, (keys, values)) in enumerate(zip(model.layers, cache), 1):
         x = x + layer.self_attn.text(layer.input_layernorm(x), table, keys, values, queries, causal)
         x = x + layer.mlp(layer.post_attention_layernorm(x))
-        if number in ((depth + 1) // 3, (2 * depth + 1) // 3, depth):
+        if number in depths(len(cache)):
             out.append(model.norm(x).flatten(0, 1))
     return out
 
@@ -249,8 +254,27 @@ def told(model, hidden, truth, name, place_name):
         known = (target != -100).float().sum().clamp(min=1)
         named = named + F.cross_entropy(logits, target, reduction="sum") / known
     start = names + len(lumen.GROUPS)
+    if hasattr(truth, "one"):
+        named = named + F.binary_cross_entropy_with_logits(read[:, start + 2], truth.one)
     error = (read[:, start:start + 2] - truth.place).abs().sum(1) * truth.single
     return {name: named, place_name: error.sum() / truth.single.sum().clamp(min=1)}
+
+
+def anchor_place(model, hidden, truths):
+    positions, anchor, anchored = (torch.cat([getattr(t, n) for t in truths]) for n in ("positions", "anchor", "anchored"))
+    read = model.aligner.attributes(hidden.index_select(0, positions)).float()
+    return ((read[:, -2:] - anchor).abs().sum(1) * anchored).sum() / anchored.sum().clamp(min=1)
+
+
+def look(model, hidden, cache, depth, batch, name):
+    """The image heads' weight on what is meant, the logarithm, negative."""
+    things = getattr(batch, f"{name}_things", None)
+    if things is None:
+        return 0
+    chosen = hidden.index_select(0, getattr(batch, name).positions.index_select(0, things.told))
+    scores = model.language_model.image_scores(chosen, cache, depth, things.images).float()
+    there = scores + ((things.patches - 1) * 1e4)[:, None]
+    return (scores.logsumexp(2) - there.logsumexp(2)).mean()
 
 
 def losses(model, batch, words):
@@ -261,8 +285,11 @@ def losses(model, batch, words):
     logits = model.projector.word_logits(patches, model.language_model.model.embed_tokens(words))
     parts["words"] = F.binary_cross_entropy_with_logits(logits, batch.words)
 
-    low, middle, last = (torch.cat(group) for group in zip(*(states(model.language_model, cache, ids) for ids in batch.ids)))
-    for name, following in (("location", batch.location), ("text", batch.text)):
+    levels = zip(*(states(model.language_model, cache, ids) for ids in batch.ids))
+    at = dict(zip(depths(len(cache)), (torch.cat(group) for group in levels)))
+    below, above, last = (len(cache) + 1) // 3, (2 * len(cache) + 1) // 3, at[len(cache)]
+    low, middle = at[below], at[above]
+    for name, following in (("location", batch.location), ("text", batch.text), ("answer", batch.varying)):
         if len(following.sources):
             scores = model.logits(last.index_select(0, following.sources)).float()
             parts[name] = F.cross_entropy(scores, following.targets)
@@ -270,6 +297,18 @@ def losses(model, batch, words):
     parts |= told(model, middle, batch.loc, "named_early", "place_early")
     parts |= told(model, low, batch.mentions, "mention", "mention_place")
     parts |= told(model, middle, batch.subjects, "subject", "subject_place")
+    parts["anchor_place"] = anchor_place(model, at[below + 1], [batch.loc, batch.subjects])
+    if len(batch.lists.positions):
+        read = model.aligner.attributes(middle.index_select(0, batch.lists.positions)).float()[:, :lumen.THINGS]
+        error = F.binary_cross_entropy_with_logits(read, batch.lists.kinds, reduction="sum")
+        parts["unlisted"] = error / len(batch.lists.kinds)
+    parts["look"] = look(model, at[below - 1], cache, below - 1, batch, "mentions") + sum(
+        look(model, at[above - 1], cache, above - 1, batch, name) for name in ("loc", "subjects", "lists"))
+    if hasattr(batch, "anchors"):
+        anchors = batch.anchors
+        texts = low.index_select(0, anchors.texts.flatten()).view(*anchors.texts.shape, -1)
+        scores = model.language_model.text_scores(texts, cache, below, anchors.images, anchors.tokens)
+        parts["look_anchor"] = F.cross_entropy(scores, anchors.phrases + cache[0][0].shape[2])
 
     loc = last.index_select(0, batch.aligned).view(*batch.heat.shape[:2], -1)
     maps = model.align(loc, features)
@@ -320,7 +359,9 @@ class Training:
         """The weighted losses by name."""
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.configuration["mixed_precision"]):
             parts = losses(self.model, self.batch, self.words)
-        weight = lambda name: self.weights["dense" if name.startswith("dense_") else name.removesuffix("_early")]
+        shared = {"answer": "text", "anchor_place": "subject_place", "unlisted": "subject", "look_anchor": "look"}
+        weight = lambda name: self.weights[
+            "dense" if name.startswith("dense_") else shared.get(name, name.removesuffix("_early"))]
         parts = {name: value * weight(name) for name, value in parts.items()}
         self.optimizer.zero_grad(set_to_none=True)
         sum(parts.values()).backward()

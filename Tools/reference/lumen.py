@@ -354,6 +354,28 @@ class LanguageModel(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.model.embed_tokens.weight)
 
+    def image_scores(self, states: Tensor, cache: list, depth: int, images: Tensor) -> Tensor:
+        """[n, image heads, P]: how the image heads of layer `depth` look, before the softmax, from states [n, d] after
+        `depth` layers."""
+        layer, keys = self.model.layers[depth], cache[depth][0]
+        text = layer.self_attn.heads - layer.self_attn.image_heads
+        normed = states / self.model.norm.weight * layer.input_layernorm.weight
+        queries = layer.self_attn.q_proj(normed)[:, text * self.head_width:].view(len(states), -1, self.head_width, 1)
+        return (keys[images, text:] @ queries.to(keys.dtype)).squeeze(3) * self.head_width**-0.5
+
+    def text_scores(self, states: Tensor, cache: list, depth: int, images: Tensor, tokens: Tensor) -> Tensor:
+        """[n, P + L]: how the last text head of layer `depth` looks from one token of each text; states [n, L, d]."""
+        attention, keys = self.model.layers[depth].self_attn, cache[depth][0]
+        head, length = attention.heads - attention.image_heads - 1, states.shape[1]
+        normed = states / self.model.norm.weight * self.model.layers[depth].input_layernorm.weight
+        start = keys.shape[2]
+        q, k, _ = attention.split(normed, rotary(torch.arange(start, start + length), self.head_width, self.theta))
+        query = q[torch.arange(len(states)), head, tokens][:, :, None]
+        far, near = keys[images, head] @ query.to(keys.dtype), k[:, head] @ query
+        scores = torch.cat([far.float(), near.float()], 1).squeeze(2) * self.head_width**-0.5
+        later = torch.arange(length) > tokens[:, None]
+        return scores + F.pad(later.float() * -1e4, (start, 0))
+
 
 # ---------------------------------------------------------------- aligner
 
@@ -440,7 +462,7 @@ class Maps:
     heat: Tensor  # [B, Q, f*f] logits
     log_size: Tensor  # [B, Q, f*f, 2]: log(width / 16), log(height / 16)
     offset: Tensor  # [B, Q, f*f, 2]: from the cell's centre to the target's, right and down, in cells
-    attributes: Tensor  # [B, Q, 83]: logits of what the phrase names (76 + 4 "not said"), centre x, y, logit of one thing
+    attributes: Tensor  # [B, Q, 85]: what the phrase names (76 + 4 "not said"), x, y, whether one thing, anchor's x, y
 
 
 class Aligner(nn.Module):
@@ -460,7 +482,7 @@ class Aligner(nn.Module):
         self.up_proj = nn.Linear(up, up)
         self.map_heads = nn.ModuleList(MLP(hidden, hidden, up) for _ in range(5))
         self.map_bias = nn.Parameter(torch.tensor([-4.0, 0.0, 0.0, 0.0, 0.0]))
-        self.attributes = nn.Linear(width, ATTRIBUTES + 4 + 3)
+        self.attributes = nn.Linear(width, ATTRIBUTES + 4 + 5)
         self.place_gain = nn.Parameter(torch.tensor([4.5]))
         self.match_norm = nn.LayerNorm(head)
         self.match_query = nn.Linear(width + ATTRIBUTES + 4, MATCH)
@@ -492,6 +514,9 @@ class Aligner(nn.Module):
         # Cell ATTRIBUTES of both sides is the constant -3 x gain.
         self.match_query.bias[ATTRIBUTES] = (3 * MATCH_GAIN) ** 0.5
         self.match_key.bias[ATTRIBUTES] = -((3 * MATCH_GAIN) ** 0.5)
+        # The maps begin as what the encoder's dense head and the match say.
+        self.up_proj.weight.zero_()
+        self.up_proj.bias.zero_()
         # Before anything is learnt a phrase names nothing.
         self.attributes.bias[ATTRIBUTES:ATTRIBUTES + 4] = 4
 
@@ -510,7 +535,7 @@ class Aligner(nn.Module):
         outputs = self.norm(tokens)[:, :, 1:]
         up = self.up(image).view(batch, queries, height, length, 2, 2, -1).transpose(3, 4)
         up = up.reshape(batch, queries, 4 * height * length, -1) + self.fine_up(fine)[:, None]
-        up = F.relu(self.up_proj(F.gelu(self.up_norm(up))))
+        up = self.up_proj(F.gelu(self.up_norm(up)))
         kernels = torch.stack([head(outputs[:, :, i]) for i, head in enumerate(self.map_heads)], 2)
         maps = (up @ kernels.transpose(-1, -2)).float() / 8 + self.map_bias
         named = self.attributes(loc).float()
@@ -521,7 +546,7 @@ class Aligner(nn.Module):
     def off_place(self, named: Tensor, features: Features) -> Tensor:
         """[B, Q, f*f]: squared distance from the place that a phrase for one thing means, at most 8."""
         height, length = features.fine.shape[2:]
-        x, y, one = named.detach()[..., ATTRIBUTES + 4:].unbind(-1)
+        x, y, one = named.detach()[..., ATTRIBUTES + 4:ATTRIBUTES + 7].unbind(-1)
         centres = lambda count: (torch.arange(count, device=named.device) + 0.5) / count
         down = (centres(height) - y[..., None]) ** 2
         across = (centres(length) - x[..., None]) ** 2

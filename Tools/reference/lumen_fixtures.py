@@ -81,6 +81,12 @@ with torch.no_grad():
                      f"outputs/{name}/logits": language.logits(hidden)}
         for layer, (keys, entries) in enumerate(cache):
             prefixes |= {f"outputs/{name}/keys.{layer}": keys, f"outputs/{name}/values.{layer}": entries}
+        # The number of images differs; texts of the last one look at it.
+        states, image = torch.randn(3, 6, WIDTH, generator=torch.Generator().manual_seed(6)), torch.full((3,), len(values) - 1)
+        tokens = torch.tensor([1, 5, 3])
+        prefixes |= {f"inputs/{name}/states": states, f"inputs/{name}/looking": tokens, f"inputs/{name}/image": image,
+                     f"outputs/{name}/image_scores": language.image_scores(states[:, 2], cache, 1, image),
+                     f"outputs/{name}/text_scores": language.text_scores(states, cache, 1, image, tokens)}
         loc = hidden[:, :, 3]
         maps = aligner(loc, features)
         answers |= {

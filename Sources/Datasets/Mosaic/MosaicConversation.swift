@@ -50,17 +50,22 @@ extension MosaicScene {
     public func captionTurn(
         phrasing: MosaicPhrasing, using random: inout some RandomNumberGenerator
     ) -> ConversationTurn {
-        let template = random.element(of: phrasing.sentences(.caption))
+        let template = phrasing.sentence(.caption, using: &random)
         var answer: [AnswerPiece] = []
         var queries: [LocationQuery] = []
+        var unlisted = captionKinds[...]
         for (kind, members) in captionKinds {
             let space = queries.isEmpty ? "" : " "
-            answer.append(AnswerPiece("\(space)\(kind.name)\(Prompt.loc)\(Route.count.token)"))
+            answer.append(
+                AnswerPiece(
+                    "\(space)\(kind.name)\(Prompt.loc)\(Route.count.token)",
+                    unlisted: unlisted.flatMap(\.members)))
+            unlisted.removeFirst()
             answer.append(AnswerPiece(Prompt.counted(members.count), isInserted: true))
             queries.append(
                 LocationQuery(objects: members, description: MosaicDescription(kind: kind), route: .count))
         }
-        answer.append(AnswerPiece(" \(caption())"))
+        answer.append(AnswerPiece(" \(caption())", unlisted: []))
         let exchange = MosaicExchange(request: MosaicSentence(template), answer: answer, queries: queries)
         return ConversationTurn(exchange.request.dressed(phrasing, using: &random), exchange)
     }
@@ -87,7 +92,7 @@ extension MosaicScene {
             parts.append(part)
         }
         var rest = parts[...]
-        let template = random.element(of: phrasing.sentences(count == 2 ? .pairs : .triples))
+        let template = phrasing.sentence(count == 2 ? .pairs : .triples, using: &random)
         let request = MosaicSentence(template) { _ in rest.removeFirst().request }
         var answer = parts[0].answer
         for part in parts.dropFirst() {
@@ -147,8 +152,8 @@ extension MosaicScene {
             }
             if let reference = referringExpression(using: &random),
                 let exchange = located(
-                    reference.sentence, [reference.target], reference.description, response, wording,
-                    using: &random)
+                    reference.sentence, [reference.target], reference.description,
+                    anchor: reference.anchor, response, wording, using: &random)
             {
                 return exchange
             }
@@ -176,8 +181,8 @@ extension MosaicScene {
             for _ in 0..<6 {
                 guard let reference = referringExpression(using: &random), people.contains(reference.target),
                     let exchange = located(
-                        reference.sentence, [reference.target], reference.description, .keypoints, wording,
-                        using: &random)
+                        reference.sentence, [reference.target], reference.description,
+                        anchor: reference.anchor, .keypoints, wording, using: &random)
                 else { continue }
                 return exchange
             }

@@ -133,6 +133,8 @@ public struct MosaicMention: Sendable, Hashable {
     public let objects: [Int]
     /// What the phrase itself says, apart from comparisons such as "largest".
     public let description: MosaicDescription?
+    /// Whether the place of another thing is told by this one: "ring" in "the star left of the ring".
+    public var isAnchor = false
 }
 
 /// A sentence, or a part of one, with its noun phrases.
@@ -147,6 +149,16 @@ struct MosaicSentence: Sendable {
         text = article + phrase
         let range = article.utf8.count..<text.utf8.count
         mentions = [MosaicMention(range: range, objects: objects, description: description)]
+    }
+
+    /// The same, where its noun phrases tell the place of another thing.
+    var asAnchor: MosaicSentence {
+        MosaicSentence(
+            text,
+            mentions.map {
+                MosaicMention(
+                    range: $0.range, objects: $0.objects, description: $0.description, isAnchor: true)
+            })
     }
 
     init(_ text: String, _ mentions: [MosaicMention]) {
@@ -171,7 +183,7 @@ struct MosaicSentence: Sendable {
         mentions += part.mentions.map {
             MosaicMention(
                 range: $0.range.lowerBound + start..<$0.range.upperBound + start, objects: $0.objects,
-                description: $0.description)
+                description: $0.description, isAnchor: $0.isAnchor)
         }
     }
 
@@ -183,7 +195,7 @@ struct MosaicSentence: Sendable {
             if random.chance(0.2) { sentence.text.removeLast() }
         } else {
             if random.chance(0.5) {
-                sentence = MosaicSentence(random.element(of: phrasing.frames)) { _ in self }
+                sentence = MosaicSentence(phrasing.frame(using: &random)) { _ in self }
             }
             if !sentence.text.hasSuffix("?"), random.chance(0.5) { sentence.text += "." }
         }

@@ -283,7 +283,7 @@ extension MosaicScene {
                 switch name {
                 case "the": definite(description, candidates, using: &random)
                 case "where": MosaicSentence(relation.words(using: &random))
-                default: definite(anchorDescription, [anchor], using: &random)
+                default: definite(anchorDescription, [anchor], using: &random).asAnchor
                 }
             }
             return MosaicReference(.relation, sentence, target: target, description, anchor: anchor)

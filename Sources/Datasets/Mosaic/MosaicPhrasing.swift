@@ -10,37 +10,62 @@ public struct MosaicPhrasing: Sendable, Hashable {
     /// The others: mostly known words in constructions never trained on.
     public static let unseen = MosaicPhrasing(isUnseen: true)
 
-    func sentences(_ templates: MosaicTemplates) -> [String] {
-        isUnseen ? templates.unseen : templates.training
+    func sentence(_ templates: MosaicTemplates, using random: inout some RandomNumberGenerator) -> String {
+        Self.sentence(of: isUnseen ? templates.unseen : templates.training, using: &random)
     }
 
-    /// Those that are commands, which can be joined: "find …" but not "where is …?".
-    func commands(_ templates: MosaicTemplates) -> [String] {
-        isUnseen ? templates.unseenCommands : templates.trainingCommands
+    /// One that is a command, which can be joined: "find …" but not "where is …?".
+    func command(_ templates: MosaicTemplates, using random: inout some RandomNumberGenerator) -> String {
+        Self.sentence(
+            of: isUnseen ? templates.unseenCommands : templates.trainingCommands, using: &random)
     }
 
     /// What may stand around a command. An unseen command may stand in a known frame too.
-    var frames: [String] {
-        isUnseen ? MosaicTemplates.frames.training + MosaicTemplates.frames.unseen : sentences(.frames)
+    func frame(using random: inout some RandomNumberGenerator) -> String {
+        let frames = MosaicTemplates.frames
+        return Self.sentence(of: frames.training + (isUnseen ? frames.unseen : []), using: &random)
+    }
+
+    /// First a line, then one of its choices, so that lines with many choices are not heard more often.
+    private static func sentence(
+        of lines: [[String]], using random: inout some RandomNumberGenerator
+    ) -> String {
+        random.element(of: random.element(of: lines))
     }
 }
 
-/// Sentences with gaps, one a line.
+/// Sentences with gaps, one a line; "(a|b)" stands for either.
 ///
 /// `{one}` and `{many}` are a noun phrase without an article, `{a}` one with "a" or "an", `{the}` one with "the", `{what}`
 /// a word such as "color". A question ends in "?", a statement in ".", a command in neither.
 struct MosaicTemplates: Sendable {
-    let training: [String]
-    let unseen: [String]
-    let trainingCommands: [String]
-    let unseenCommands: [String]
+    /// By line, each with all its choices.
+    let training: [[String]]
+    let unseen: [[String]]
+    let trainingCommands: [[String]]
+    let unseenCommands: [[String]]
 
     private init(_ training: String, unseen: String) {
-        func isCommand(_ sentence: String) -> Bool { !sentence.hasSuffix("?") && !sentence.hasSuffix(".") }
-        self.training = training.split(separator: "\n").map(String.init)
-        self.unseen = unseen.split(separator: "\n").map(String.init)
-        trainingCommands = self.training.filter(isCommand)
-        unseenCommands = self.unseen.filter(isCommand)
+        func commands(_ lines: [[String]]) -> [[String]] {
+            lines.map { $0.filter { !$0.hasSuffix("?") && !$0.hasSuffix(".") } }.filter { !$0.isEmpty }
+        }
+        let unseen = unseen.split(separator: "\n").map(String.init)
+        self.training = training.split(separator: "\n").map { line in
+            Self.expanded(String(line)).filter { !unseen.contains($0) }
+        }
+        self.unseen = unseen.map { [$0] }
+        trainingCommands = commands(self.training)
+        unseenCommands = commands(self.unseen)
+    }
+
+    /// A line with each choice of words made in turn: "(a|b) c" is "a c" and "b c".
+    private static func expanded(_ line: String) -> [String] {
+        guard let open = line.firstIndex(of: "("), let close = line[open...].firstIndex(of: ")") else {
+            return [line]
+        }
+        let rest = expanded(String(line[line.index(after: close)...]))
+        return line[line.index(after: open)..<close].split(separator: "|", omittingEmptySubsequences: false)
+            .flatMap { choice in rest.map { line[..<open] + choice + $0 } }
     }
 
     // MARK: Places
@@ -108,6 +133,12 @@ struct MosaicTemplates: Sendable {
         I am looking for all {many}.
         I want to see every {one}.
         I would like a box for each {one}.
+        (find|detect|locate|spot|box|identify|show me) (all|all the|all of the|the) {many}(| in the image| that you see| here)
+        (find|detect|locate|spot|box|identify|show me) (each|every|every single) {one}(| in the image| that you see| here)
+        (draw|put|set|make) (boxes|bounding boxes) (around|on|over) (all|all of the|the) {many}
+        (give me|tell me|show me) the (boxes|places|locations|positions) of (all|all of the|the) {many}
+        (I want|I need) the (boxes|places|locations|positions) of (all|all of the|the) {many}.
+        (where in this picture|where in the image|in which places) (are|can I find|do you find) (all the|the) {many}?
         """,
         unseen: """
             spot all of the {many} in this image
@@ -158,6 +189,12 @@ struct MosaicTemplates: Sendable {
         color in the pixels of all {many}
         I want the masks of all {many}.
         I would like an outline of every {one}.
+        (segment|outline|mask|trace|cut out|extract) (all|all the|all of the|the) {many}(| in the image| that you see| here)
+        (segment|outline|mask|trace|cut out|extract) (each|every|every single) {one}(| in the image| that you see| here)
+        (draw|show|give me|make) (masks|outlines|the masks|the outlines|the pixels) of (all|all of the|the) {many}
+        (I want|I need) (masks|outlines|the masks|the outlines|the pixels) of (all|all of the|the) {many}.
+        (what are|where are) the (pixels|outlines|exact shapes) of (all the|the) {many}?
+        which pixels (show|are part of|lie on) (all the|the) {many}?
         """,
         unseen: """
             which pixels do the {many} have?
@@ -192,6 +229,11 @@ struct MosaicTemplates: Sendable {
         which points lie on the {many}?
         I want a point on each of the {many}.
         I would like to click on every {one}.
+        (point at|point to|point out|click on|click) (all|all the|all of the|the) {many}(| in the image| that you see| here)
+        (point at|point to|point out|click on|click) (each|every|every single) {one}(| in the image| that you see| here)
+        (put|place|draw|give me) points on (all|all the|every one of the) {many}
+        (I want|I need) points on (all|all the|every one of the) {many}.
+        (where|at which points) (should I|can I|must I) (click|point) for (all the|the) {many}?
         """,
         unseen: """
             set points on all {many}
@@ -221,6 +263,10 @@ struct MosaicTemplates: Sendable {
         give me the keypoints of the {many}
         I want the skeletons of all {many}.
         I would like to see the joints of each {one}.
+        (find|show|draw|mark|detect|estimate|give me) the (joints|poses|keypoints|skeletons) of (all|all the|all of the|the) {many}
+        (I want|I need) the (joints|poses|keypoints|skeletons) of (all|all the|all of the|the) {many}.
+        (find|show|draw|mark|detect|estimate|give me) the (joints|pose|keypoints|skeleton) of (each|every|every single) {one} here
+        (I want|I need) the (joints|pose|keypoints|skeleton) of (each|every|every single) {one} here.
         """,
         unseen: """
             what are the keypoints of every {one}?
@@ -250,6 +296,12 @@ struct MosaicTemplates: Sendable {
         say how many {many} you see
         find out how many {many} there are
         I want to know how many {many} there are.
+        (count|let me know) the number of {many}(| in the image| that you see| here)
+        (tell me|say|find out) how many {many} (you can find|are here|the picture has|I see here)
+        I need to know how many {many} (you can find|are here|the picture has|I see here).
+        how many {many} (can I find|are shown|does it show|have you found)?
+        (count|count up) (each|every single) {one}
+        (count|count up) (all of the|all the) {many}
         """,
         unseen: """
             what number of {many} do you see?
@@ -292,6 +344,11 @@ struct MosaicTemplates: Sendable {
         I am looking for {the}.
         I want to see {the}.
         I would like a box around {the}.
+        (find|detect|locate|spot|box|identify|show me) {the}(| in the image| that you see| here)
+        (draw|put|set|make) (a box|one box|the box|a bounding box) (around|on|over) {the}
+        (give me|tell me|show me) the (box|place|location|position) of {the}
+        (I want|I need) the (box|place|location|position) of {the}.
+        (where in this picture|where in the image|in which place) (is|can I find|do you find) {the}?
         """,
         unseen: """
             at which place do you see {the}?
@@ -329,6 +386,11 @@ struct MosaicTemplates: Sendable {
         color in the pixels of {the}
         I want the mask of {the}.
         I would like an outline of {the}.
+        (segment|outline|mask|trace|cut out|extract) {the}(| in the image| that you see| here)
+        (draw|show|give me|make) (a mask|an outline|the mask|the outline|the pixels) of {the}
+        (I want|I need) (a mask|an outline|the mask|the outline|the pixels) of {the}.
+        (what are|where are) the (pixels|outlines) of {the}?
+        which pixels (show|are part of|lie on) {the}?
         """,
         unseen: """
             which pixels does {the} have?
@@ -356,6 +418,10 @@ struct MosaicTemplates: Sendable {
         which point lies on {the}?
         I want a point on {the}.
         I would like to click on {the}.
+        (point at|point to|point out|click on|click) {the}(| in the image| that you see| here)
+        (put|place|draw|give me) (a point|one point) on {the}
+        (I want|I need) (a point|one point) on {the}.
+        (where|at which point) (should I|can I|must I) (click|point) for {the}?
         """,
         unseen: """
             where do I click to hit {the}?
@@ -381,6 +447,8 @@ struct MosaicTemplates: Sendable {
         give me the keypoints of {the}
         I want the skeleton of {the}.
         I would like to see the joints of {the}.
+        (find|show|draw|mark|detect|estimate|give me) the (joints|pose|keypoints|skeleton) of {the}( here| in the image)
+        (I want|I need) the (joints|pose|keypoints|skeleton) of {the}( here| in the image).
         """,
         unseen: """
             what are the keypoints of {the}?
@@ -411,6 +479,9 @@ struct MosaicTemplates: Sendable {
         tell me if there are any {many}
         say whether you see {a}
         I want to know whether there is {a}.
+        (tell me|say|find out) (if|whether) (there is {a}|there are {many}|you can see {a}|the picture has {a})
+        I need to know (if|whether) (there is {a}|there are {many}|you can see {a}|the picture has {a}).
+        (can I see|do I see|does it show) {a} (here|in this image|anywhere)?
         """,
         unseen: """
             can you see any {many} in the image?
@@ -543,6 +614,8 @@ struct MosaicTemplates: Sendable {
         give me a short description
         caption this image
         I want to know what is in the picture.
+        (describe|caption|summarize) (the|this) (image|picture|scene) (for me|briefly|in a few words)
+        what (objects|things|kinds of things) (are there|do you see|can you find|are shown)?
         """,
         unseen: """
             what does this picture show?
@@ -587,6 +660,8 @@ struct MosaicTemplates: Sendable {
         {} and also {}
         {}, and {}
         first {}, then {}
+        {}, and (then|also) {}
+        {} and (after that|finally|next) {}
         """,
         unseen: """
             first {} and then {}

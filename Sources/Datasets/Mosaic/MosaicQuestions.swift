@@ -27,8 +27,8 @@ enum MosaicWording {
     /// One of the templates; nil for the fixed form.
     func template(of templates: MosaicTemplates, using random: inout some RandomNumberGenerator) -> String? {
         switch self {
-        case .free(let phrasing): random.element(of: phrasing.sentences(templates))
-        case .command(let phrasing): random.element(of: phrasing.commands(templates))
+        case .free(let phrasing): phrasing.sentence(templates, using: &random)
+        case .command(let phrasing): phrasing.command(templates, using: &random)
         case .fixed: nil
         }
     }
@@ -110,11 +110,12 @@ extension MosaicScene {
             switch name {
             case "the": definite(first, [subject], using: &random)
             case "where": MosaicSentence(relation.words(using: &random))
-            default: definite(second, [anchor], using: &random)
+            default: definite(second, [anchor], using: &random).asAnchor
             }
         }
         let answer = distance > 0 ? "Yes, it is." : "No, it is not."
-        return MosaicExchange(request: sentence, answer: [AnswerPiece(answer, subject: subject)])
+        return MosaicExchange(
+            request: sentence, answer: [AnswerPiece(answer, subject: subject, anchor: anchor)])
     }
 
     private func countQuestion(
@@ -181,7 +182,7 @@ extension MosaicScene {
     /// A request for the one thing that a sentence such as "the largest star" means; `matches` is empty when it is not
     /// there.
     func located(
-        _ expression: MosaicSentence, _ matches: [Int], _ description: MosaicDescription,
+        _ expression: MosaicSentence, _ matches: [Int], _ description: MosaicDescription, anchor: Int? = nil,
         _ response: LocateResponse, _ wording: MosaicWording, using random: inout some RandomNumberGenerator
     ) -> MosaicExchange? {
         guard let templates = MosaicTemplates.one(response) else { return nil }
@@ -192,7 +193,8 @@ extension MosaicScene {
             answer: Self.found(route, matches.isEmpty ? description : nil),
             queries: [
                 LocationQuery(
-                    objects: matches, description: description, isReferring: !matches.isEmpty, route: route)
+                    objects: matches, description: description, isReferring: !matches.isEmpty, anchor: anchor,
+                    route: route)
             ])
     }
 

@@ -70,9 +70,9 @@ package struct RemadeModel {
                             try tensor.narrowed(0, row, 1).copy(from: old.narrowed(0, known, 1))
                         }
                     } else if name.hasPrefix("aligner.attributes.") {
-                        // The last rows tell the place of the one thing that is meant, and whether it is one.
+                        // The last rows tell places, whatever the names are.
                         let (count, before) = (tensor.size(0), old.size(0))
-                        let last = aligner.placeMatch ?? false ? 3 : 2
+                        let last = aligner.placeRows
                         try tensor.narrowed(0, count - last, last).copy(
                             from: old.narrowed(0, before - last, last))
                     }
