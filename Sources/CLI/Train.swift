@@ -149,7 +149,7 @@ struct Train: ParsableCommand {
 
     private func fineTuning() throws -> FineTuning {
         let tuning = try FineTuning(
-            .init(contentsOf: file), folder: output, resume: resume,
+            .init(contentsOf: file, setting: settings), folder: output, resume: resume,
             threads: threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount), model: model, data: data
         )
         func tell(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }

@@ -133,6 +133,18 @@ import Vitrail
         try await expect(["train", "/no/such.json", "--output", "run"], code: 66, names: ["/no/such.json"])
     }
 
+    /// `--set` is heard by every kind of training.
+    @Test(arguments: ["mosaic", "segmenter", "finetune-bccd", "lumen-7b"])
+    func aFieldThatDoesNotExist(training: String) async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let file = root.appendingPathComponent("Training/\(training).json").path
+        let model = training == "lumen-7b" ? ["--model", pictures.folder.path] : []
+        try await expect(
+            ["train", file, "--set", "stepz=3", "--output", pictures.folder.file("run")] + model, code: 65,
+            names: [file, "there is no field stepz"])
+    }
+
     @Test func aBrokenPictureAmongGoodOnes() async throws {
         let bad = pictures.folder.file("cut.jpg")
         let result = try await Program.run([

@@ -102,9 +102,12 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         return data.flatMap { try? JSONDecoder().decode(Kind.self, from: $0) } != nil
     }
 
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - setting: fields that are otherwise than in the file, as `schedule.peak=0.001`.
     /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
-    public init(contentsOf path: String) throws {
-        self = try ConfigurationFile.read(path)
+    public init(contentsOf path: String, setting: [String] = []) throws {
+        self = try ConfigurationFile.read(path, setting: setting)
         try validate(path)
     }
 
