@@ -328,9 +328,7 @@ public final class Llama {
         _ states: Tensor, depth: Int, images: Tensor, prefix: PrefixCache
     ) throws -> Tensor {
         let (block, heads, e) = (blocks[depth], configuration.imageHeads, configuration.headWidth)
-        // The two norms differ in their weights alone.
-        let normed = try states / norm.weight * block.inputNorm.weight
-        let queries = try block.attention.q(normed)
+        let queries = try block.attention.q(normed(states, for: block))
             .narrowed(1, (configuration.numAttentionHeads - heads) * e, heads * e).view([-1, heads, e, 1])
         let keys = prefix.layers[depth].keys
         let seen = try keys.narrowed(1, keys.size(1) - heads, heads).indexSelected(0, images)
@@ -354,7 +352,7 @@ public final class Llama {
         let (n, length, _) = states.shape3
         let head = configuration.numAttentionHeads - configuration.imageHeads - 1
         let keyHead = configuration.numKeyValueHeads - configuration.imageHeads - 1
-        let normed = try states / norm.weight * block.inputNorm.weight
+        let normed = try normed(states, for: block)
         let rotation = try rotary.rotation(from: prefix.length, length, normed.dtype)
         func turned(_ layer: Linear, _ head: Int) throws -> Tensor {
             try rotation(layer(normed).narrowed(2, head * e, e).unsqueezed(1)).squeezed(1)
@@ -372,6 +370,11 @@ public final class Llama {
         ).squeezed(2) * (1 / Double(e).squareRoot())
             + Tensor.cat(
                 [Tensor.zeros([n, prefix.length], device: tokens.device), later.to(.float32) * -1e4], axis: 1)
+    }
+
+    /// States that `text` gave, as a block's attention has them: the two norms differ in their weights alone.
+    private func normed(_ states: Tensor, for block: LlamaBlock) throws -> Tensor {
+        try states / norm.weight * block.inputNorm.weight
     }
 
     /// Runs a block, once more for its gradient where that is wanted and a second run gives the same.

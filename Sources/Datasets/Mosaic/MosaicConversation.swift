@@ -53,14 +53,13 @@ extension MosaicScene {
         let template = phrasing.sentence(.caption, using: &random)
         var answer: [AnswerPiece] = []
         var queries: [LocationQuery] = []
-        var unlisted = captionKinds[...]
-        for (kind, members) in captionKinds {
+        let kinds = captionKinds
+        for (index, (kind, members)) in kinds.enumerated() {
             let space = queries.isEmpty ? "" : " "
             answer.append(
                 AnswerPiece(
                     "\(space)\(kind.name)\(Prompt.loc)\(Route.count.token)",
-                    unlisted: unlisted.flatMap(\.members)))
-            unlisted.removeFirst()
+                    unlisted: kinds[index...].flatMap(\.members)))
             answer.append(AnswerPiece(Prompt.counted(members.count), isInserted: true))
             queries.append(
                 LocationQuery(objects: members, description: MosaicDescription(kind: kind), route: .count))

@@ -153,12 +153,9 @@ struct MosaicSentence: Sendable {
 
     /// The same, where its noun phrases tell the place of another thing.
     var asAnchor: MosaicSentence {
-        MosaicSentence(
-            text,
-            mentions.map {
-                MosaicMention(
-                    range: $0.range, objects: $0.objects, description: $0.description, isAnchor: true)
-            })
+        var sentence = self
+        for index in mentions.indices { sentence.mentions[index].isAnchor = true }
+        return sentence
     }
 
     init(_ text: String, _ mentions: [MosaicMention]) {
