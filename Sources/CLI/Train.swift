@@ -69,7 +69,7 @@ struct Train: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where to train with adaptation: cpu, or cuda for each rank's own GPU.", valueName: "device"))
+            "Where to train: cpu, or cuda for a GPU, each rank its own.", valueName: "device"))
     var device = "cpu"
 
     @Option(
@@ -78,7 +78,7 @@ struct Train: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Shards that run at the same time; when left out as many as there are cores, 1 with adaptation.",
+            "Shards that run at the same time; when left out as many as there are cores, 1 with adaptation or on a GPU.",
             valueName: "count"))
     var threads: Int?
 
@@ -150,8 +150,8 @@ struct Train: ParsableCommand {
     private func fineTuning() throws -> FineTuning {
         let tuning = try FineTuning(
             .init(contentsOf: file, setting: settings), folder: output, resume: resume,
-            threads: threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount), model: model, data: data
-        )
+            threads: threads ?? (device == "cpu" ? max(1, ProcessInfo.processInfo.activeProcessorCount) : 1),
+            device: rankDevice(nil), model: model, data: data)
         func tell(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
         for line in tuning.summary { tell(line) }
         tuning.notice = tell
@@ -179,15 +179,14 @@ struct Train: ParsableCommand {
                 throw Failure(.usage, "a segmenter is trained by one process, WORLD_SIZE is \(group!.count)")
             }
             return try SegmenterTrainer(
-                .init(contentsOf: file, setting: settings), folder: output, resume: resume)
+                .init(contentsOf: file, setting: settings), folder: output, resume: resume,
+                device: rankDevice(nil))
         }
         if FineTuningConfiguration.isMeant(by: file) {
             guard group == nil else {
                 throw Failure(.usage, "a fine-tuning is done by one process, WORLD_SIZE is \(group!.count)")
             }
-            guard stage == nil, device == "cpu" else {
-                throw Failure(.usage, "--stage and --device are not for a fine-tuning")
-            }
+            guard stage == nil else { throw Failure(.usage, "--stage is not for a fine-tuning") }
             return try fineTuning()
         }
         let configuration = try configuration()
@@ -198,13 +197,10 @@ struct Train: ParsableCommand {
         guard !isAdaptation || stage == nil else {
             throw Failure(.usage, "--stage is not for a configuration with adaptation")
         }
-        guard isAdaptation || device == "cpu" else {
-            throw Failure(.usage, "--device is for a configuration with adaptation")
-        }
         let cores = ProcessInfo.processInfo.activeProcessorCount / (group?.count ?? 1)
         return try Trainer(
             configuration, folder: output, resume: resume,
-            threads: threads ?? (isAdaptation ? 1 : max(1, cores)), group: group,
+            threads: threads ?? (isAdaptation || device != "cpu" ? 1 : max(1, cores)), group: group,
             device: group?.device ?? rankDevice(nil),
             base: isAdaptation ? model.map { ($0, visionTower) } : nil,
             beginning: isAdaptation ? nil : stage.flatMap { stage in model.map { ($0, stage) } })

@@ -1,4 +1,3 @@
-import Dispatch
 import Media
 import Synchronization
 
@@ -8,8 +7,9 @@ import Synchronization
 /// What comes out depends on the pictures, the order and the seed alone, never on how many threads there are: each visit
 /// has a seed of its own, from its place in the order. A picture that cannot be decoded is counted once and skipped.
 public final class PictureLoader<Sample: Sendable>: Sendable {
-    private let work: LoaderWork<Sample>
-    private let threads: Int
+    private let work: Ahead<Sample>
+    private let order: [Int]
+    private let broken = Mutex<(problems: LabelProblems, pictures: Set<Int>)>((LabelProblems(), []))
 
     /// Starts the threads.
     ///
@@ -27,26 +27,27 @@ public final class PictureLoader<Sample: Sendable>: Sendable {
         ahead: Int, prepare: @escaping @Sendable (LoadedPicture) throws -> Sample
     ) {
         precondition(threads >= 0 && ahead >= max(1, threads), "each thread needs a place for its sample")
-        work = LoaderWork(
-            pictures: pictures, order: order, start: start, seed: seed, slots: ahead, prepare: prepare)
-        self.threads = threads
-        for _ in 0..<threads {
-            let work = work
-            // Threads of their own: they wait, and a queue's shared ones must not.
-            DispatchQueue(label: "picture-loader").async { work.run() }
+        self.order = order
+        work = Ahead(start..<max(start, order.count), threads: threads, ahead: ahead) { position in
+            let index = order[position]
+            var random = SceneRandom(seed: seed, index: position, stream: 0x7069)
+            return try prepare(
+                LoadedPicture(pictures[index], index: index, position: position, seed: random.next()))
         }
     }
-
-    deinit { work.stop(threads) }
 
     /// The next sample in order; nil after the last.
     ///
     /// - Throws: what `prepare` throws; `MediaError` alone is counted as a broken picture, and skipped.
     public func next() throws -> Sample? {
-        while let position = work.take() {
-            switch threads == 0 ? work.sample(position) : work.wait(for: position) {
+        while let (position, result) = work.next() {
+            switch result {
             case .success(let sample): return sample
-            case .failure(let error as MediaError): work.note(error, position)
+            case .failure(let error as MediaError):
+                broken.withLock { broken in
+                    guard broken.pictures.insert(order[position]).inserted else { return }
+                    broken.problems.add(.brokenPicture, "\(error)")
+                }
             case .failure(let error): throw error
             }
         }
@@ -54,7 +55,7 @@ public final class PictureLoader<Sample: Sendable>: Sendable {
     }
 
     /// Pictures that could not be decoded so far.
-    public var problems: LabelProblems { work.state.withLock { $0.problems } }
+    public var problems: LabelProblems { broken.withLock { $0.problems } }
 }
 
 extension LabelledSet {
@@ -72,104 +73,5 @@ extension LabelledSet {
         let all = random.permuted(Array(0..<count))
         let share = count / ranks
         return (0..<share).map { all[$0 * ranks + rank] }
-    }
-}
-
-/// What a loader's threads share. It does not hold the loader, so that the loader can go while they wait.
-private final class LoaderWork<Sample: Sendable>: Sendable {
-    struct State {
-        /// The next visit that a thread takes up.
-        var claimed: Int
-        /// The next visit that is given out.
-        var taken: Int
-        var isStopped = false
-        var problems = LabelProblems()
-        /// Pictures that were counted.
-        var broken: Set<Int> = []
-    }
-
-    private let pictures: [LabelledSet.Picture]
-    private let order: [Int]
-    private let seed: UInt64
-    private let prepare: @Sendable (LoadedPicture) throws -> Sample
-    let state: Mutex<State>
-    /// One for each sample that may be ready or in work.
-    private let free = DispatchSemaphore(value: 0)
-    private let slots: [Slot]
-
-    private final class Slot: Sendable {
-        let ready = DispatchSemaphore(value: 0)
-        let result = Mutex<Result<Sample, any Error>?>(nil)
-    }
-
-    init(
-        pictures: [LabelledSet.Picture], order: [Int], start: Int, seed: UInt64, slots: Int,
-        prepare: @escaping @Sendable (LoadedPicture) throws -> Sample
-    ) {
-        self.pictures = pictures
-        self.order = order
-        self.seed = seed
-        self.prepare = prepare
-        state = Mutex(State(claimed: start, taken: start))
-        self.slots = (0..<slots).map { _ in Slot() }
-        // A semaphore must not end below its first value.
-        for _ in 0..<slots { free.signal() }
-    }
-
-    /// A thread's life.
-    func run() {
-        while true {
-            free.wait()
-            let claimed = state.withLock { state -> Int? in
-                guard !state.isStopped, state.claimed < order.count else { return nil }
-                defer { state.claimed += 1 }
-                return state.claimed
-            }
-            guard let position = claimed else { return }
-            let slot = slots[position % slots.count]
-            let result = sample(position)
-            slot.result.withLock { $0 = result }
-            slot.ready.signal()
-        }
-    }
-
-    func stop(_ threads: Int) {
-        state.withLock { $0.isStopped = true }
-        for _ in 0..<threads { free.signal() }
-    }
-
-    func take() -> Int? {
-        state.withLock { state in
-            guard state.taken < order.count else { return nil }
-            defer { state.taken += 1 }
-            return state.taken
-        }
-    }
-
-    func wait(for position: Int) -> Result<Sample, any Error> {
-        let slot = slots[position % slots.count]
-        slot.ready.wait()
-        let result = slot.result.withLock { held in
-            defer { held = nil }
-            return held!
-        }
-        free.signal()
-        return result
-    }
-
-    func sample(_ position: Int) -> Result<Sample, any Error> {
-        Result {
-            let index = order[position]
-            var random = SceneRandom(seed: seed, index: position, stream: 0x7069)
-            return try prepare(
-                LoadedPicture(pictures[index], index: index, position: position, seed: random.next()))
-        }
-    }
-
-    func note(_ error: MediaError, _ position: Int) {
-        state.withLock { state in
-            guard state.broken.insert(order[position]).inserted else { return }
-            state.problems.add(.brokenPicture, "\(error)")
-        }
     }
 }

@@ -89,6 +89,23 @@ public final class ParameterStore {
         self.newRows = newRows
     }
 
+    /// The parameters of another network with gradients of their own: the same in storage, or copies on another device.
+    public convenience init(sharing other: ParameterStore, on device: Device? = nil) {
+        struct Shared: TensorSource {
+            let store: ParameterStore
+            var names: [String] { store.names }
+            var label: String { "the other network" }
+            func tensor(named name: String) throws -> Tensor? { try store[name]?.detached() }
+        }
+        let source = Shared(store: other)
+        var (lora, newRows) = (other.lora, other.newRows)
+        lora?.source = source
+        newRows?.source = source
+        // No dtype: every parameter keeps its own.
+        self.init(
+            .loaded(source), device: device ?? other.device, dtype: nil, lora: lora, newRows: newRows)
+    }
+
     /// Whether a parameter was added to the network by ``lora`` or ``newRows``.
     public static func isAdded(_ name: String) -> Bool { Sort(name) != .base }
 

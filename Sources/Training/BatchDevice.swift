@@ -1,3 +1,4 @@
+import Perception
 import Torch
 
 // A batch is made on the CPU and learnt from where the network is.
@@ -68,9 +69,46 @@ extension MosaicBatch.Things {
 }
 
 extension BoxTruth {
-    fileprivate func to(_ device: Device) throws -> BoxTruth {
+    func to(_ device: Device) throws -> BoxTruth {
         BoxTruth(
             cells: try cells.to(device), weight: try weight.to(device), logSize: try logSize.to(device),
             offset: try offset.to(device), target: target, stride: stride)
+    }
+}
+
+extension LabelBatch {
+    func to(_ device: Device) throws -> LabelBatch {
+        guard device != .cpu else { return self }
+        return LabelBatch(
+            pixels: try pixels.to(device), denseHeat: try denseHeat.to(device),
+            denseBoxes: try denseBoxes.to(device), denseLabels: try denseLabels.to(device),
+            attention: try attention?.to(device), ids: try ids.map { try $0.to(device) },
+            location: try location.to(device), text: try text.to(device), named: try named.to(device),
+            aligned: try aligned.to(device), queries: queries, heat: try heat.to(device),
+            boxes: try boxes.to(device))
+    }
+}
+
+extension LabelBatch.Following {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(sources: try sources.to(device), targets: try targets.to(device))
+    }
+}
+
+extension SegmenterBatch {
+    func to(_ device: Device) throws -> SegmenterBatch {
+        guard device != .cpu else { return self }
+        return SegmenterBatch(
+            pixels: try pixels.to(device), groups: try groups.map { try $0.to(device) })
+    }
+}
+
+extension SegmenterBatch.Group {
+    fileprivate func to(_ device: Device) throws -> Self {
+        let prompts = SAMPrompts(
+            points: try prompts.points?.to(device), labels: try prompts.labels?.to(device),
+            boxes: try prompts.boxes?.to(device), masks: try prompts.masks?.to(device))
+        return Self(
+            name: name, prompts: prompts, targets: try targets.to(device), weights: try weights.to(device))
     }
 }

@@ -25,6 +25,11 @@ package struct SegmenterBatch {
     private static let plainSide = 128
     private static let richSide = 256
 
+    init(pixels: Tensor, groups: [Group]) {
+        self.pixels = pixels
+        self.groups = groups
+    }
+
     init(step: Int, configuration: SegmenterTrainingConfiguration, imageSize: Int) throws {
         // A second point every other step.
         let pointForm: PromptForm = step % 2 == 0 ? .point : .points

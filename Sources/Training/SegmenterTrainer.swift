@@ -3,7 +3,7 @@ import Encoders
 import Foundation
 import NN
 import Perception
-import Torch
+public import Torch
 public import Vitrail
 
 /// Trains a SAM on Mosaic's scenes (Kirillov et al. 2023, section 3 and appendix A, with dice and cross entropy near
@@ -20,6 +20,8 @@ public final class SegmenterTrainer: SteppedRun {
     static let tables = ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"]
     static let ends = ["patch_embed"]
     private let optimizer: any Optimizer
+    /// The next steps' batches, of a device that leaves the processor free.
+    private var ahead: Ahead<SegmenterBatch>?
 
     /// Prepares a run in `folder`.
     ///
@@ -27,12 +29,13 @@ public final class SegmenterTrainer: SteppedRun {
     ///   - configuration: what to train and how.
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
+    ///   - device: where to train.
     ///   - shape: the network; the embedded segmenter's when left out. Its pictures have 256 pixels or an even part
     ///     of that, its patches eight.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
     public init(
         _ configuration: SegmenterTrainingConfiguration, folder: String, resume: Bool,
-        shape: SAMConfiguration = .mosaic
+        device: Device = .cpu, shape: SAMConfiguration = .mosaic
     ) throws {
         guard !MosaicSeeds.isScoring(configuration.seed) else {
             throw TrainingError.badConfiguration(
@@ -47,13 +50,14 @@ public final class SegmenterTrainer: SteppedRun {
             shape.vision.patchSize == 8,
             "patch_size is \(shape.vision.patchSize), Mosaic's training takes 8")
         self.configuration = configuration
-        model = try SAM(shape, seed: configuration.seed)
+        let made = try SAM(shape, seed: configuration.seed)
+        model = device == .cpu ? made : try SAM(sharing: made, on: device)
         files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
         // The shared positions stay as they were drawn; weight decay on matrices alone.
         let learnt = model.store.named.filter { $0.name != SAM.positionsName }
         optimizer = try configuration.optimizer.optimizer(
             of: learnt, weightDecay: configuration.weightDecay,
-            tables: Self.tables, ends: Self.ends, threads: ShardThreads(1))
+            tables: Self.tables, ends: Self.ends, threads: ShardThreads(device.optimizerThreads(1)))
         step = 0
         if resume { step = try files.restore(model.store.named, optimizer) }
     }
@@ -70,7 +74,22 @@ public final class SegmenterTrainer: SteppedRun {
     func learningRate(of step: Int) -> Double { configuration.schedule.rate(step: step, of: steps) }
 
     func advance() throws -> (losses: [String: Double], pictures: Int) {
-        (try learn(from: batch(step: step)), configuration.scenes)
+        guard model.store.device != .cpu else {
+            return (try learn(from: batch(step: step)), configuration.scenes)
+        }
+        let ahead = ahead ?? batchesAhead()
+        self.ahead = ahead
+        return (try learn(from: ahead.next()!.result.get()), configuration.scenes)
+    }
+
+    /// Makes the batches of this and the following steps on threads of their own.
+    private func batchesAhead() -> Ahead<SegmenterBatch> {
+        let (configuration, device) = (configuration, model.store.device)
+        let imageSize = model.configuration.vision.imageSize
+        let loaders = device.loaders(beside: 1)
+        return Ahead(step..<steps, threads: loaders, ahead: 2 * loaders) { step in
+            try SegmenterBatch(step: step, configuration: configuration, imageSize: imageSize).to(device)
+        }
     }
 
     func saveCheckpoint() throws { try files.save(model.store.named, optimizer, step: step) }
@@ -86,7 +105,9 @@ public final class SegmenterTrainer: SteppedRun {
     /// Moves the parameters once; the losses before it.
     package func learn(from batch: SegmenterBatch) throws -> [String: Double] {
         var values: [String: Double] = [:]
-        let total = try withAutocast(configuration.mixedPrecision ? .bfloat16 : nil) {
+        let total = try withAutocast(
+            configuration.mixedPrecision ? .bfloat16 : nil, on: model.store.device
+        ) {
             let features = try model.encode(batch.pixels)
             var parts: [MaskLosses] = []
             for group in batch.groups {

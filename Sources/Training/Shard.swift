@@ -30,10 +30,31 @@ final class Shard: @unchecked Sendable {
         let parts = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: device) {
             try losses(batch, step: step)
         }
-        let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
-        try (total * share).backward()
-        return [("loss", try total.item())] + (try parts.map { ($0.name, try $0.value.item()) })
+        return try parts.learnt(share: share)
     }
+}
+
+extension [(name: String, value: Tensor)] {
+    /// Leaves the gradients of `share` times the sum of these losses in the parameters.
+    ///
+    /// - Returns: their sum, "loss", and each by itself; all are read at once, since a device works on until it is asked.
+    func learnt(share: Double) throws -> [(name: String, value: Double)] {
+        let total = try dropFirst().reduce(self[0].value) { try $0 + $1.value }
+        try (total * share).backward()
+        let values = try Tensor.stack(([total] + map(\.value)).map { try $0.detached().to(.float32) })
+            .array(Float.self)
+        return zip(["loss"] + map(\.name), values).map { ($0, Double($1)) }
+    }
+}
+
+extension Device {
+    /// How many threads make what the next steps learn from: none where the processor is busy with the steps.
+    func loaders(beside threads: Int) -> Int {
+        self == .cpu ? 0 : max(1, min(12, ProcessInfo.processInfo.activeProcessorCount - threads))
+    }
+
+    /// How many threads run an optimizer's steps: beside a device as many as it takes to keep it busy.
+    func optimizerThreads(_ threads: Int) -> Int { self == .cpu ? threads : Swift.max(threads, 4) }
 }
 
 /// Runs work on threads that stay, one for each shard but the first, which the caller's thread does.

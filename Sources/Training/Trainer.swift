@@ -29,6 +29,8 @@ public final class Trainer: SteppedRun {
     /// As many as run at the same time; each learns from several of a step's shards, one after the other.
     private let shards: [Shard]
     private let threads: ShardThreads
+    /// The next steps' batches, of a device that leaves the processor free.
+    private var ahead: Ahead<MosaicBatch>?
     private let group: ProcessGroup?
     private let parameters: [(name: String, tensor: Tensor)]
     private let writing: MosaicWriting
@@ -96,7 +98,8 @@ public final class Trainer: SteppedRun {
             of: parameters, weightDecay: configuration.weightDecay,
             tables: Self.tables, ends: Self.ends,
             // What the embedded model was found to learn best with; PyTorch's own where LUMEN says nothing.
-            betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999), threads: self.threads)
+            betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999),
+            threads: device == .cpu ? self.threads : ShardThreads(device.optimizerThreads(count)))
         step = 0
         if resume {
             step = try files.restore(parameters, optimizer)
@@ -171,7 +174,9 @@ public final class Trainer: SteppedRun {
             lumen.aligner.queryCount = variant.queryCount
             lumen.aligner.match = variant.match
         }
-        return try Lumen(lumen, tokenizer: tokenizer, seed: configuration.seed)
+        // The same random weights on every device.
+        let made = try Lumen(lumen, tokenizer: tokenizer, seed: configuration.seed)
+        return device == .cpu ? made : try Lumen(sharing: made, on: device)
     }
 
     /// Trains until the configuration's last step, or until `shouldStop` says so; either way a checkpoint is written.
@@ -200,10 +205,30 @@ public final class Trainer: SteppedRun {
         if step > 0, configuration.stage(of: step).step == 0 { try beginStage() }
         let step = step
         let own = Array(stride(from: group?.rank ?? 0, to: configuration.shards, by: group?.count ?? 1))
-        let learnt = try learn(own.count, of: configuration.shards) { [self] in
-            try batch(step: step, shard: own[$0])
+        let learnt: Learnt
+        if model.device == .cpu {
+            learnt = try learn(own.count, of: configuration.shards) { [self] in
+                try batch(step: step, shard: own[$0])
+            }
+        } else {
+            let ahead = ahead ?? batchesAhead(own)
+            self.ahead = ahead
+            let batches = try own.map { _ in try ahead.next()!.result.get() }
+            learnt = try learn(own.count, of: configuration.shards) { batches[$0] }
         }
         return (learnt.losses, learnt.pictures)
+    }
+
+    /// Makes the batches of this and the following steps on threads of their own.
+    private func batchesAhead(_ own: [Int]) -> Ahead<MosaicBatch> {
+        let (configuration, writing, device) = (configuration, writing, model.device)
+        let loaders = device.loaders(beside: shards.count)
+        return Ahead(step * own.count..<steps * own.count, threads: loaders, ahead: 2 * loaders) { number in
+            let (step, shard) = number.quotientAndRemainder(dividingBy: own.count)
+            return try MosaicBatch(
+                step: step, shard: own[shard], configuration: configuration, writing: writing
+            ).to(device)
+        }
     }
 
     /// What a shard of a step learns from.

@@ -103,24 +103,13 @@ public final class Lumen {
     }
 
     /// The same network with the same parameters in storage, but with gradients of its own.
-    public convenience init(sharing other: Lumen) throws {
-        struct Shared: TensorSource {
-            let store: ParameterStore
-            var names: [String] { store.names }
-            var label: String { "the other network" }
-            func tensor(named name: String) throws -> Tensor? { try store[name]?.detached() }
-        }
+    ///
+    /// - Parameters:
+    ///   - other: the network.
+    ///   - device: where this one is to be; on another than the other's the parameters are copies.
+    public convenience init(sharing other: Lumen, on device: Device? = nil) throws {
         let stores = Dictionary(uniqueKeysWithValues: other.stores.map { ($0.part, $0.store) })
-        func shared(_ part: String) -> ParameterStore {
-            let store = stores[part]!
-            let source = Shared(store: store)
-            var (lora, newRows) = (store.lora, store.newRows)
-            lora?.source = source
-            newRows?.source = source
-            // No dtype: every parameter keeps its own.
-            return ParameterStore(
-                .loaded(source), device: store.device, dtype: nil, lora: lora, newRows: newRows)
-        }
+        func shared(_ part: String) -> ParameterStore { ParameterStore(sharing: stores[part]!, on: device) }
         if let llava = other.llava {
             try self.init(
                 llava.base, other.configuration.aligner, shared("llava"), shared("aligner"))

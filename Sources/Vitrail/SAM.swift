@@ -54,6 +54,15 @@ public final class SAM {
         try decoder.initialise(generator)
     }
 
+    /// The same network with the same parameters in storage, but with gradients of its own.
+    ///
+    /// - Parameters:
+    ///   - other: the network.
+    ///   - device: where this one is to be; on another than the other's the parameters are copies.
+    public convenience init(sharing other: SAM, on device: Device? = nil) throws {
+        try self.init(other.configuration, ParameterStore(sharing: other.store, on: device))
+    }
+
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ configuration: SAMConfiguration, _ store: ParameterStore) throws {
         try configuration.check()

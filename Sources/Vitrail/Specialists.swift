@@ -175,7 +175,7 @@ extension Route {
 }
 
 extension Lumen {
-    var device: Device { stores[0].store.device }
+    package var device: Device { stores[0].store.device }
 
     /// The hidden states at the [LOC] of LUMEN's answer to requests, which run as one batch.
     ///

@@ -5,7 +5,7 @@ import Foundation
 import Media
 import NN
 import Text
-import Torch
+public import Torch
 public import Vitrail
 
 /// Fine-tunes a model on someone's labels.
@@ -30,9 +30,9 @@ public final class FineTuning: TrainingRun {
     private let parameters: [(name: String, tensor: Tensor)]
     private let shards: [Shard]
     private let threads: ShardThreads
-    private let writing: MosaicWriting
-    /// Which of the model's kinds each class is.
-    private let kinds: [Int?]
+    /// What the next steps learn from, of a device that leaves the processor free.
+    private var ahead: Ahead<[(batch: LabelBatch, pictures: Int)]>?
+    private let source: Source
     private let segmenterFolder: String?
     /// What the validations so far say.
     private(set) var record = Record()
@@ -68,14 +68,10 @@ public final class FineTuning: TrainingRun {
             -> [String: Double]
         {
             for parameter in parameters { try parameter.setGrad(nil) }
-            let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil) {
+            let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil, on: losses.model.device) {
                 try losses(batch, seesOnly: seesOnly)
             }
-            let total = try parts.dropFirst().reduce(parts[0].value) { try $0 + $1.value }
-            try (total * share).backward()
-            var values = ["loss": try total.item() as Double]
-            for (name, value) in parts { values[name] = try value.item() }
-            return values
+            return Dictionary(try parts.learnt(share: share)) { $1 }
         }
     }
 
@@ -86,13 +82,14 @@ public final class FineTuning: TrainingRun {
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
     ///   - threads: how many parts of a step run at the same time; the result does not depend on it.
+    ///   - device: where to train.
     ///   - path: the folder of the model to start from; the embedded one when left out.
     ///   - data: what relative paths of the configuration's sets are relative to; the working directory when left out.
     /// - Throws: ``TrainingError`` for labels that cannot be learnt from, or when the folder holds a run already, or none
     ///   to resume; what a data set or the model throws, which names the file.
     public init(
         _ configuration: FineTuningConfiguration, folder: String, resume: Bool, threads: Int = 1,
-        model path: String? = nil, data: String? = nil
+        device: Device = .cpu, model path: String? = nil, data: String? = nil
     ) throws {
         self.configuration = configuration
         self.folder = folder
@@ -103,7 +100,7 @@ public final class FineTuning: TrainingRun {
         let remade = try RemadeModel(
             trained, imageSize: configuration.imageSize,
             classes: configuration.remakesHead ? labels.classes : nil, seed: configuration.seed)
-        model = remade.model
+        model = device == .cpu ? remade.model : try Lumen(sharing: remade.model, on: device)
         summary =
             labels.summary + [
                 "model: \(source.path), \(remade.fresh.count) of its \(model.parameters.count) parameters made anew"
@@ -113,11 +110,12 @@ public final class FineTuning: TrainingRun {
             throw TrainingError.badConfiguration(
                 source.path, "the model has no segmenter that could be fine-tuned")
         }
-        writing = MosaicWriting(model)
         let known = model.configuration.encoder?.attributes[0] ?? []
-        kinds = labels.classes.map(known.firstIndex(of:))
         samples = LabelSamples(
             labels, configuration, sizes: model.encoder.sizes, hasSegmenter: segmenterFolder != nil)
+        self.source = Source(
+            configuration: configuration, samples: samples, writing: MosaicWriting(model),
+            kinds: labels.classes.map(known.firstIndex(of:)))
         files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
         let all = model.parameters
         parameters = all
@@ -130,13 +128,14 @@ public final class FineTuning: TrainingRun {
         let count = max(1, min(threads, configuration.pictures))
         let workers = ShardThreads(count)
         self.threads = workers
+        let movers = device == .cpu ? workers : ShardThreads(device.optimizerThreads(count))
         optimizers = try groups.compactMap { factor, isMember in
             let members = all.filter { isMember($0.name) }
             guard !members.isEmpty, factor > 0 else { return nil }
             return (
                 try configuration.optimizer.optimizer(
                     of: members, weightDecay: configuration.weightDecay, tables: Trainer.tables,
-                    ends: Trainer.ends, threads: workers),
+                    ends: Trainer.ends, threads: movers),
                 factor
             )
         }
@@ -158,7 +157,7 @@ public final class FineTuning: TrainingRun {
                 augmentation: configuration.augmentation, optimizer: configuration.optimizer,
                 folder: "\(folder)/segmenter",
                 from: segmenterFolder, log: (configuration.logEvery, configuration.checkpointEvery),
-                threads: shards.count)
+                threads: shards.count, device: model.device)
             guard try tuning.run(shouldStop: shouldStop, progress: progress) else { return false }
         }
         try finish()
@@ -224,34 +223,57 @@ public final class FineTuning: TrainingRun {
 
     /// One step; its losses, of which "loss" is the whole.
     func advance() throws -> [String: Double] {
-        try learn(from: batches(step: step))
+        guard model.device != .cpu else { return try learn(from: batches(step: step)) }
+        let ahead = ahead ?? batchesAhead()
+        self.ahead = ahead
+        return try learn(from: ahead.next()!.result.get())
+    }
+
+    /// Makes what this and the following steps learn from on threads of their own.
+    private func batchesAhead() -> Ahead<[(batch: LabelBatch, pictures: Int)]> {
+        let (source, device) = (source, model.device)
+        let loaders = device.loaders(beside: shards.count)
+        return Ahead(step..<configuration.steps, threads: loaders, ahead: 2 * loaders) { step in
+            try source.batches(step: step, on: ShardThreads(1)).map { (try $0.batch.to(device), $0.pictures) }
+        }
     }
 
     /// What a step learns from, in parts of one input size each.
     package func batches(step: Int) throws -> [(batch: LabelBatch, pictures: Int)] {
-        let first = step * configuration.pictures
-        let samples = samples
-        let prepared = try threads.map(configuration.pictures) { try samples.prepared(first + $0) }
-        // Pictures whose inputs are of one size are learnt from together.
-        var parts: [[PreparedPicture]] = []
-        var open: [Size: Int] = [:]
-        for picture in prepared {
-            let size = Size(picture.image.width, picture.image.height)
-            if let part = open[size], parts[part].count < configuration.together {
-                parts[part].append(picture)
-            } else {
-                open[size] = parts.count
-                parts.append([picture])
+        try source.batches(step: step, on: threads)
+    }
+
+    /// What it takes to make the batches.
+    private struct Source: @unchecked Sendable {
+        let configuration: FineTuningConfiguration
+        let samples: LabelSamples
+        let writing: MosaicWriting
+        /// Which of the model's kinds each class is.
+        let kinds: [Int?]
+
+        func batches(step: Int, on threads: ShardThreads) throws -> [(batch: LabelBatch, pictures: Int)] {
+            let first = step * configuration.pictures
+            let prepared = try threads.map(configuration.pictures) { try samples.prepared(first + $0) }
+            // Pictures whose inputs are of one size are learnt from together.
+            var parts: [[PreparedPicture]] = []
+            var open: [Size: Int] = [:]
+            for picture in prepared {
+                let size = Size(picture.image.width, picture.image.height)
+                if let part = open[size], parts[part].count < configuration.together {
+                    parts[part].append(picture)
+                } else {
+                    open[size] = parts.count
+                    parts.append([picture])
+                }
             }
-        }
-        let (writing, kinds, seed) = (writing, kinds, configuration.seed)
-        return try threads.map(parts.count) { number in
-            var random = SceneRandom(seed: seed, index: first + number, stream: 12)
-            return (
-                try LabelBatch(
-                    parts[number], writing, classes: kinds.count, kinds: kinds, using: &random),
-                parts[number].count
-            )
+            return try threads.map(parts.count) { number in
+                var random = SceneRandom(seed: configuration.seed, index: first + number, stream: 12)
+                return (
+                    try LabelBatch(
+                        parts[number], writing, classes: kinds.count, kinds: kinds, using: &random),
+                    parts[number].count
+                )
+            }
         }
     }
 
@@ -332,7 +354,7 @@ public final class FineTuning: TrainingRun {
         let locator = Locator(
             maximumPeaks: configuration.locator.maximumPeaks,
             overlapLimit: overlapLimit ?? configuration.locator.overlapLimits[0], threshold: threshold)
-        let (labels, writing, samples) = (labels, writing, samples)
+        let (labels, writing, samples) = (labels, source.writing, samples)
         let models = Models(models)
         let pictures = labels.validation
         // Each network answers a part of its own.
@@ -375,7 +397,7 @@ public final class FineTuning: TrainingRun {
     /// Calibrates the best model, gives it its segmenter, and writes the report.
     private func finish() throws {
         let path = "\(folder)/model"
-        let best = try Lumen(contentsOf: ModelFolder(path))
+        let best = try Lumen(contentsOf: ModelFolder(path), device: model.device)
         let models = try shards.map { _ in try Lumen(sharing: best) }
         var chosen: (limit: Double, answers: ValidationAnswers)?
         for limit in configuration.locator.overlapLimits {

@@ -63,10 +63,30 @@ package struct LabelBatch {
         let targets: Tensor
         var count: Int { sources.size(0) }
 
+        init(sources: Tensor, targets: Tensor) { (self.sources, self.targets) = (sources, targets) }
+
         init(_ pairs: [(source: Int, target: Int)]) throws {
             sources = try Tensor(pairs.map(\.source))
             targets = try Tensor(pairs.map(\.target))
         }
+    }
+
+    init(
+        pixels: Tensor, denseHeat: Tensor, denseBoxes: BoxTruth, denseLabels: Tensor, attention: Tensor?,
+        ids: [Tensor], location: Following, text: Following, named: Following, aligned: Tensor, queries: Int,
+        heat: Tensor, boxes: BoxTruth
+    ) {
+        self.pixels = pixels
+        self.denseHeat = denseHeat
+        self.denseBoxes = denseBoxes
+        self.denseLabels = denseLabels
+        self.attention = attention
+        self.ids = ids
+        (self.location, self.text, self.named) = (location, text, named)
+        self.aligned = aligned
+        self.queries = queries
+        self.heat = heat
+        self.boxes = boxes
     }
 
     /// - Parameters:

@@ -17,12 +17,12 @@ final class SegmenterTuning: SteppedRun {
     let files: RunFolder
     private let part: FineTuningConfiguration.SegmenterPart
     private let log: (every: Int, checkpointEvery: Int)
-    private let seed: UInt64
     private let mixedPrecision: Bool
-    private let augmentation: Augmentation
+    private let source: SegmenterSource
     private let model: SAM
     private let optimizer: any Optimizer
-    private let pictures: [LabelledSet.Picture]
+    /// The next steps' pictures, of a device that leaves the processor free.
+    private var ahead: Ahead<SegmenterBatch>?
     private let parameters: [(name: String, tensor: Tensor)]
     private let replicas: [Replica]
     private let threads: ShardThreads
@@ -33,24 +33,12 @@ final class SegmenterTuning: SteppedRun {
         let parameters: [Tensor]
 
         init(of other: SAM, _ names: [String]) throws {
-            struct Shared: TensorSource {
-                let store: ParameterStore
-                var names: [String] { store.names }
-                var label: String { "the other network" }
-                func tensor(named name: String) throws -> Tensor? { try store[name]?.detached() }
-            }
-            model = try SAM(
-                other.configuration, ParameterStore(.loaded(Shared(store: other.store)), dtype: nil))
+            model = try SAM(sharing: other)
             let store = model.store
             parameters = names.map { store[$0]! }
             for parameter in parameters { try parameter.requireGrad() }
         }
     }
-
-    /// The prompt's box alone, or with a point.
-    private static let guidedShare = 0.75
-    /// A thing of which less is seen is no prompt.
-    private static let leastSeen = 0.5
 
     /// - Parameters:
     ///   - part: how long and on what size.
@@ -60,20 +48,24 @@ final class SegmenterTuning: SteppedRun {
     ///   - augmentation: how pictures are changed.
     ///   - optimizer: of the parameters.
     ///   - folder: where the run lies or will lie; one that is there goes on.
-    ///   - source: the segmenter to start from.
+    ///   - path: the segmenter to start from.
     ///   - log: steps between two lines of metrics, and between two checkpoints.
     ///   - threads: pictures that are learnt from at the same time.
+    ///   - device: where to train.
     init(
         _ part: FineTuningConfiguration.SegmenterPart, _ labels: LabelSplit, seed: UInt64,
         mixedPrecision: Bool, augmentation: Augmentation, optimizer: OptimizerKind, folder: String,
-        from source: String,
-        log: (every: Int, checkpointEvery: Int), threads: Int
+        from path: String,
+        log: (every: Int, checkpointEvery: Int), threads: Int, device: Device
     ) throws {
-        (self.part, self.seed, self.log) = (part, seed, log)
-        (self.mixedPrecision, self.augmentation) = (mixedPrecision, augmentation)
-        pictures = labels.train.filter { $0.things.contains(where: Self.canBePrompt) }
-        let model = try Self.remade(SAM(contentsOf: source), imageSize: part.imageSize)
+        (self.part, self.log, self.mixedPrecision) = (part, log, mixedPrecision)
+        let remade = try Self.remade(SAM(contentsOf: path), imageSize: part.imageSize)
+        let model = device == .cpu ? remade : try SAM(sharing: remade, on: device)
         self.model = model
+        self.source = SegmenterSource(
+            part: part, seed: seed, augmentation: augmentation,
+            pictures: labels.train.filter { $0.things.contains(where: Self.canBePrompt) },
+            cellsAcross: 4 * model.configuration.vision.gridSize)
         let isThere = FileManager.default.fileExists(atPath: "\(folder)/checkpoint.safetensors")
         files = try RunFolder(folder, configuration: ConfigurationFile.json(part), resume: isThere)
         parameters = model.store.named.filter { $0.name != SAM.positionsName }
@@ -82,11 +74,11 @@ final class SegmenterTuning: SteppedRun {
         self.threads = ShardThreads(replicas.count)
         self.optimizer = try optimizer.optimizer(
             of: parameters, weightDecay: 0.05, tables: SegmenterTrainer.tables, ends: SegmenterTrainer.ends,
-            threads: self.threads)
+            threads: device == .cpu ? self.threads : ShardThreads(device.optimizerThreads(replicas.count)))
         if isThere { step = try files.restore(model.store.named, self.optimizer) }
     }
 
-    private static func canBePrompt(_ thing: LabelledSet.Thing) -> Bool {
+    fileprivate static func canBePrompt(_ thing: LabelledSet.Thing) -> Bool {
         thing.isLearnt && thing.segmentation != nil
     }
 
@@ -142,8 +134,12 @@ final class SegmenterTuning: SteppedRun {
         var gradients = [Tensor?](repeating: nil, count: parameters.count)
         let total = Double(part.pictures)
         for first in Swift.stride(from: 0, to: part.pictures, by: replicas.count) {
-            let round = try threads.map(min(replicas.count, part.pictures - first)) { [self] number in
-                try learn(step * part.pictures + first + number, with: replicas[number], share: 1 / total)
+            let count = min(replicas.count, part.pictures - first)
+            let ready = try batchesReady(count)
+            let round = try threads.map(count) { [self] number in
+                try learn(
+                    from: ready?[number] ?? source.batch(step * part.pictures + first + number),
+                    with: replicas[number], share: 1 / total)
             }
             for (number, values) in round.enumerated() {
                 for (name, value) in values { losses[name, default: 0] += value / total }
@@ -164,14 +160,28 @@ final class SegmenterTuning: SteppedRun {
         return (losses, part.pictures)
     }
 
-    /// Leaves the gradients of a share of the n-th picture's losses in the network.
-    private func learn(_ number: Int, with replica: Replica, share: Double) throws -> [String: Double] {
+    /// The next pictures, which were made ahead; nil on the CPU, where each is made when it is learnt from.
+    private func batchesReady(_ count: Int) throws -> [SegmenterBatch]? {
+        let device = model.store.device
+        guard device != .cpu else { return nil }
+        let loaders = device.loaders(beside: replicas.count)
+        let (source, numbers) = (source, step * part.pictures..<steps * part.pictures)
+        let ahead =
+            ahead
+            ?? Ahead(numbers, threads: loaders, ahead: 2 * loaders) { try source.batch($0).to(device) }
+        self.ahead = ahead
+        return try (0..<count).map { _ in try ahead.next()!.result.get() }
+    }
+
+    /// Leaves the gradients of a share of a picture's losses in the network.
+    private func learn(
+        from batch: SegmenterBatch, with replica: Replica, share: Double
+    ) throws -> [String: Double] {
         for parameter in replica.parameters { try parameter.setGrad(nil) }
-        let (pixels, groups) = try batch(number)
         var values: [String: Double] = [:]
-        let loss = try withAutocast(mixedPrecision ? .bfloat16 : nil) {
-            let features = try replica.model.encode(pixels)
-            let parts = try groups.map { group in
+        let loss = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: model.store.device) {
+            let features = try replica.model.encode(batch.pixels)
+            let parts = try batch.groups.map { group in
                 let losses = try MaskLosses(replica.model.masks(group.prompts, features), group)
                 values["iou_\(group.name)"] = try losses.overlap.mean().item()
                 return losses
@@ -188,10 +198,24 @@ final class SegmenterTuning: SteppedRun {
         return values
     }
 
-    // MARK: Batches
+}
+
+/// What the steps of a ``SegmenterTuning`` learn from.
+private struct SegmenterSource: @unchecked Sendable {
+    let part: FineTuningConfiguration.SegmenterPart
+    let seed: UInt64
+    let augmentation: Augmentation
+    let pictures: [LabelledSet.Picture]
+    /// Cells of a mask along an axis.
+    let cellsAcross: Int
+
+    /// The prompt's box alone, or with a point.
+    private static let guidedShare = 0.75
+    /// A thing of which less is seen is no prompt.
+    private static let leastSeen = 0.5
 
     /// The n-th picture with its prompts.
-    private func batch(_ number: Int) throws -> (pixels: Tensor, groups: [SegmenterBatch.Group]) {
+    func batch(_ number: Int) throws -> SegmenterBatch {
         var random = SceneRandom(seed: seed, index: number, stream: 14)
         let side = part.imageSize
         // A crop may show nothing; then another picture is tried.
@@ -204,7 +228,7 @@ final class SegmenterTuning: SteppedRun {
             let placement = PicturePlacement(
                 size: (image.width, image.height), into: (0, 0, side, side), draw)
             let seen = picture.things.filter { thing in
-                guard Self.canBePrompt(thing), let (whole, seen) = placement.input(thing.box) else {
+                guard SegmenterTuning.canBePrompt(thing), let (whole, seen) = placement.input(thing.box) else {
                     return false
                 }
                 return seen.area >= max(4, Self.leastSeen * whole.area)
@@ -228,7 +252,7 @@ final class SegmenterTuning: SteppedRun {
                 try group(
                     name, things(count), placement, (image.width, image.height), &random)
             }
-            return (try SAMImageProcessor(imageSize: side)(canvas), groups)
+            return SegmenterBatch(pixels: try SAMImageProcessor(imageSize: side)(canvas), groups: groups)
         }
         throw TrainingError.badConfiguration(
             "augmentation.scale",
@@ -240,7 +264,6 @@ final class SegmenterTuning: SteppedRun {
         _ size: (width: Int, height: Int), _ random: inout SceneRandom
     ) throws -> SegmenterBatch.Group {
         let side = part.imageSize
-        let cellsAcross = 4 * model.configuration.vision.gridSize
         let cell = Double(side) / Double(cellsAcross)
         var points: [Float] = []
         var boxes: [Float] = []

@@ -39,7 +39,7 @@ struct PictureAnswers: Sendable {
         self.picture = picture
         size = Size(width: image.width, height: image.height)
         let frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
-        let features = try model.encode(frame.pixels(of: image))
+        let features = try model.encode(frame.pixels(of: image).to(model.device))
         let prefix = try model.prefix(features)
         found = try Swift.stride(from: 0, to: classes.count, by: Self.batch).flatMap { start in
             let names = classes[start..<min(start + Self.batch, classes.count)]
@@ -66,7 +66,8 @@ struct PictureAnswers: Sendable {
         let length = rows.map(\.ids.count).max()!
         let ids = try Tensor(
             rows.flatMap { $0.ids + Array(repeating: 0, count: length - $0.ids.count) },
-            [1, rows.count, length])
+            [1, rows.count, length]
+        ).to(model.device)
         let states = try model.language.text(ids, after: prefix)
         let best = try model.language.logits(states).argmax(-1).array(Int.self)
         return zip(questions, rows.enumerated()).map { question, row in
