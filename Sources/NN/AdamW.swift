@@ -44,7 +44,7 @@ public final class AdamW: Optimizer {
                 let used = group.parameters.indices.filter { group.parameters[$0].grad != nil }
                 guard !used.isEmpty else { continue }
                 let counts = used.map { steps[g][$0] }
-                for count in counts { try count.add_(Tensor(Float(1)).to(device: count.device)) }
+                try add(counts, 1)
                 try fusedAdamW(
                     used.map { group.parameters[$0] }, gradients: used.map { group.parameters[$0].grad! },
                     means: used.map { means[g][$0] }, squares: used.map { squares[g][$0] }, steps: counts,

@@ -178,6 +178,7 @@ enum Aten {
     // Optimisers
     static let fusedAdamW_ = Operator("_fused_adamw_")
     static let foreachNorm = Operator("_foreach_norm", "Scalar")
+    static let foreachAdd_ = Operator("_foreach_add_", "Scalar")
     static let foreachMul_ = Operator("_foreach_mul_", "Tensor")
     static let zero_ = Operator("zero_")
 }

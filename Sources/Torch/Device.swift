@@ -7,8 +7,6 @@ public struct Device: Sendable, Hashable, CustomStringConvertible {
         case cpu = 0
         case cuda = 1
         case mps = 13
-        /// Shapes and dtypes without numbers: what runs there computes nothing, and nothing can be read back.
-        case meta = 14
     }
 
     public let kind: Kind
@@ -22,7 +20,6 @@ public struct Device: Sendable, Hashable, CustomStringConvertible {
     public static let cpu = Device(.cpu)
     public static let cuda = Device(.cuda)
     public static let mps = Device(.mps)
-    public static let meta = Device(.meta)
 
     /// Reads `cpu`, `cuda`, `cuda:1` or `mps`; nil for anything else.
     public init?(_ name: String) {
@@ -38,14 +35,13 @@ public struct Device: Sendable, Hashable, CustomStringConvertible {
         case .cpu: "cpu"
         case .cuda: "cuda:\(index)"
         case .mps: "mps"
-        case .meta: "meta"
         }
     }
 
     /// True when tensors can be put there on this machine. Looking for CUDA opens libtorch's CUDA part once.
     public var isAvailable: Bool {
         switch kind {
-        case .cpu, .meta: true
+        case .cpu: true
         case .cuda: vt_cuda_available() && index < vt_cuda_count()
         case .mps: vt_mps_available()
         }

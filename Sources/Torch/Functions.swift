@@ -191,6 +191,11 @@ public func totalNorm(_ tensors: [Tensor]) throws -> Tensor {
     try Tensor.stack(try Aten.foreachNorm.all(tensors, 2)).norm()
 }
 
+/// Adds a number to every tensor in place.
+public func add(_ tensors: [Tensor], _ number: Double) throws {
+    try Aten.foreachAdd_.perform(tensors, number)
+}
+
 /// Multiplies every tensor in place by the same scalar tensor.
 public func scale(_ tensors: [Tensor], by factor: Tensor) throws {
     try Aten.foreachMul_.perform(tensors, factor)
