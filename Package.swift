@@ -73,7 +73,7 @@ let package = Package(
             ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"],
             resources: [.copy("Resources/mosaic")]),
         library("Datasets", ["Media", "Text"]),
-        library("Evaluation", ["Datasets", "Media", "Text", "Vitrail"]),
+        library("Evaluation", ["Datasets", "Media", "Text", "Torch", "Vitrail"]),
         library(
             "Training",
             [

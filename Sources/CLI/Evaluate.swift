@@ -2,6 +2,7 @@ import ArgumentParser
 import Datasets
 import Evaluation
 import Foundation
+import Torch
 import Vitrail
 
 struct Evaluate: AsyncParsableCommand {
@@ -50,6 +51,10 @@ struct Evaluate: AsyncParsableCommand {
             "Peaks of a heatmap that are taken at most, LUMEN's K; the model's own when left out, else 100.",
             valueName: "count"))
     var peaks: Int?
+
+    @Option(
+        help: "Where to compute: cpu, cuda, cuda:1 or mps. (default: cpu)", transform: EngineOptions.device)
+    var device = Device.cpu
 
     @Option(help: "The scenes' seed. (default: 900000, with --calibrate 800000)")
     var seed: UInt64?
@@ -168,7 +173,7 @@ struct Evaluate: AsyncParsableCommand {
     private func scoreModel(on data: String, by metric: ScoringMetric) async throws {
         let benchmark = try LabelledBenchmark(
             sourceFile: data, metric: metric, type: type ?? .boxes, limit: pictures)
-        let model = try EngineModel(model: self.model ?? Engine.embeddedModel(), peaks: peaks)
+        let model = try openModel()
         let line = ProgressLine()
         let start = ContinuousClock.now
         let outcome = try await benchmark.run(model, writingTo: output) { done in
@@ -187,7 +192,7 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func scoreModel() async throws {
-        let model = try EngineModel(model: self.model ?? Engine.embeddedModel(), peaks: peaks)
+        let model = try openModel()
         var outcomes: [BenchmarkOutcome] = []
         for suite in suites {
             let benchmark = MosaicBenchmark(
@@ -202,7 +207,7 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func findThresholds() async throws {
-        let model = try EngineModel(model: self.model ?? Engine.embeddedModel(), peaks: peaks)
+        let model = try openModel()
         var found: [String: MosaicCalibration] = [:]
         for suite in suites {
             let benchmark = MosaicBenchmark(
@@ -216,6 +221,10 @@ struct Evaluate: AsyncParsableCommand {
             print(String(format: "  absence   under %.2f  F1 %.3f", absent, calibration.absenceF1))
         }
         if json { print(try Documents.line(found)) }
+    }
+
+    private func openModel() throws -> EngineModel {
+        try EngineModel(model: model ?? Engine.embeddedModel(), peaks: peaks, device: device)
     }
 
     private func run(_ benchmark: MosaicBenchmark, _ model: EngineModel) async throws -> BenchmarkOutcome {

@@ -1,5 +1,6 @@
 public import Media
 public import Text
+public import Torch
 import Vitrail
 
 /// A model's folder as the benchmark asks it.
@@ -13,11 +14,12 @@ public actor EngineModel: BenchmarkModel {
     /// - Parameters:
     ///   - path: a model's folder.
     ///   - peaks: how many of a heatmap count at most, LUMEN's K; the model's own when left out.
+    ///   - device: where to run.
     /// - Throws: what ``Vitrail/Engine`` throws when a model cannot be opened.
-    public init(model path: String, peaks: Int? = nil) throws {
+    public init(model path: String, peaks: Int? = nil, device: Device = .cpu) throws {
         var locator = try ModelFolder(path).locator ?? Locator()
         if let peaks { locator.maximumPeaks = peaks }
-        engine = try Engine(model: path, locator: locator)
+        engine = try Engine(model: path, device: device, locator: locator)
         locator.threshold = 0.05
         locator.maximumDetections = max(100, locator.maximumPeaks)
         generous = locator

@@ -12,6 +12,8 @@ public final class Muon: Optimizer {
     public let momentum: Double
     private let names: [String]
     private let means: [Tensor]
+    /// Parameters that are moved together: on a device, which is kept waiting by small operators, those of one shape.
+    private let groups: [[Int]]
     private let concurrently: Concurrently
 
     /// Runs `body` for 0..<count, in any order, on as many threads as there are.
@@ -36,6 +38,10 @@ public final class Muon: Optimizer {
         self.concurrently = concurrently
         for parameter in self.parameters { try parameter.requireGrad() }
         means = try self.parameters.map { try $0.detached().zerosLike() }
+        let all = self.parameters
+        groups = Dictionary(grouping: all.indices) { number in
+            all[number].device == .cpu ? [number] : [-1, all[number].size(0), all[number].count]
+        }.values.sorted { $0[0] < $1[0] }
     }
 
     /// `NAME.momentum_buffer`.
@@ -44,38 +50,48 @@ public final class Muon: Optimizer {
     }
 
     public func step(learningRate: Double) throws {
-        let used = parameters.indices.filter { parameters[$0].grad != nil }
+        let used = groups.map { $0.filter { parameters[$0].grad != nil } }.filter { !$0.isEmpty }
         try concurrently(used.count) { [self] in try move(used[$0], learningRate) }
     }
 
-    private func move(_ number: Int, _ learningRate: Double) throws {
-        let (parameter, mean) = (parameters[number], means[number])
+    private func move(_ numbers: [Int], _ learningRate: Double) throws {
         try withoutGrad {
-            let gradient = try parameter.grad! * (1 - momentum)
-            try mean.multiply_(momentum)
-            try mean.add_(gradient)
-            let rows = parameter.size(0)
-            let direction = try orthogonalised((gradient + mean * momentum).reshaped(rows, -1))
-            let scale = 0.2 * Double(max(rows, direction.size(1))).squareRoot()
-            try parameter.multiply_(1 - learningRate * weightDecay)
-            try parameter.add_(
-                direction.to(parameter.dtype).reshaped(parameter.shape) * (-learningRate * scale))
+            // As many matrices [m, n] as there are numbers.
+            func matrices(_ tensors: [Tensor]) throws -> Tensor {
+                let rows = tensors[0].size(0)
+                return try tensors.count == 1
+                    ? tensors[0].reshaped(1, rows, -1)
+                    : Tensor.stack(tensors.map { try $0.reshaped(rows, -1) })
+            }
+            let gradients = try matrices(numbers.map { parameters[$0].grad! }) * (1 - momentum)
+            for (row, number) in numbers.enumerated() {
+                try means[number].multiply_(momentum)
+                try means[number].add_(gradients[row].reshaped(means[number].shape))
+            }
+            let means = try matrices(numbers.map { means[$0] })
+            let directions = try orthogonalised(gradients + means * momentum)
+            let scale = 0.2 * Double(max(directions.size(1), directions.size(2))).squareRoot()
+            let shifts = try directions.to(means.dtype) * (-learningRate * scale)
+            for (row, number) in numbers.enumerated() {
+                try parameters[number].multiply_(1 - learningRate * weightDecay)
+                try parameters[number].add_(shifts[row].reshaped(parameters[number].shape))
+            }
         }
     }
 }
 
-/// The nearest matrix with singular values near 1, by five steps of a Newton-Schulz iteration in bfloat16; [m, n].
-private func orthogonalised(_ matrix: Tensor) throws -> Tensor {
-    var x = try matrix.to(.bfloat16)
-    let isTall = x.size(0) > x.size(1)
-    if isTall { x = try x.transposed(0, 1) }
-    x = try (x / x.norm().clamped(min: 1e-7)).contiguous()
+/// The nearest matrices with singular values near 1, by five steps of a Newton-Schulz iteration in bfloat16; [count, m, n].
+private func orthogonalised(_ matrices: Tensor) throws -> Tensor {
+    var x = try matrices.to(.bfloat16)
+    let areTall = x.size(1) > x.size(2)
+    if areTall { x = try x.transposed(1, 2) }
+    x = try (x / x.flattened(1).norm(1).clamped(min: 1e-7).view([-1, 1, 1])).contiguous()
     for _ in 0..<5 {
-        let gram = try matmul(x, x.transposed(0, 1))
+        let gram = try matmul(x, x.transposed(1, 2))
         let polynomial = try gram * -4.7750 + matmul(gram, gram) * 2.0315
         x = try x * 3.4445 + matmul(polynomial, x)
     }
-    return isTall ? try x.transposed(0, 1) : x
+    return areTall ? try x.transposed(1, 2) : x
 }
 
 /// ``Muon`` for some parameters and ``AdamW`` for the others.

@@ -334,7 +334,10 @@ public final class Trainer: SteppedRun {
     var isModelDue: Bool { configuration.stage(of: step).step == 0 }
 
     func saveModel() throws {
-        if files.isWriter { try model.save(to: "\(folder)/model") }
+        guard files.isWriter else { return }
+        try model.save(to: "\(folder)/model")
+        // Mosaic's boxes surround the pixels of masks.
+        try ModelFolder("\(folder)/model").calibrate(Locator(wholePixels: true), classes: nil)
     }
 
     /// What is trained, and the optimiser's memory of it.

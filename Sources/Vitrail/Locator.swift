@@ -17,6 +17,8 @@ public struct Locator: Sendable, Hashable, Codable {
     public var countThresholds: [String: Double]?
     /// Things of one request at most, the best of all its phrases, before they are outlined; nil for no limit.
     public var maximumDetections: Int?
+    /// Whether boxes end between pixels, as those do that a model has learnt from masks; nil for no.
+    public var wholePixels: Bool?
 
     /// - Parameters:
     ///   - maximumPeaks: peaks taken from a heatmap at most.
@@ -24,15 +26,17 @@ public struct Locator: Sendable, Hashable, Codable {
     ///   - threshold: the least heat of a place that is answered.
     ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
     ///   - maximumDetections: things of one request at most; nil for no limit.
+    ///   - wholePixels: whether boxes end between pixels.
     public init(
         maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
-        countThreshold: Double? = nil, maximumDetections: Int? = nil
+        countThreshold: Double? = nil, maximumDetections: Int? = nil, wholePixels: Bool? = nil
     ) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
         self.threshold = threshold
         self.countThreshold = countThreshold ?? threshold
         self.maximumDetections = maximumDetections
+        self.wholePixels = wholePixels
     }
 
     enum CodingKeys: String, CodingKey {
@@ -42,6 +46,7 @@ public struct Locator: Sendable, Hashable, Codable {
         case countThreshold = "count_threshold"
         case countThresholds = "count_thresholds"
         case maximumDetections = "maximum_detections"
+        case wholePixels = "whole_pixels"
     }
 
     /// What is left of the detections of many queries when the best are taken.
@@ -124,7 +129,7 @@ public struct Locator: Sendable, Hashable, Codable {
                 let (width, height) = (boxSide(sizes[2 * rank]), boxSide(sizes[2 * rank + 1]))
                 let box = Box(x: x - width / 2, y: y - height / 2, width: width, height: height)
                 guard let visible = frame.original(box) else { continue }
-                found.append(Detection(box: visible, point: frame.original(Point(x: x, y: y)), score: score))
+                found.append(Detection(box: wholePixels ?? false ? visible.onWholePixels : visible, point: frame.original(Point(x: x, y: y)), score: score))
             }
             return suppressed(found)
         }

@@ -66,13 +66,13 @@ public struct ModelFolder: Sendable {
         try Self.write(index, to: "\(path)/model_index.json")
     }
 
-    /// Writes what a fine-tuning found into the model.
+    /// Writes into the model how its answers are to be taken.
     ///
     /// - Parameters:
     ///   - locator: how answers are to be taken.
-    ///   - classes: what the model was trained to find.
+    ///   - classes: what the model was fine-tuned to find; nil for one that was not.
     /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` when the index cannot be written.
-    public func calibrate(_ locator: Locator, classes: [String]) throws {
+    public func calibrate(_ locator: Locator, classes: [String]?) throws {
         let index = Index(parts: parts, locator: locator, classes: classes)
         try Self.write(index, to: "\(path)/model_index.json")
     }
