@@ -225,7 +225,9 @@ public final class Aligner {
             compared ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
         placeGain =
             comparesPlaces ? try path.parameter("place_gain", [1], .constant(Self.placeGainStart)) : nil
-        relation = configuration.relations ?? false ? try Linear(path["relation"], width, 5) : nil
+        relation =
+            configuration.relations ?? false
+            ? try Linear(path["relation"], width, 5, initializer: .zeros) : nil
         self.configuration = configuration
     }
 
@@ -245,8 +247,6 @@ public final class Aligner {
             // The maps begin as what the encoder's dense head and the match say.
             try upProj.weight.zero_()
             try upProj.bias!.zero_()
-            try relation?.weight.zero_()
-            try relation?.bias!.zero_()
             if let attributes {
                 // Before anything is learnt a phrase names nothing.
                 let (names, groups) = (configuration.attributeCount, configuration.attributeGroups.count)
