@@ -305,6 +305,11 @@ extension MosaicBatch {
             if let one = told.one { tensors.append(("\(name).one", one)) }
             add("\(name)_things", told.things)
         }
+        tensors += [
+            ("relations.positions", words.relations.positions),
+            ("relations.directions", words.relations.directions),
+            ("relations.distances", words.relations.distances),
+        ]
         tensors += [("lists.positions", words.lists.positions), ("lists.kinds", words.lists.kinds)]
         add("lists_things", words.lists.things)
         if let anchors = words.anchors {

@@ -43,17 +43,20 @@ public struct AnswerPiece: Sendable, Hashable {
     public var subject: Int?
     /// The object that the subject's place is compared with, for a relation.
     public var anchor: Int?
+    /// What is asked of the two: whether the subject lies there, seen from the anchor.
+    public var relation: MosaicRelation?
     /// The objects that a list has still to name before it ends, this piece's included; nil outside of lists.
     public var unlisted: [Int]?
 
     public init(
         _ text: String, isInserted: Bool = false, subject: Int? = nil, anchor: Int? = nil,
-        unlisted: [Int]? = nil
+        relation: MosaicRelation? = nil, unlisted: [Int]? = nil
     ) {
         self.text = text
         self.isInserted = isInserted
         self.subject = subject
         self.anchor = anchor
+        self.relation = relation
         self.unlisted = unlisted
     }
 }

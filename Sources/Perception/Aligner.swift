@@ -154,6 +154,7 @@ public final class Aligner {
     let matchQuery: Linear?
     let matchKey: Linear?
     let placeGain: Tensor?
+    let relation: Linear?
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: AlignerConfiguration) throws {
@@ -224,6 +225,9 @@ public final class Aligner {
             compared ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
         placeGain =
             comparesPlaces ? try path.parameter("place_gain", [1], .constant(Self.placeGainStart)) : nil
+        relation =
+            configuration.relations ?? false
+            ? try Linear(path["relation"], width, 5, initializer: .zeros) : nil
         self.configuration = configuration
     }
 
@@ -370,6 +374,14 @@ public final class Aligner {
     /// Traps for an aligner without a match term.
     public func readAttributes(_ states: Tensor) throws -> Tensor { try attributes!(states) }
 
+    /// What the relation head reads from hidden states [n, language width] before an answer: logits [n, 4] of the direction
+    /// asked for (left, right, above, below), and [n] how far the one thing lies there from the other, in shares of the
+    /// picture, negative when opposite. Traps for an aligner without it.
+    public func readRelation(_ states: Tensor) throws -> (direction: Tensor, distance: Tensor) {
+        let read = try relation!(states)
+        return (try read.narrowed(1, 0, 4), try read[.all, 4])
+    }
+
     /// [b, queries, cells]: how far each cell is from the place that a phrase for one thing means, as the square of the
     /// distance in shares of the picture, up to a limit; nothing for a phrase that does not mean one thing. As in the
     /// match, no gradient goes through what is read from the phrase.
@@ -455,6 +467,8 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     public var match: Bool?
     /// Whether the match compares places too, for phrases that mean one thing; nil for no.
     public var placeMatch: Bool?
+    /// Whether a head tells what questions such as "is the star left of the ring?" compare; for training alone. Nil for no.
+    public var relations: Bool?
 
     public enum Fusion: String, Codable, Sendable, Hashable {
         case transformer, convolution
@@ -471,7 +485,7 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         tokenCount: Int, upsample: Int, mapChannels: Int, fineChannels: Int = 0, fineMapChannels: Int = 0,
         headChannels: Int = 0, attributeGroups: [Int] = [], matchGain: Double = 8,
         matchChannels: Int = 128, offsetMaps: Bool = false, jointCount: Int? = nil,
-        placeMatch: Bool? = nil
+        placeMatch: Bool? = nil, relations: Bool? = nil
     ) {
         self.languageSize = languageSize
         self.imageSize = imageSize
@@ -490,6 +504,7 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         self.offsetMaps = offsetMaps
         self.jointCount = jointCount
         self.placeMatch = placeMatch
+        self.relations = relations
     }
 
     enum CodingKeys: String, CodingKey {
@@ -513,5 +528,6 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         case queryCount = "query_count"
         case match
         case placeMatch = "place_match"
+        case relations
     }
 }

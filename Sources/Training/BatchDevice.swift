@@ -26,8 +26,8 @@ extension MosaicBatch.Words {
             ids: try ids.map { try $0.to(device) }, location: try location.to(device),
             text: try text.to(device), varying: try varying.to(device), loc: try loc.to(device),
             mentions: try mentions.to(device),
-            subjects: try subjects.to(device), anchors: try anchors?.to(device), lists: try lists.to(device),
-            aligned: try aligned.to(device),
+            subjects: try subjects.to(device), anchors: try anchors?.to(device),
+            relations: try relations.to(device), lists: try lists.to(device), aligned: try aligned.to(device),
             heat: try heat.to(device), boxes: try boxes.to(device))
     }
 }
@@ -52,6 +52,14 @@ extension MosaicBatch.Anchors {
         Self(
             texts: try texts.to(device), tokens: try tokens.to(device), phrases: try phrases.to(device),
             images: try images.to(device))
+    }
+}
+
+extension MosaicBatch.Relations {
+    fileprivate func to(_ device: Device) throws -> Self {
+        Self(
+            positions: try positions.to(device), directions: try directions.to(device),
+            distances: try distances.to(device))
     }
 }
 

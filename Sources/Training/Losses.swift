@@ -49,7 +49,7 @@ struct LumenLosses {
         let depth = model.configuration.language.numHiddenLayers
         // A phrase is understood first, then what it leads to, then the answer is found.
         let (low, middle) = ((depth + 1) / 3, (2 * depth + 1) / 3)
-        let depths = Set([low - 1, low, low + 1, middle - 1, middle, depth]).sorted()
+        let depths = Set([low - 1, low, low + 1, middle - 1, middle, depth - 1, depth]).sorted()
         let states = try words.ids.map { try model.language.text($0, after: cache, depths: depths) }
         let width = model.configuration.language.hiddenSize
         let levels = try depths.indices.map { level in
@@ -73,6 +73,8 @@ struct LumenLosses {
             after(middle), words.subjects, "subject", weights.subject, "subject_place",
             weights.subjectPlace)
         losses += try anchors(after(low + 1), [words.loc, words.subjects], weights.subjectPlace)
+        losses += try relations(
+            after(middle), after(depth - 1), words.relations, weights.subject, weights.subjectPlace)
         if words.lists.positions.size(0) > 0, model.configuration.aligner.attributeCount > 0 {
             let read = try model.aligner.readAttributes(
                 after(middle).indexSelected(0, words.lists.positions)
@@ -201,6 +203,21 @@ struct LumenLosses {
             .abs()
         return [
             ("anchor_place", try (error.sum(1) * anchored).sum() / anchored.sum().clamped(min: 1) * weight)
+        ]
+    }
+
+    /// Which direction a question names, and one block before the answer how far the one thing lies there from the other.
+    /// Nothing for an aligner that does not tell relations.
+    private func relations(
+        _ named: Tensor, _ compared: Tensor, _ truth: MosaicBatch.Relations, _ weight: Double,
+        _ distanceWeight: Double
+    ) throws -> Losses {
+        guard truth.positions.size(0) > 0, model.configuration.aligner.relations ?? false else { return [] }
+        let direction = try model.aligner.readRelation(named.indexSelected(0, truth.positions)).direction
+        let distance = try model.aligner.readRelation(compared.indexSelected(0, truth.positions)).distance
+        return [
+            ("direction", try crossEntropy(direction.to(.float32), truth.directions) * weight),
+            ("beside", try l1Loss(distance.to(.float32), truth.distances) * distanceWeight),
         ]
     }
 

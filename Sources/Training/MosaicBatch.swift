@@ -82,6 +82,8 @@ package struct MosaicBatch {
         package let subjects: Told
         /// Where a text tells which thing a place is told by; nil where no text does.
         package let anchors: Anchors?
+        /// The states before the answer to "is the star left of the ring?".
+        package let relations: Relations
         /// The states before each word of a list of kinds.
         package let lists: Lists
         /// [b * q] positions of the [LOC]s that the aligner answers, and what it is to answer.
@@ -131,6 +133,15 @@ package struct MosaicBatch {
         package let tokens: Tensor
         package let phrases: Tensor
         package let images: Tensor
+    }
+
+    /// States that are asked how one thing lies to another.
+    package struct Relations {
+        package let positions: Tensor
+        /// [n]: the number of the ``MosaicRelation`` that the words name.
+        package let directions: Tensor
+        /// [n]: how far the first thing lies there, in shares of the picture; negative when opposite.
+        package let distances: Tensor
     }
 
     /// States that have kinds of things to list.
@@ -504,6 +515,12 @@ private struct WordsBuilder {
         var meant = Meant()
     }
 
+    struct Relations {
+        var places: [Place] = []
+        var directions: [Int] = []
+        var distances: [Float] = []
+    }
+
     struct Lists {
         var places: [Place] = []
         var kinds: [Float] = []
@@ -532,6 +549,7 @@ private struct WordsBuilder {
     var subjects = Told()
     var varying: [(place: Place, token: Int)] = []
     var anchors: [(place: Place, phrase: Int, picture: Int)] = []
+    var relations = Relations()
     var lists = Lists()
     var aligned: [Place] = []
     var heat: [Float] = []
@@ -585,6 +603,9 @@ private struct WordsBuilder {
                 tell(&subjects, before, targets[subject].traits, [subject], anchor: piece.anchor)
                 varying.append((before, ids[0]))
                 anchored(before, piece.anchor)
+                if let relation = piece.relation, let anchor = piece.anchor {
+                    relate(before, relation, subject, anchor)
+                }
             }
             if let unlisted = piece.unlisted { list(before, unlisted) }
             let isLocation = piece.text.contains(Prompt.loc) || length == .short
@@ -620,6 +641,17 @@ private struct WordsBuilder {
         append(objects.count == 1 ? objects[0] : nil, &told.place, &told.single)
         append(anchor, &told.anchor, &told.anchored)
         told.meant.append(picture, objects.map { targets[$0] })
+    }
+
+    private mutating func relate(_ place: Place, _ relation: MosaicRelation, _ subject: Int, _ anchor: Int) {
+        func centre(_ target: Int) -> Point {
+            let centre = targets[target].centre!
+            return Point(x: centre.x, y: centre.y)
+        }
+        relations.places.append(place)
+        relations.directions.append(relation.rawValue)
+        let distance = relation.distance(of: centre(subject), from: centre(anchor))
+        relations.distances.append(Float(distance / Double(size)))
     }
 
     private mutating func list(_ place: Place, _ objects: [Int]) {
@@ -724,6 +756,9 @@ private struct WordsBuilder {
             loc: try told(locs),
             mentions: try told(mentions), subjects: try told(subjects),
             anchors: try texts(),
+            relations: .init(
+                positions: try positions(relations.places), directions: try Tensor(relations.directions),
+                distances: try Tensor(relations.distances)),
             lists: .init(
                 positions: try positions(lists.places),
                 kinds: try Tensor(lists.kinds, [lists.places.count, MosaicKind.names.count]),

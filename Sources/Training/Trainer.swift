@@ -23,7 +23,7 @@ public final class Trainer: SteppedRun {
     /// Parts of the names of parameters that do not decay, and of those that are AdamW's always: the ends, and the match of
     /// names, which begins as their agreement.
     static let tables = ["position_embedding", "embed_tokens", "output_tokens"]
-    static let ends = ["stem.0", "predict", "aligner.attributes", "match_"]
+    static let ends = ["stem.0", "predict", "aligner.attributes", "aligner.relation", "match_"]
     let files: RunFolder
     private let optimizer: any Optimizer
     /// As many as run at the same time; each learns from several of a step's shards, one after the other.

@@ -294,6 +294,6 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
                 tokenCount: patches, upsample: 2, mapChannels: 64, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
                 attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints,
-                placeMatch: true))
+                placeMatch: true, relations: true))
     }
 }

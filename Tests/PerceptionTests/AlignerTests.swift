@@ -12,17 +12,22 @@ struct AlignerTests {
             languageSize: 16, imageSize: 16, hiddenSize: 16, numHiddenLayers: layers, numAttentionHeads: 2,
             tokenCount: 16, upsample: 2, mapChannels: 8, fineChannels: 24, fineMapChannels: 8,
             headChannels: 8,
-            attributeGroups: [60, 10, 3, 3], offsetMaps: true, jointCount: 17, placeMatch: true)
+            attributeGroups: [60, 10, 3, 3], offsetMaps: true, jointCount: 17, placeMatch: true,
+            relations: true)
     }
 
-    private func maps(_ fixture: Fixture, _ input: String, queries: Range<Int>? = nil) throws -> AlignerMaps {
+    private func aligner(_ fixture: Fixture) throws -> Aligner {
         let store = ParameterStore(.loaded(fixture.source("weights/")))
         let aligner = try Aligner(store.root, Self.configuration())
         try store.finish()
+        return aligner
+    }
+
+    private func maps(_ fixture: Fixture, _ input: String, queries: Range<Int>? = nil) throws -> AlignerMaps {
         func value(_ name: String) throws -> Tensor { try fixture["inputs/\(input)/\(name)"] }
         let grid = try value("grid").array(Int.self)
         let loc = try value("loc")
-        return try aligner(
+        return try aligner(fixture)(
             queries.map { try loc[.all, $0] } ?? loc, tokens: value("tokens"),
             grid: (height: grid[0], width: grid[1]),
             fine: value("fine"), fineAttributes: value("attributes"), dense: value("dense"))
@@ -39,6 +44,14 @@ struct AlignerTests {
             let error = try relativeError(value, fixture["outputs/\(input)/\(name)"])
             #expect(error < 1e-5, "\(name): \(error)")
         }
+    }
+
+    @Test(arguments: inputs) func readsRelationsAsTheReferenceDoes(input: String) throws {
+        let fixture = try Fixture("lumen")
+        let states = try fixture["inputs/\(input)/loc"].flattened(0, 1)
+        let (direction, distance) = try aligner(fixture).readRelation(states)
+        let both = try Tensor.cat([direction, distance.unsqueezed(1)], axis: 1)
+        #expect(try relativeError(both, fixture["outputs/\(input)/relation"].flattened(0, 1)) < 1e-5)
     }
 
     /// Queries are a batch: what is asked beside one does not change its maps.
@@ -90,6 +103,7 @@ struct AlignerTests {
             ("match_key.weight", try store["match_key.weight"]![.all, 8...]),
             ("match_query.bias", store["match_query.bias"]!), ("match_key.bias", store["match_key.bias"]!),
             ("attributes.bias", try store["attributes.bias"]![76..<80]), ("map_bias", store["map_bias"]!),
+            ("relation.weight", store["relation.weight"]!), ("relation.bias", store["relation.bias"]!),
         ]
         for (name, value) in starts {
             let line = try difference(value, fixture["outputs/start/\(name)"])

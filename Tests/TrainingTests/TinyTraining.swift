@@ -86,7 +86,7 @@ enum TinyTraining {
                 tokenCount: 196, upsample: 2, mapChannels: 8, fineChannels: encoder.fineFeatureCount,
                 fineMapChannels: encoder.fineChannels, headChannels: encoder.headChannels,
                 attributeGroups: attributes.map(\.count), offsetMaps: true, jointCount: joints,
-                placeMatch: true))
+                placeMatch: true, relations: true))
     }
 
     /// The lines of `metrics.jsonl` without what a clock says.

@@ -223,9 +223,9 @@ def dense_losses(features, truth):
 
 
 def depths(count):
-    """A third and two thirds up, what is before and after the first of them and before the second, and the end."""
+    """A third and two thirds up, what is before and after the first of them and before the second, the end and before."""
     low, middle = (count + 1) // 3, (2 * count + 1) // 3
-    return sorted({low - 1, low, low + 1, middle - 1, middle, count})
+    return sorted({low - 1, low, low + 1, middle - 1, middle, count - 1, count})
 
 
 def states(language, cache, ids):
@@ -298,6 +298,10 @@ def losses(model, batch, words):
     parts |= told(model, low, batch.mentions, "mention", "mention_place")
     parts |= told(model, middle, batch.subjects, "subject", "subject_place")
     parts["anchor_place"] = anchor_place(model, at[below + 1], [batch.loc, batch.subjects])
+    if len(batch.relations.positions):
+        read = lambda depth: model.aligner.relation(at[depth].index_select(0, batch.relations.positions)).float()
+        parts["direction"] = F.cross_entropy(read(above)[:, :4], batch.relations.directions)
+        parts["beside"] = F.l1_loss(read(len(cache) - 1)[:, 4], batch.relations.distances)
     if len(batch.lists.positions):
         read = model.aligner.attributes(middle.index_select(0, batch.lists.positions)).float()[:, :lumen.THINGS]
         error = F.binary_cross_entropy_with_logits(read, batch.lists.kinds, reduction="sum")
@@ -359,7 +363,8 @@ class Training:
         """The weighted losses by name."""
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.configuration["mixed_precision"]):
             parts = losses(self.model, self.batch, self.words)
-        shared = {"answer": "text", "anchor_place": "subject_place", "unlisted": "subject", "look_anchor": "look"}
+        shared = {"answer": "text", "anchor_place": "subject_place", "unlisted": "subject", "look_anchor": "look",
+                  "direction": "subject", "beside": "subject_place"}
         weight = lambda name: self.weights[
             "dense" if name.startswith("dense_") else shared.get(name, name.removesuffix("_early"))]
         parts = {name: value * weight(name) for name, value in parts.items()}

@@ -487,7 +487,9 @@ class Aligner(nn.Module):
         self.match_norm = nn.LayerNorm(head)
         self.match_query = nn.Linear(width + ATTRIBUTES + 4, MATCH)
         self.match_key = nn.Linear(head + ATTRIBUTES + 1, MATCH)
-        for layer in (self.fine_tokens, self.fine_up):
+        # What a question compares, for training alone: logits of left, right, above, below; the distance there.
+        self.relation = nn.Linear(width, 5)
+        for layer in (self.fine_tokens, self.fine_up, self.relation):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.start_match(width, head)

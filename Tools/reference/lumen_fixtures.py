@@ -94,7 +94,7 @@ with torch.no_grad():
             f"inputs/{name}/tokens": features.tokens, f"inputs/{name}/fine": features.fine,
             f"inputs/{name}/attributes": features.attributes, f"inputs/{name}/dense": features.dense,
             f"outputs/{name}/heat": maps.heat, f"outputs/{name}/log_size": maps.log_size, f"outputs/{name}/offset": maps.offset,
-            f"outputs/{name}/named": maps.attributes,
+            f"outputs/{name}/named": maps.attributes, f"outputs/{name}/relation": aligner.relation(loc),
         }
 
 # More than one window down and across, of which the last one is not full.
@@ -111,6 +111,7 @@ answers |= {
     "outputs/start/match_key.weight": start.match_key.weight[:, HEAD:],
     "outputs/start/match_query.bias": start.match_query.bias, "outputs/start/match_key.bias": start.match_key.bias,
     "outputs/start/attributes.bias": start.attributes.bias[lumen.ATTRIBUTES:lumen.ATTRIBUTES + 4], "outputs/start/map_bias": start.map_bias,
+    "outputs/start/relation.weight": start.relation.weight, "outputs/start/relation.bias": start.relation.bias,
 }
 
 save("Encoders", images)

@@ -1,4 +1,4 @@
-import Media
+public import Media
 
 /// A phrase that asks for all things it fits.
 public struct MosaicDetection: Sendable, Hashable {
@@ -36,10 +36,9 @@ public struct MosaicReference: Sendable, Hashable {
 public enum MosaicRelation: Int, CaseIterable, Sendable, Hashable, Codable {
     case left, right, above, below
 
-    /// How far, in pixels, the first object lies in this direction of the second; negative when opposite.
-    public func distance(of object: MosaicObject, from other: MosaicObject) -> Double {
-        let (a, b) = (object.centre, other.centre)
-        return switch self {
+    /// How far the first place lies in this direction of the second; negative when opposite.
+    public func distance(of a: Point, from b: Point) -> Double {
+        switch self {
         case .left: b.x - a.x
         case .right: a.x - b.x
         case .above: b.y - a.y
@@ -271,7 +270,9 @@ extension MosaicScene {
         else { return nil }
         let candidates = matches(of: description).filter { $0 != anchor }
         for relation in random.permuted(MosaicRelation.allCases) {
-            let distances = candidates.map { relation.distance(of: objects[$0], from: objects[anchor]) }
+            let distances = candidates.map {
+                relation.distance(of: objects[$0].centre, from: objects[anchor].centre)
+            }
             let clear = distances.indices.filter { distances[$0] > clearDistance }
             let doubtful = distances.filter { $0 > -levelDistance && $0 <= clearDistance }
             // With one candidate alone the relation tells nothing new: keep few of those.

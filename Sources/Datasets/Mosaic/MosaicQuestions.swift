@@ -100,7 +100,7 @@ extension MosaicScene {
         let subject = random.integer(below: objects.count)
         let anchor = (subject + 1 + random.integer(below: objects.count - 1)) % objects.count
         let relation = random.element(of: MosaicRelation.allCases)
-        let distance = relation.distance(of: objects[subject], from: objects[anchor])
+        let distance = relation.distance(of: objects[subject].centre, from: objects[anchor].centre)
         guard abs(distance) >= clearDistance,
             let template = wording.template(of: .relation, using: &random),
             let first = uniqueDescription(of: subject, Self.anchorTraits, using: &random),
@@ -115,7 +115,8 @@ extension MosaicScene {
         }
         let answer = distance > 0 ? "Yes, it is." : "No, it is not."
         return MosaicExchange(
-            request: sentence, answer: [AnswerPiece(answer, subject: subject, anchor: anchor)])
+            request: sentence,
+            answer: [AnswerPiece(answer, subject: subject, anchor: anchor, relation: relation)])
     }
 
     private func countQuestion(
