@@ -68,10 +68,10 @@ public final class Muon: Optimizer {
                 try means[number].multiply_(momentum)
                 try means[number].add_(gradients[row].reshaped(means[number].shape))
             }
-            let means = try matrices(numbers.map { means[$0] })
-            let directions = try orthogonalised(gradients + means * momentum)
+            let momenta = try matrices(numbers.map { means[$0] })
+            let directions = try orthogonalised(gradients + momenta * momentum)
             let scale = 0.2 * Double(max(directions.size(1), directions.size(2))).squareRoot()
-            let shifts = try directions.to(means.dtype) * (-learningRate * scale)
+            let shifts = try directions.to(momenta.dtype) * (-learningRate * scale)
             for (row, number) in numbers.enumerated() {
                 try parameters[number].multiply_(1 - learningRate * weightDecay)
                 try parameters[number].add_(shifts[row].reshaped(parameters[number].shape))

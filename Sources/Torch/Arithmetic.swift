@@ -133,6 +133,7 @@ extension Tensor {
     public func cumulativeSum(_ axis: Int) throws -> Tensor { try Aten.cumsum(self, axis) }
     /// The Euclidean length of all elements together.
     public func norm() throws -> Tensor { try Aten.norm(self) }
+    public func norm(_ axis: Int) throws -> Tensor { try Aten.norm(self, 2.0, [axis]) }
     public func softmax(_ axis: Int) throws -> Tensor { try Aten.softmax(self, axis) }
     /// The same in the tensor's own dtype also under autocast, which otherwise takes float32.
     public func softmaxKeepingType(_ axis: Int) throws -> Tensor { try Aten.softmaxOfType(self, axis, false) }
