@@ -56,15 +56,16 @@ private struct HandMade {
         let (half, less) = (Float(0), Float(-0.405465))
         let maps = HandMade(
             cells: [(1, 1, half), (4, 4, less), (6, 1, half)],
-            sizes: [(4, 4, log(8), log(4)), (6, 1, log(2 * 2.0.squareRoot()), 0)].map {
-                (row: $0.0, column: $0.1, width: Float($0.2), height: Float($0.3))
-            })
+            sizes: [
+                // The logarithms of 8, 4 and the root of 8.
+                (4, 4, 2.0794415, 1.3862944), (6, 1, 1.0397208, 0),
+            ])
         var locator = Locator(threshold: 0.3)
         #expect(try maps.detections(locator).map(\.score).allSatisfy { $0 < 0.51 })
         locator.largePower = 0.5
         let found = try maps.detections(locator)
         // Best first by what the heat is worth.
-        let expected = [0.4.squareRoot(), pow(0.5, 0.75), 0.5]
+        let expected = [pow(0.4, 0.5), pow(0.5, 0.75), 0.5]
         #expect(found.count == 3)
         #expect(zip(found, expected).allSatisfy { abs($0.score - $1) < 1e-4 }, "\(found.map(\.score))")
         locator.threshold = 0.6
