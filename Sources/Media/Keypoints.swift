@@ -31,6 +31,9 @@ public struct Keypoints: Sendable, Hashable {
         "left knee", "right knee", "left ankle", "right ankle",
     ]
 
+    /// For each of COCO's joints the one that it becomes in a mirror: the same, or that of the other side.
+    public static let cocoMirrored = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+
     /// COCO's limbs as pairs of joint indices, counted from zero.
     public static let cocoSkeleton = [
         (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8),

@@ -337,7 +337,8 @@ public final class Trainer: SteppedRun {
         guard files.isWriter else { return }
         try model.save(to: "\(folder)/model")
         // Mosaic's boxes surround the pixels of masks.
-        try ModelFolder("\(folder)/model").calibrate(Locator(wholePixels: true), classes: nil)
+        try ModelFolder("\(folder)/model").calibrate(
+            Locator(overlapLimit: 0.5, wholePixels: true), classes: nil)
     }
 
     /// What is trained, and the optimiser's memory of it.

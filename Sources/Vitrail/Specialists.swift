@@ -1,6 +1,6 @@
 import Encoders
 package import Language
-import Media
+package import Media
 import NN
 import Perception
 public import Text
@@ -12,14 +12,54 @@ final class Reading {
     let frame: PictureFrame
     let features: ImageFeatures
     let prefix: PrefixCache
-    /// What the segmenter saw, once it was asked.
-    var segmented: SegmenterImage?
+    /// What the segmenter saw, once it was asked: of windows, and under nil of the whole picture.
+    var segmented: [SegmenterWindow?: SegmenterImage] = [:]
 
     init(_ image: Image, with model: Lumen) throws {
         self.image = image
         frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
         features = try model.encode(frame.pixels(of: image).to(model.device))
         prefix = try model.prefix(features)
+    }
+}
+
+/// A square part of a picture, which the segmenter sees at twice the picture's size or more: its masks' cells are too
+/// coarse for small things in the whole of a larger picture.
+package struct SegmenterWindow: Hashable {
+    package let x: Int
+    package let y: Int
+    package let side: Int
+
+    /// The window whose middle is nearest to a thing, of those that overlap by half; nil for a thing of more than a quarter
+    /// of a window, and for a picture that is no larger than one.
+    package init?(for box: Box, in image: Image, side: Int) {
+        guard max(image.width, image.height) > side, 4 * max(box.width, box.height) <= Double(side) else {
+            return nil
+        }
+        func start(_ centre: Double, _ length: Int) -> Int {
+            let step = Double(side) / 2
+            let nearest = Int(((centre - step) / step).rounded() * step)
+            return min(max(nearest, 0), max(length - side, 0))
+        }
+        (x, y) = (start(box.centre.x, image.width), start(box.centre.y, image.height))
+        self.side = side
+    }
+
+    func crop(of image: Image) -> Image {
+        let box = Box(x: Double(x), y: Double(y), width: Double(side), height: Double(side))
+        return SquareCrop(of: image, around: box, margin: 1, side: side).image
+    }
+
+    /// A mask of the window as one of the picture.
+    package func placed(_ mask: Mask, in image: Image) throws -> Mask {
+        let part = mask.bitmap
+        var bitmap = [UInt8](repeating: 0, count: image.width * image.height)
+        let columns = min(side, image.width - x)
+        for row in 0..<min(side, image.height - y) {
+            let (to, from) = ((y + row) * image.width + x, row * side)
+            bitmap.replaceSubrange(to..<(to + columns), with: part[from..<(from + columns)])
+        }
+        return try Mask(width: image.width, height: image.height, bitmap: bitmap)
     }
 }
 
@@ -81,16 +121,26 @@ struct Specialists {
 
     private func addMasks(to found: inout [[Detection]], in reading: Reading) throws {
         guard let segmenter else { return }
-        let places = found.places
-        guard !places.isEmpty else { return }
-        let image = try reading.segmented ?? segmenter.encode(reading.image)
-        reading.segmented = image
-        let prompts = places.map { place in
-            let detection = found[place.query][place.rank]
-            return SegmenterPrompt(points: [(detection.point, true)], box: detection.box)
+        let side = segmenter.processor.longestEdge / 2
+        let groups = Dictionary(grouping: found.places) {
+            SegmenterWindow(for: found[$0.query][$0.rank].box, in: reading.image, side: side)
         }
-        for (place, masks) in zip(places, try segmenter.masks(prompts, in: image)) {
-            found[place.query][place.rank].mask = masks.first?.mask
+        for (window, places) in groups {
+            let image =
+                try reading.segmented[window]
+                ?? segmenter.encode(window?.crop(of: reading.image) ?? reading.image)
+            reading.segmented[window] = image
+            let (x, y) = (Double(window?.x ?? 0), Double(window?.y ?? 0))
+            let prompts = places.map { place in
+                let (box, point) = (found[place.query][place.rank].box, found[place.query][place.rank].point)
+                return SegmenterPrompt(
+                    points: [(Point(x: point.x - x, y: point.y - y), true)],
+                    box: Box(x: box.x - x, y: box.y - y, width: box.width, height: box.height))
+            }
+            for (place, masks) in zip(places, try segmenter.masks(prompts, in: image)) {
+                guard let mask = masks.first?.mask else { continue }
+                found[place.query][place.rank].mask = try window?.placed(mask, in: reading.image) ?? mask
+            }
         }
     }
 
@@ -126,17 +176,23 @@ struct Specialists {
         }
     }
 
-    /// The 17 joints of people, each asked for in a crop of its own; the crops are one batch of pictures, the joints'
-    /// names one batch of texts.
+    /// The 17 joints of people, each asked for in a crop of its own and in its mirror image; the crops are one batch of
+    /// pictures, the joints' names one batch of texts. Heat is the mean of both, as pose networks are tested.
     private func joints(of people: [Box], in image: Image) throws -> [Keypoints] {
         let size = model.encoder.sizes.lowerBound
         let frame = PictureFrame(width: size, height: size, sizes: size...size)
         let crops = people.map { SquareCrop(of: image, around: $0, side: size) }
         let pixels = try Tensor.cat(crops.map { try frame.pixels(of: $0.image) })
-        let features = try model.encode(pixels.to(model.device))
+        let features = try model.encode(Tensor.cat([pixels, pixels.flipped(3)]).to(model.device))
         let names = Keypoints.cocoNames.map { LocateResponse.keypoints.request(for: $0) }
-        let loc = try model.queries(names, after: model.prefix(features), pictures: people.count)
-        let summits = try Locator.summits(model.align(loc, features), input: (width: size, height: size))
+        let loc = try model.queries(names, after: model.prefix(features), pictures: 2 * people.count)
+        let maps = try model.align(loc, features)
+        let heat = try maps.heat.to(.float32).sigmoid()
+            .view([2, people.count, names.count, maps.grid.height, maps.grid.width])
+        let mirrored = try heat[1].flipped(3)
+            .indexSelected(1, Tensor(Keypoints.cocoMirrored).to(model.device))
+        let summits = try Locator.summits(
+            ((heat[0] + mirrored) * 0.5 + 1e-12).log(), input: (width: size, height: size))
         return zip(crops, summits).map { crop, summits in
             Keypoints(
                 summits.map { place, score in

@@ -69,8 +69,8 @@ import Text
                     #expect(query.objects == query.description.map { scene.matches(of: $0) })
                 }
             }
-            for piece in turn.answer {
-                #expect(!piece.isInserted || piece.text.hasPrefix(" "))
+            for (number, piece) in turn.answer.enumerated() {
+                #expect(!piece.isInserted || number == 0 || piece.text.hasPrefix(" "))
                 #expect(piece.subject.map { scene.objects.indices.contains($0) } ?? true)
             }
             #expect(!turn.visibleAnswer.isEmpty && !turn.visibleAnswer.contains("[COUNT]"))
@@ -192,10 +192,17 @@ import Text
     }
 
     @Test func captionsCountEveryKind() {
+        var doubts = 0
         for asked in Self.training where asked.turn.queries.count > 0 && asked.turn.mentions.isEmpty {
             let (scene, turn) = (asked.scene, asked.turn)
-            let counts = turn.queries.map { ($0.description!.kind!, $0.objects.count) }
-            #expect(counts.map(\.0.rawValue) == counts.map(\.0.rawValue).sorted())
+            let listed = turn.queries.map { ($0.description!.kind!, $0.objects.count) }
+            #expect(listed.map(\.0.rawValue) == listed.map(\.0.rawValue).sorted())
+            // What is not there is not learnt to be listed, and not said.
+            let kindPieces = turn.answer.filter { $0.text.contains("[LOC]") }
+            #expect(kindPieces.map(\.isInserted) == listed.map { $0.1 == 0 })
+            let counts = listed.filter { $0.1 > 0 }
+            #expect(listed.count - counts.count <= 1)
+            doubts += listed.count - counts.count
             let kinds = Set(scene.objects.map(\.kind))
             #expect(counts.count == min(kinds.count, 8))
             let named = counts.reduce(0) { $0 + $1.1 }
@@ -207,8 +214,9 @@ import Text
             let verb = counts[0].1 == 1 ? "is" : "are"
             #expect(turn.visibleAnswer == "There \(verb) \(parts.count == 1 ? parts[0] : list).")
             #expect(turn.visibleAnswer == scene.caption())
-            #expect(turn.answer[0].text == "\(counts[0].0.name)[LOC][COUNT]")
+            #expect(turn.answer[0].text == "\(listed[0].0.name)[LOC][COUNT]")
         }
+        #expect(doubts > 30)
     }
 
     /// The words of a request without its phrases.
@@ -230,6 +238,16 @@ import Text
         }
         let new = words(unseen).subtracting(words(training))
         #expect(new.isEmpty, "\(new)")
+    }
+
+    /// "look at the picture and find the stars" is one request: "and" alone must not tell that there are two.
+    @Test func oneRequestMayHaveTwoVerbs() {
+        var routes: [Route: Set<Bool>] = [:]
+        for asked in Self.training where asked.turn.queries.count <= 1 {
+            guard let route = asked.turn.queries.first?.route else { continue }
+            routes[route, default: []].insert(body(asked.turn).contains(" and "))
+        }
+        #expect(Route.allCases.allSatisfy { routes[$0] == [true, false] }, "\(routes)")
     }
 
     /// The route must follow from the words alone, as it does for the model.
@@ -321,8 +339,8 @@ import Text
             texts == [
                 "There are two circles, three squares, four stars, one heart, one diamond and one ellipse.",
                 "green star", "the plain-colored heart",
-                "Extract the striped object above the oval", "count all diamonds.",
-                "Tell me what color the medium solid star has and tell me if there are any pink hearts, and then trace the outline of the medium moon",
+                "Draw an outline around the striped object above the oval", "count every diamond.",
+                "Say which color the medium solid star has, tell me if there are any pink hearts and also extract the medium moon",
             ])
     }
 }

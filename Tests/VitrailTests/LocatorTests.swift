@@ -51,6 +51,29 @@ private struct HandMade {
         #expect(abs(found[0].box.width - 32) < 1e-3 && abs(found[0].box.height - 8) < 1e-3)
     }
 
+    @Test func largeThingsMayNeedLessHeat() throws {
+        // Heats of 0.5 and 0.4, of a box of 128 pixels, one of 45 and one of 16.
+        let (half, less) = (Float(0), Float(-0.405465))
+        let maps = HandMade(
+            cells: [(1, 1, half), (4, 4, less), (6, 1, half)],
+            sizes: [
+                // The logarithms of 8, 4 and the root of 8.
+                (4, 4, 2.0794415, 1.3862944), (6, 1, 1.0397208, 0),
+            ])
+        var locator = Locator(threshold: 0.3)
+        #expect(try maps.detections(locator).map(\.score).allSatisfy { $0 < 0.51 })
+        locator.largePower = 0.5
+        let found = try maps.detections(locator)
+        // Best first by what the heat is worth.
+        let expected = [pow(0.4, 0.5), pow(0.5, 0.75), 0.5]
+        #expect(found.count == 3)
+        #expect(zip(found, expected).allSatisfy { abs($0.score - $1) < 1e-4 }, "\(found.map(\.score))")
+        locator.threshold = 0.6
+        #expect(try maps.detections(locator).count == 1)
+        let coded = try JSONDecoder().decode(Locator.self, from: JSONEncoder().encode(locator))
+        #expect(coded == locator)
+    }
+
     @Test func onlyLocalMaximaCount() throws {
         // The neighbour is high as well, but lower.
         let found = try HandMade(cells: [(2, 2, 4), (2, 3, 3.5), (6, 6, 2)]).detections()

@@ -44,6 +44,9 @@ extension MosaicScene {
 
     /// A request for a caption, answered by first counting each kind of thing and then saying it.
     ///
+    /// In ``doubtShare`` of the lists there is also a kind that is not in the picture, as if the program had written it. So
+    /// the model learns to leave out what the count does not bear out, and not to list it itself.
+    ///
     /// - Parameters:
     ///   - phrasing: which sentences may be used.
     ///   - random: where the choice comes from.
@@ -53,12 +56,19 @@ extension MosaicScene {
         let template = phrasing.sentence(.caption, using: &random)
         var answer: [AnswerPiece] = []
         var queries: [LocationQuery] = []
-        let kinds = captionKinds
+        var kinds = captionKinds
+        if random.chance(Self.doubtShare), kinds.count < Self.captionLimit {
+            let doubtful = random.element(of: configuration.ring.kinds)
+            if !kinds.contains(where: { $0.kind == doubtful }) {
+                let place = kinds.firstIndex { $0.kind.rawValue > doubtful.rawValue } ?? kinds.count
+                kinds.insert((doubtful, []), at: place)
+            }
+        }
         for (index, (kind, members)) in kinds.enumerated() {
             let space = queries.isEmpty ? "" : " "
             answer.append(
                 AnswerPiece(
-                    "\(space)\(kind.name)\(Prompt.loc)\(Route.count.token)",
+                    "\(space)\(kind.name)\(Prompt.loc)\(Route.count.token)", isInserted: members.isEmpty,
                     unlisted: kinds[index...].flatMap(\.members)))
             answer.append(AnswerPiece(Prompt.counted(members.count), isInserted: true))
             queries.append(
@@ -124,6 +134,8 @@ extension MosaicScene {
 
     /// No caption names more kinds of things than this.
     static let captionLimit = 8
+    /// How many lists of a caption have a kind that is not there.
+    static let doubtShare = 0.3
 
     /// What a caption names, in the order of `MosaicKind`: of many kinds those that there is most of.
     private var captionKinds: [(kind: MosaicKind, members: [Int])] {

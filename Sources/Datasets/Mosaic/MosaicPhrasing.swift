@@ -139,6 +139,13 @@ struct MosaicTemplates: Sendable {
         (give me|tell me|show me) the (boxes|places|locations|positions) of (all|all of the|the) {many}
         (I want|I need) the (boxes|places|locations|positions) of (all|all of the|the) {many}.
         (where in this picture|where in the image|in which places) (are|can I find|do you find) (all the|the) {many}?
+        (look at|go through|examine) (the picture|this image) and (find|locate|mark|show me) (all|all the|the) {many}
+        (look at|go through|examine) (the picture|this image) and (tell me|show me|say) where (all the|the) {many} are
+        (search|scan) (the picture|this image) and (put|draw) a box (on|around) (each|every) {one}
+        I would like to (see|locate|have boxes of) (all|all of the|the) {many}.
+        search for (all|all the|the) {many}(| here)
+        I am (searching|looking) here for (all|all the|every one of the) {many}.
+        show the (place|position|box) of (each|every) {one}
         """,
         unseen: """
             spot all of the {many} in this image
@@ -195,6 +202,14 @@ struct MosaicTemplates: Sendable {
         (I want|I need) (masks|outlines|the masks|the outlines|the pixels) of (all|all of the|the) {many}.
         (what are|where are) the (pixels|outlines|exact shapes) of (all the|the) {many}?
         which pixels (show|are part of|lie on) (all the|the) {many}?
+        which pixels do (all|all of the) {many} (cover|fill)?
+        what (outline|mask|exact shape) does (each|every) {one} have?
+        I (want|need) (each|every) {one} (outlined|masked|cut out).
+        (show|trace) the exact (outline|shape) of (all|all of the|the) {many}
+        make (one mask|an outline) for (each|every) {one}
+        draw the pixels that (show|make up) (all the|the) {many}
+        (look at|go through|examine) (the picture|this image) and (outline|segment|mask|cut out) (all|all the|the) {many}
+        (search|scan) (the picture|this image) and (trace|outline) (each|every) {one}
         """,
         unseen: """
             which pixels do the {many} have?
@@ -234,6 +249,11 @@ struct MosaicTemplates: Sendable {
         (put|place|draw|give me) points on (all|all the|every one of the) {many}
         (I want|I need) points on (all|all the|every one of the) {many}.
         (where|at which points) (should I|can I|must I) (click|point) for (all the|the) {many}?
+        set (a point|one point) on (each|every) {one}
+        where do I (click|point) to (reach|get) (all the|every one of the) {many}?
+        show me (points|one point each) for (all|all of the|the) {many}
+        I would like (a point|one point) for (each|every) {one}.
+        (look at|go through|examine) (the picture|this image) and (click on|point at|point out) (all|all the|the) {many}
         """,
         unseen: """
             set points on all {many}
@@ -267,6 +287,8 @@ struct MosaicTemplates: Sendable {
         (I want|I need) the (joints|poses|keypoints|skeletons) of (all|all the|all of the|the) {many}.
         (find|show|draw|mark|detect|estimate|give me) the (joints|pose|keypoints|skeleton) of (each|every|every single) {one} here
         (I want|I need) the (joints|pose|keypoints|skeleton) of (each|every|every single) {one} here.
+        I would like (joints|keypoints|skeletons|poses) for (all|all of the|the) {many}.
+        (look at|go through|examine) (the picture|this image) and (draw|mark|find) the (joints|skeletons|poses) of (all|all the|the) {many}
         """,
         unseen: """
             what are the keypoints of every {one}?
@@ -302,6 +324,11 @@ struct MosaicTemplates: Sendable {
         how many {many} (can I find|are shown|does it show|have you found)?
         (count|count up) (each|every single) {one}
         (count|count up) (all of the|all the) {many}
+        what (count|total number) of {many} (do you find|can you see)?
+        how many {many} (does this image have|does this photo show)?
+        I would like (to hear|to find out|you to say) how many {many} there are.
+        (look at|go through|examine) (the picture|this image) and count (all|all the|the) {many}
+        (look at|go through|examine) (the picture|this image) and (tell me|say) how many {many} there are
         """,
         unseen: """
             what number of {many} do you see?
@@ -349,6 +376,13 @@ struct MosaicTemplates: Sendable {
         (give me|tell me|show me) the (box|place|location|position) of {the}
         (I want|I need) the (box|place|location|position) of {the}.
         (where in this picture|where in the image|in which place) (is|can I find|do you find) {the}?
+        (look at|go through|examine) (the picture|this image) and (find|locate|mark|show me) {the}
+        (look at|go through|examine) (the picture|this image) and (tell me|show me|say) where {the} is
+        (search|scan) (the picture|this image) and (put|draw) a box (on|around) {the}
+        I would like to (see|locate|have the box of) {the}.
+        search for {the}(| here)
+        I (want|need) (one box|the box) (around|over) {the}.
+        show the (place|position|box) of {the}
         """,
         unseen: """
             at which place do you see {the}?
@@ -391,6 +425,16 @@ struct MosaicTemplates: Sendable {
         (I want|I need) (a mask|an outline|the mask|the outline|the pixels) of {the}.
         (what are|where are) the (pixels|outlines) of {the}?
         which pixels (show|are part of|lie on) {the}?
+        which pixels does {the} (cover|fill)?
+        what (outline|mask|exact shape) does {the} have?
+        I need {the} (outlined|masked|cut out).
+        I want {the} (outlined|masked).
+        (show|trace) the exact outline of {the}
+        make (one mask|an outline) for {the}
+        draw the pixels that (show|make up) {the}
+        what is the (outline|exact shape) of {the}?
+        cut {the} out from everything else
+        (look at|go through|examine) (the picture|this image) and (outline|segment|mask|cut out) {the}
         """,
         unseen: """
             which pixels does {the} have?
@@ -422,6 +466,10 @@ struct MosaicTemplates: Sendable {
         (put|place|draw|give me) (a point|one point) on {the}
         (I want|I need) (a point|one point) on {the}.
         (where|at which point) (should I|can I|must I) (click|point) for {the}?
+        where do I (click|point) to (reach|get) {the}?
+        show me (one point|the point) (for|over) {the}
+        I would like (a point|one point) on {the}.
+        (look at|go through|examine) (the picture|this image) and (click on|point at|point out) {the}
         """,
         unseen: """
             where do I click to hit {the}?
@@ -449,6 +497,9 @@ struct MosaicTemplates: Sendable {
         I would like to see the joints of {the}.
         (find|show|draw|mark|detect|estimate|give me) the (joints|pose|keypoints|skeleton) of {the}( here| in the image)
         (I want|I need) the (joints|pose|keypoints|skeleton) of {the}( here| in the image).
+        what are the (joints|body joints) of {the}?
+        I would like (the joints|a skeleton|keypoints) for {the}.
+        (look at|go through|examine) (the picture|this image) and (draw|mark|find) the (joints|skeleton|pose) of {the}
         """,
         unseen: """
             what are the keypoints of {the}?
@@ -482,6 +533,11 @@ struct MosaicTemplates: Sendable {
         (tell me|say|find out) (if|whether) (there is {a}|there are {many}|you can see {a}|the picture has {a})
         I need to know (if|whether) (there is {a}|there are {many}|you can see {a}|the picture has {a}).
         (can I see|do I see|does it show) {a} (here|in this image|anywhere)?
+        does this (have|contain) {a}?
+        does this image (have|contain) any {many}?
+        say (if|whether) there are any {many}
+        I would like to (hear|find out) (if|whether) there (is {a}|are any {many}).
+        (look at|go through|examine) (the picture|this image) and (tell me|say) (if|whether) there (is {a}|are any {many})
         """,
         unseen: """
             can you see any {many} in the image?
@@ -510,6 +566,9 @@ struct MosaicTemplates: Sendable {
         can you see what {what} {the} is?
         I want to know the {what} of {the}.
         I want to know which {what} {the} is.
+        say what {what} {the} has
+        I would like to (hear|find out) (what|which) {what} {the} (has|is).
+        (look at|examine) (the picture|this image) and (tell me|name) the {what} of {the}
         """,
         unseen: """
             do you know the {what} of {the}?
@@ -536,6 +595,10 @@ struct MosaicTemplates: Sendable {
         name the color of {the}'s shirt
         do you know what color {the}'s shirt is?
         I want to know what color {the} wears.
+        say what color the shirt of {the} has
+        do you know which color {the} wears?
+        I would like to (hear|find out) (what|which) color {the} wears.
+        (look at|examine) (the picture|this image) and tell me the color of {the}'s shirt
         """,
         unseen: """
             which color does {the} wear?
@@ -561,6 +624,12 @@ struct MosaicTemplates: Sendable {
         name {the}
         do you know what {the} is?
         I want to know what {the} is.
+        what sort of thing do you call {the}?
+        say what {the} is called
+        I would like to (hear|find out) what {the} is.
+        I would like to (hear|find out) what (kind|sort) of thing {the} is.
+        tell me what kind of object {the} is
+        (look at|examine) (the picture|this image) and (tell me|say) what {the} is
         """,
         unseen: """
             what sort of object is {the}?
@@ -587,6 +656,12 @@ struct MosaicTemplates: Sendable {
         say whether {the} is {where} {anchor}
         find out whether {the} is {where} {anchor}
         I want to know whether {the} is {where} {anchor}.
+        do you (say|believe) {the} is {where} {anchor}?
+        would you think that {the} is located {where} {anchor}?
+        find out if {the} is {where} {anchor}
+        {the} is {where} {anchor}, is that true?
+        I would like to (hear|find out) (if|whether) {the} is {where} {anchor}.
+        (look at|examine) (the picture|this image) and (tell me|say) (if|whether) {the} is {where} {anchor}
         """,
         unseen: """
             do you think {the} is {where} {anchor}?
@@ -616,6 +691,12 @@ struct MosaicTemplates: Sendable {
         I want to know what is in the picture.
         (describe|caption|summarize) (the|this) (image|picture|scene) (for me|briefly|in a few words)
         what (objects|things|kinds of things) (are there|do you see|can you find|are shown)?
+        what does this (image|scene|photo) show?
+        (name|describe) everything (in this image|that is here|there is)
+        tell me (what kinds of things|which objects) (you see|there are)
+        (give me|write) a description of (this image|this scene|what you see)
+        (list|name) (the things|the objects|all things) (in the image|that there are|that are shown here)
+        (look at|examine) (the picture|this image) and (describe it|say what you see|tell me what is there)
         """,
         unseen: """
             what does this picture show?
@@ -642,6 +723,11 @@ struct MosaicTemplates: Sendable {
         now {}
         hey, {}
         ok, {}
+        {} right now
+        {} now, please
+        would you now {}?
+        I would like it if you {}
+        I ask that you {}
         """,
         unseen: """
             would you please {}?
@@ -662,6 +748,8 @@ struct MosaicTemplates: Sendable {
         first {}, then {}
         {}, and (then|also) {}
         {} and (after that|finally|next) {}
+        {}, then also {}
+        {} and then, also, {}
         """,
         unseen: """
             first {} and then {}
@@ -675,6 +763,8 @@ struct MosaicTemplates: Sendable {
         {}, then {} and then {}
         first {}, then {}, and {}
         {} and {}, and then {}
+        {}, {} and also {}
+        first {}, then also {}, and {}
         """,
         unseen: """
             first {}, then {} and also {}
