@@ -56,6 +56,12 @@ struct Evaluate: AsyncParsableCommand {
         help: "Where to compute: cpu, cuda, cuda:1 or mps. (default: cpu)", transform: EngineOptions.device)
     var device = Device.cpu
 
+    @Option(
+        help: ArgumentHelp(
+            "Scenes of Mosaic asked about at the same time; on the CPU each by a model and a thread of its own. The report is the same for any number. (default: as many as cores; 1 on other devices)",
+            valueName: "count"))
+    var workers: Int?
+
     @Option(help: "The scenes' seed. (default: 900000, with --calibrate 800000)")
     var seed: UInt64?
 
@@ -125,6 +131,14 @@ struct Evaluate: AsyncParsableCommand {
         if let peaks, !(1...100_000).contains(peaks) {
             throw ValidationError("--peaks is \(peaks), 1 to 100000 is possible.")
         }
+        if let workers {
+            guard (1...1024).contains(workers) else {
+                throw ValidationError("--workers is \(workers), 1 to 1024 is possible.")
+            }
+            guard benchmark == .mosaic, suite != .segmenter, predictions == nil else {
+                throw ValidationError("--workers is for Mosaic's scenes.")
+            }
+        }
         if let pictures, pictures < 1 {
             throw ValidationError("--pictures is \(pictures), 1 is the least.")
         }
@@ -192,12 +206,12 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func scoreModel() async throws {
-        let model = try openModel()
+        let models = try openModels()
         var outcomes: [BenchmarkOutcome] = []
         for suite in suites {
             let benchmark = MosaicBenchmark(
                 suite: suite, seed: seed ?? MosaicSeeds.scoringStart, scenes: scenes, tasks: tasks)
-            outcomes.append(try await run(benchmark, model))
+            outcomes.append(try await run(benchmark, models))
             if !json { show(outcomes.last!.report) }
         }
         if let output {
@@ -207,12 +221,12 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func findThresholds() async throws {
-        let model = try openModel()
+        let models = try openModels()
         var found: [String: MosaicCalibration] = [:]
         for suite in suites {
             let benchmark = MosaicBenchmark(
                 suite: suite, seed: seed ?? MosaicCalibration.seed, scenes: scenes, tasks: [.counting])
-            guard let calibration = MosaicCalibration(try await run(benchmark, model)) else { continue }
+            guard let calibration = MosaicCalibration(try await run(benchmark, models)) else { continue }
             found[suite.rawValue] = calibration
             guard !json else { continue }
             let (count, absent) = (calibration.counting, calibration.absence)
@@ -227,10 +241,19 @@ struct Evaluate: AsyncParsableCommand {
         try EngineModel(model: model ?? Engine.embeddedModel(), peaks: peaks, device: device)
     }
 
-    private func run(_ benchmark: MosaicBenchmark, _ model: EngineModel) async throws -> BenchmarkOutcome {
+    /// One for each worker.
+    private func openModels() throws -> [EngineModel] {
+        let isCPU = device.kind == .cpu
+        // Of one worker, too: operators that are divided among threads round otherwise.
+        if isCPU { try Threads.set(1) }
+        let count = workers ?? (isCPU ? ProcessInfo.processInfo.activeProcessorCount : 1)
+        return try (0..<min(count, scenes)).map { _ in try openModel() }
+    }
+
+    private func run(_ benchmark: MosaicBenchmark, _ models: [EngineModel]) async throws -> BenchmarkOutcome {
         let line = ProgressLine()
         let start = ContinuousClock.now
-        return try await benchmark.run(model) { done in
+        return try await benchmark.run(models) { done in
             let elapsed = (ContinuousClock.now - start).seconds
             line.update(
                 Double(done) / Double(scenes),

@@ -59,7 +59,7 @@ public struct MosaicBenchmark: Sendable {
         self.tasks = tasks.intersection(suite.tasks)
     }
 
-    /// Scores a model.
+    /// Scores a model, scene after scene.
     ///
     /// - Parameters:
     ///   - model: what is asked.
@@ -68,28 +68,70 @@ public struct MosaicBenchmark: Sendable {
     public func run(
         _ model: some BenchmarkModel, progress: (Int) -> Void = { _ in }
     ) async throws -> BenchmarkOutcome {
-        var observations = MosaicObservations()
-        var index = 0
-        while observations.scenes.count < scenes {
-            let scene = MosaicScene(seed: seed, index: index, configuration: suite.configuration)
-            index += 1
-            guard scene.objects.count >= suite.leastObjects else {
-                // The world may have changed, so that there are none: better an error than no end.
-                guard index < 1000 * (observations.scenes.count + 1) else {
-                    throw BenchmarkError(
-                        description: "of \(index) scenes too few have \(suite.leastObjects) things")
+        try await run([model], progress: progress)
+    }
+
+    /// Scores a model by several copies of it, each asked about one scene at a time.
+    ///
+    /// Scenes are handed out and their observations joined in order, so that the outcome is the same for any number of
+    /// copies.
+    ///
+    /// - Parameters:
+    ///   - models: what is asked; one at least.
+    ///   - progress: called with how many scenes are done, each time that there are more.
+    /// - Throws: what a model throws; ``BenchmarkError`` when the suite has too few scenes.
+    public func run(
+        _ models: [some BenchmarkModel], progress: (Int) -> Void = { _ in }
+    ) async throws -> BenchmarkOutcome {
+        precondition(!models.isEmpty)
+        let observations = try await withThrowingTaskGroup { group in
+            var observations = MosaicObservations()
+            var idle = Array(models.indices.reversed())
+            var waiting: [Int: MosaicObservations?] = [:]
+            // Indices of scenes: what comes next to be asked about, and to be joined.
+            var (next, joined) = (0, 0)
+            while observations.scenes.count < scenes {
+                // No more than may be needed, and few that wait for a slow one before them.
+                let ahead = min(scenes - observations.scenes.count, Self.scenesAhead * models.count)
+                while next < joined + ahead, let worker = idle.popLast() {
+                    group.addTask { [next] in (worker, next, try await observe(next, models[worker])) }
+                    next += 1
                 }
-                continue
+                let (worker, index, part) = try await group.next()!
+                idle.append(worker)
+                waiting.updateValue(part, forKey: index)
+                while let part = waiting.removeValue(forKey: joined) {
+                    joined += 1
+                    if let part {
+                        observations.append(part)
+                        progress(observations.scenes.count)
+                    } else if joined >= 1000 * (observations.scenes.count + 1) {
+                        // The world may have changed, so that there are none: better an error than no end.
+                        throw BenchmarkError(
+                            description: "of \(joined) scenes too few have \(suite.leastObjects) things")
+                    }
+                }
             }
-            observations.scenes.append(scene.index)
-            observations.pictureSize = (scene.image.width, scene.image.height)
-            try await model.look(at: scene.image)
-            try await observe(scene, model, &observations)
-            progress(observations.scenes.count)
+            return observations
         }
         return BenchmarkOutcome(
             report: observations.report(suite, seed: seed, scenes: scenes, tasks: tasks),
             cases: observations.worstCases, observations: observations, configuration: suite.configuration)
+    }
+
+    /// For each model, so many scenes may be in work or wait for those before them.
+    private static let scenesAhead = 4
+
+    /// All about one scene; nil when it has too few things for the suite.
+    private func observe(_ index: Int, _ model: some BenchmarkModel) async throws -> MosaicObservations? {
+        let scene = MosaicScene(seed: seed, index: index, configuration: suite.configuration)
+        guard scene.objects.count >= suite.leastObjects else { return nil }
+        var observations = MosaicObservations()
+        observations.scenes = [index]
+        observations.pictureSize = (scene.image.width, scene.image.height)
+        try await model.look(at: scene.image)
+        try await observe(scene, model, &observations)
+        return observations
     }
 
     private func observe(

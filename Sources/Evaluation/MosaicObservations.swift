@@ -56,6 +56,27 @@ struct MosaicObservations: Sendable {
         cases[entry.task] = Array(kept.prefix(Self.casesShown))
     }
 
+    /// Adds what was observed of later scenes, as if all had been noted here.
+    mutating func append(_ later: MosaicObservations) {
+        scenes += later.scenes
+        pictureSize = later.pictureSize
+        things += later.things
+        truth += later.truth
+        masks += later.masks
+        phraseBoxes += later.phraseBoxes
+        phraseTruth += later.phraseTruth
+        people += later.people
+        peopleTruth += later.peopleTruth
+        posed += later.posed
+        referring += later.referring
+        counts += later.counts
+        questions += later.questions
+        captions += later.captions
+        routes += later.routes
+        absences += later.absences
+        for entry in later.cases.values.joined() { note(entry) }
+    }
+
     /// The worst case of every task, then the second worst, and so on.
     var worstCases: [BenchmarkCase] {
         var result: [BenchmarkCase] = []

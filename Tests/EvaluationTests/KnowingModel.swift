@@ -3,28 +3,44 @@ import Evaluation
 import Media
 import Text
 
-/// Knows the truth of the scenes that it is shown in turn, and answers with it, as well as it is told to.
+/// Knows the truth of the scenes that it is shown in order, some of them perhaps to others, and answers with it, as well as it is told to.
 actor KnowingModel: BenchmarkModel {
     private let seed: UInt64
     private let configuration: MosaicConfiguration
     /// Pixels by which every box is off.
     private let offset: Double
     private let isMute: Bool
+    /// What it waits for before it looks at a scene.
+    private let pause: Duration
+    /// Scenes that it looks at before it fails.
+    private let failsAfter: Int
     private var scene: MosaicScene?
     private var next = 0
+    private var looked = 0
 
-    init(seed: UInt64, configuration: MosaicConfiguration, offset: Double = 0, isMute: Bool = false) {
+    struct Failure: Error {}
+
+    init(
+        seed: UInt64, configuration: MosaicConfiguration, offset: Double = 0, isMute: Bool = false,
+        pause: Duration = .zero, failsAfter: Int = .max
+    ) {
         self.seed = seed
         self.configuration = configuration
         self.offset = offset
         self.isMute = isMute
+        self.pause = pause
+        self.failsAfter = failsAfter
     }
 
-    func look(at image: Image) {
-        let scene = MosaicScene(seed: seed, index: next, configuration: configuration)
-        precondition(scene.image == image)
-        self.scene = scene
-        next += 1
+    func look(at image: Image) async throws {
+        guard looked < failsAfter else { throw Failure() }
+        looked += 1
+        if pause > .zero { try await Task.sleep(for: pause) }
+        repeat {
+            precondition(next < 100)
+            scene = MosaicScene(seed: seed, index: next, configuration: configuration)
+            next += 1
+        } while scene?.image != image
     }
 
     func find(_ phrases: [String], as response: LocateResponse) -> [[FoundThing]] {

@@ -57,6 +57,44 @@ import Testing
         #expect(report.figures.allSatisfy { $0.name.hasPrefix("pose") || $0.name.hasPrefix("captions") })
     }
 
+    @Test(arguments: [BenchmarkSuite.plain, .wide]) func severalWorkersGiveTheOutcomeOfOne(
+        suite: BenchmarkSuite
+    ) async throws {
+        // Of the wide scenes some have too few things and are not asked about.
+        let configuration =
+            suite == .plain
+            ? MosaicConfiguration.standard
+            : try MosaicConfiguration(width: 256, height: 128, maximumObjects: 30)
+        let benchmark = MosaicBenchmark(suite: suite, seed: 7, scenes: 10)
+        func outcome(of workers: Int) async throws -> (report: Data, cases: [String], steps: [Int]) {
+            // The first workers are the slowest, so that others are done before them.
+            let models = (0..<workers).map {
+                KnowingModel(
+                    seed: 7, configuration: configuration, offset: 6, isMute: true,
+                    pause: .milliseconds(5 * (workers - 1 - $0)))
+            }
+            var steps: [Int] = []
+            let outcome = try await benchmark.run(models) { steps.append($0) }
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            return (try encoder.encode(outcome.report), outcome.cases.map { "\($0)" }, steps)
+        }
+        let one = try await outcome(of: 1)
+        #expect(one.steps == Array(1...10) && one.cases.count == 24)
+        for workers in [2, 5, 16] { #expect(try await outcome(of: workers) == one) }
+    }
+
+    @Test func aWorkerThatFailsEndsTheRunWithItsError() async throws {
+        let models = (0..<3).map {
+            KnowingModel(seed: 7, configuration: .standard, failsAfter: $0 == 1 ? 2 : .max)
+        }
+        var done = 0
+        await #expect(throws: KnowingModel.Failure.self) {
+            try await MosaicBenchmark(suite: .plain, seed: 7, scenes: 40).run(models) { done = $0 }
+        }
+        #expect(done < 40)
+    }
+
     @Test func calibrationFindsWhereCountsAreRight() async throws {
         let calibration = try #require(MosaicCalibration(try await Self.run(tasks: [.counting])))
         #expect(calibration.countError == 0 && calibration.counting <= 0.9)
