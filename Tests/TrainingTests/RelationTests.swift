@@ -68,7 +68,7 @@ struct RelationTests {
             .below: ["below", "under", "lower than"],
         ]
         var seen: [MosaicRelation: Set<Bool>] = [:]
-        for step in 0..<4 {
+        for step in 0..<6 {
             for asked in try (0..<2).flatMap({ try Self.asked(trainer, step: step, shard: $0) }) {
                 #expect(
                     words[asked.direction]!.contains { asked.text.contains(" \($0) ") }, "\(asked.text)")
