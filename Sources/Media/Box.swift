@@ -20,17 +20,6 @@ public struct Box: Sendable, Hashable, Codable {
     public var area: Double { width * height }
     public var centre: Point { Point(x: x + width / 2, y: y + height / 2) }
 
-    /// The nearest box whose sides lie between pixels, of one pixel at least.
-    public var onWholePixels: Box {
-        func sides(_ low: Double, _ high: Double) -> (low: Double, length: Double) {
-            let length = max(1, high.rounded() - low.rounded())
-            // A sliver stays inside the pixel that it lies in.
-            return (high.rounded() > low.rounded() ? low.rounded() : low.rounded(.down), length)
-        }
-        let (across, down) = (sides(x, maxX), sides(y, maxY))
-        return Box(x: across.low, y: down.low, width: across.length, height: down.length)
-    }
-
     /// The part of the box inside a picture of this size; `nil` when nothing of it is, or a number is
     /// not finite.
     public func clipped(width pictureWidth: Int, height pictureHeight: Int) -> Box? {

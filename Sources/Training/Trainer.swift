@@ -336,9 +336,9 @@ public final class Trainer: SteppedRun {
     func saveModel() throws {
         guard files.isWriter else { return }
         try model.save(to: "\(folder)/model")
-        // Mosaic's boxes surround the pixels of masks.
+        // Mosaic's boxes surround what is seen of a thing, as its masks do.
         try ModelFolder("\(folder)/model").calibrate(
-            Locator(overlapLimit: 0.5, wholePixels: true), classes: nil)
+            Locator(overlapLimit: 0.5, masksBoxes: true), classes: nil)
     }
 
     /// What is trained, and the optimiser's memory of it.

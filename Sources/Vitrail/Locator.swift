@@ -17,8 +17,8 @@ public struct Locator: Sendable, Hashable, Codable {
     public var countThresholds: [String: Double]?
     /// Things of one request at most, the best of all its phrases, before they are outlined; nil for no limit.
     public var maximumDetections: Int?
-    /// Whether boxes end between pixels, as those do that a model has learnt from masks; nil for no.
-    public var wholePixels: Bool?
+    /// Whether boxes are drawn around the segmenter's masks, for a model whose segmenter knows its world; nil for no.
+    public var masksBoxes: Bool?
     /// What heat is raised to as the score of a thing of 64 input pixels or more: below 1 where the model is less sure of
     /// large things' centres than of small ones' though they are as often right. Between 32 and 64 pixels it passes from 1
     /// to this; nil for 1.
@@ -30,17 +30,17 @@ public struct Locator: Sendable, Hashable, Codable {
     ///   - threshold: the least heat of a place that is answered.
     ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
     ///   - maximumDetections: things of one request at most; nil for no limit.
-    ///   - wholePixels: whether boxes end between pixels.
+    ///   - masksBoxes: whether boxes are drawn around the segmenter's masks.
     public init(
         maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
-        countThreshold: Double? = nil, maximumDetections: Int? = nil, wholePixels: Bool? = nil
+        countThreshold: Double? = nil, maximumDetections: Int? = nil, masksBoxes: Bool? = nil
     ) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
         self.threshold = threshold
         self.countThreshold = countThreshold ?? threshold
         self.maximumDetections = maximumDetections
-        self.wholePixels = wholePixels
+        self.masksBoxes = masksBoxes
     }
 
     enum CodingKeys: String, CodingKey {
@@ -50,7 +50,7 @@ public struct Locator: Sendable, Hashable, Codable {
         case countThreshold = "count_threshold"
         case countThresholds = "count_thresholds"
         case maximumDetections = "maximum_detections"
-        case wholePixels = "whole_pixels"
+        case masksBoxes = "masks_boxes"
         case largePower = "large_power"
     }
 
@@ -135,10 +135,7 @@ public struct Locator: Sendable, Hashable, Codable {
                 let box = Box(x: x - width / 2, y: y - height / 2, width: width, height: height)
                 let score = score(of: heat, side: max(width, height))
                 guard score >= threshold, let visible = frame.original(box) else { continue }
-                found.append(
-                    Detection(
-                        box: wholePixels ?? false ? visible.onWholePixels : visible,
-                        point: frame.original(Point(x: x, y: y)), score: score))
+                found.append(Detection(box: visible, point: frame.original(Point(x: x, y: y)), score: score))
             }
             if largePower != nil { found.sort { $0.score > $1.score } }
             return suppressed(found)

@@ -109,17 +109,22 @@ struct Specialists {
         }
         for query in found.indices where areSingle[query] { found[query] = Array(found[query].prefix(1)) }
         found = locator.best(of: found)
-        switch response {
-        case .boxes, .points, .count: break
-        case .masks: try addMasks(to: &found, in: reading)
-        case .keypoints: try addJoints(to: &found, in: reading)
+        let needsBoxes = usual.masksBoxes ?? false && (response == .boxes || response == .keypoints)
+        if response == .masks || needsBoxes { try addMasks(to: &found, in: reading, by: usual) }
+        if response == .keypoints { try addJoints(to: &found, in: reading) }
+        if needsBoxes {
+            for place in found.places { found[place.query][place.rank].mask = nil }
         }
         return found
     }
 
     // MARK: Masks
 
-    private func addMasks(to found: inout [[Detection]], in reading: Reading) throws {
+    /// A mask whose box overlaps with the thing's by less is of something else.
+    private static let leastAgreement = 0.6
+
+    /// Outlines the things, and draws their boxes around their masks where the locator says so.
+    private func addMasks(to found: inout [[Detection]], in reading: Reading, by locator: Locator) throws {
         guard let segmenter else { return }
         let side = segmenter.processor.longestEdge / 2
         let groups = Dictionary(grouping: found.places) {
@@ -138,8 +143,13 @@ struct Specialists {
                     box: Box(x: box.x - x, y: box.y - y, width: box.width, height: box.height))
             }
             for (place, masks) in zip(places, try segmenter.masks(prompts, in: image)) {
-                guard let mask = masks.first?.mask else { continue }
-                found[place.query][place.rank].mask = try window?.placed(mask, in: reading.image) ?? mask
+                guard let part = masks.first?.mask else { continue }
+                let mask = try window?.placed(part, in: reading.image) ?? part
+                found[place.query][place.rank].mask = mask
+                let (box, around) = (found[place.query][place.rank].box, mask.boundingBox)
+                if locator.masksBoxes ?? false, around.iou(box) > Self.leastAgreement {
+                    found[place.query][place.rank].box = around
+                }
             }
         }
     }

@@ -112,6 +112,29 @@ import Vitrail
         return model
     }
 
+    /// The embedded model's boxes surround its masks, with masks asked for or not; a locator can leave them as the maps say.
+    @Test func boxesAreDrawnAroundMasks() async throws {
+        let engine = try Engine()
+        let scene = MosaicScene(seed: 900_600, index: 1, configuration: .standard)
+        let picture = await engine.open(scene.image)
+        let phrases = Array(Set(scene.objects.map(\.kind.name)))
+        let masks = try await engine.locate(phrases, in: picture, as: .masks).flatMap(\.detections)
+        let boxes = try await engine.locate(phrases, in: picture).flatMap(\.detections)
+        #expect(!boxes.isEmpty && boxes.allSatisfy { $0.mask == nil })
+        #expect(boxes.map(\.box) == masks.map(\.box))
+        let around = try masks.count { try #require($0.mask).boundingBox == $0.box }
+        #expect(around * 2 > masks.count)
+        var locator = engine.locator
+        locator.masksBoxes = nil
+        let plain = try await engine.locate(phrases, in: picture, by: locator).flatMap(\.detections)
+        #expect(plain.map(\.score) == boxes.map(\.score) && plain.map(\.box) != boxes.map(\.box))
+        // What is nearer to the truth is the reason for it.
+        func overlap(_ found: [Detection]) -> Double {
+            found.reduce(0) { sum, found in sum + (scene.objects.map { $0.box.iou(found.box) }.max() ?? 0) }
+        }
+        #expect(overlap(boxes) > overlap(plain))
+    }
+
     @Test func masksWantASegmenter() async throws {
         let model = try copy(segmenter: nil)
         let engine = try withExtendedLifetime(model) { try Engine(model: model.path) }

@@ -228,7 +228,8 @@ private struct SegmenterSource: @unchecked Sendable {
             let placement = PicturePlacement(
                 size: (image.width, image.height), into: (0, 0, side, side), draw)
             let seen = picture.things.filter { thing in
-                guard SegmenterTuning.canBePrompt(thing), let (whole, seen) = placement.input(thing.box) else {
+                guard SegmenterTuning.canBePrompt(thing), let (whole, seen) = placement.input(thing.box)
+                else {
                     return false
                 }
                 return seen.area >= max(4, Self.leastSeen * whole.area)
