@@ -21,7 +21,7 @@ public final class SegmenterTrainer: SteppedRun {
     static let ends = ["patch_embed"]
     private let optimizer: any Optimizer
     /// The next steps' batches, of a device that leaves the processor free.
-    private var ahead: Ahead<SegmenterBatch>?
+    private lazy var ahead = batchesAhead()
 
     /// Prepares a run in `folder`.
     ///
@@ -77,8 +77,6 @@ public final class SegmenterTrainer: SteppedRun {
         guard model.store.device != .cpu else {
             return (try learn(from: batch(step: step)), configuration.scenes)
         }
-        let ahead = ahead ?? batchesAhead()
-        self.ahead = ahead
         return (try learn(from: ahead.next()!.result.get()), configuration.scenes)
     }
 

@@ -30,7 +30,9 @@ public final class Trainer: SteppedRun {
     private let shards: [Shard]
     private let threads: ShardThreads
     /// The next steps' batches, of a device that leaves the processor free.
-    private var ahead: Ahead<MosaicBatch>?
+    private lazy var ahead = batchesAhead()
+    /// The shards that are this rank's.
+    private let own: [Int]
     private let group: ProcessGroup?
     private let parameters: [(name: String, tensor: Tensor)]
     private let writing: MosaicWriting
@@ -76,6 +78,7 @@ public final class Trainer: SteppedRun {
                 "seeds of \(MosaicSeeds.scoringStart) and above are for scoring alone")
         }
         let ranks = group?.count ?? 1
+        own = Array(stride(from: group?.rank ?? 0, to: configuration.shards, by: ranks))
         guard configuration.shards % ranks == 0 else {
             throw TrainingError.badConfiguration(
                 "shards \(configuration.shards)", "they cannot be divided among \(ranks) ranks")
@@ -204,15 +207,12 @@ public final class Trainer: SteppedRun {
     func advance() throws -> (losses: [String: Double], pictures: Int) {
         if step > 0, configuration.stage(of: step).step == 0 { try beginStage() }
         let step = step
-        let own = Array(stride(from: group?.rank ?? 0, to: configuration.shards, by: group?.count ?? 1))
         let learnt: Learnt
         if model.device == .cpu {
             learnt = try learn(own.count, of: configuration.shards) { [self] in
                 try batch(step: step, shard: own[$0])
             }
         } else {
-            let ahead = ahead ?? batchesAhead(own)
-            self.ahead = ahead
             let batches = try own.map { _ in try ahead.next()!.result.get() }
             learnt = try learn(own.count, of: configuration.shards) { batches[$0] }
         }
@@ -220,8 +220,8 @@ public final class Trainer: SteppedRun {
     }
 
     /// Makes the batches of this and the following steps on threads of their own.
-    private func batchesAhead(_ own: [Int]) -> Ahead<MosaicBatch> {
-        let (configuration, writing, device) = (configuration, writing, model.device)
+    private func batchesAhead() -> Ahead<MosaicBatch> {
+        let (configuration, writing, device, own) = (configuration, writing, model.device, own)
         let loaders = device.loaders(beside: shards.count)
         return Ahead(step * own.count..<steps * own.count, threads: loaders, ahead: 2 * loaders) { number in
             let (step, shard) = number.quotientAndRemainder(dividingBy: own.count)
@@ -333,12 +333,15 @@ public final class Trainer: SteppedRun {
     /// At the end of every stage.
     var isModelDue: Bool { configuration.stage(of: step).step == 0 }
 
+    /// How answers of a model that knows Mosaic are taken: its boxes surround what is seen of a thing, as its masks do; the
+    /// thresholds are what `vitrail evaluate --calibrate` found for the embedded one.
+    private static let locator = Locator(
+        overlapLimit: 0.5, countThreshold: 0.48, masksBoxes: true, largePower: 0.72)
+
     func saveModel() throws {
         guard files.isWriter else { return }
         try model.save(to: "\(folder)/model")
-        // Mosaic's boxes surround what is seen of a thing, as its masks do.
-        try ModelFolder("\(folder)/model").calibrate(
-            Locator(overlapLimit: 0.5, masksBoxes: true), classes: nil)
+        try ModelFolder("\(folder)/model").calibrate(Self.locator, classes: nil)
     }
 
     /// What is trained, and the optimiser's memory of it.

@@ -31,9 +31,11 @@ public struct Locator: Sendable, Hashable, Codable {
     ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
     ///   - maximumDetections: things of one request at most; nil for no limit.
     ///   - masksBoxes: whether boxes are drawn around the segmenter's masks.
+    ///   - largePower: what the heat of large things is raised to.
     public init(
         maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
-        countThreshold: Double? = nil, maximumDetections: Int? = nil, masksBoxes: Bool? = nil
+        countThreshold: Double? = nil, maximumDetections: Int? = nil, masksBoxes: Bool? = nil,
+        largePower: Double? = nil
     ) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
@@ -41,6 +43,7 @@ public struct Locator: Sendable, Hashable, Codable {
         self.countThreshold = countThreshold ?? threshold
         self.maximumDetections = maximumDetections
         self.masksBoxes = masksBoxes
+        self.largePower = largePower
     }
 
     enum CodingKeys: String, CodingKey {

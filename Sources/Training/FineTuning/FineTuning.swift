@@ -31,7 +31,7 @@ public final class FineTuning: TrainingRun {
     private let shards: [Shard]
     private let threads: ShardThreads
     /// What the next steps learn from, of a device that leaves the processor free.
-    private var ahead: Ahead<[(batch: LabelBatch, pictures: Int)]>?
+    private lazy var ahead = batchesAhead()
     private let source: Source
     private let segmenterFolder: String?
     /// What the validations so far say.
@@ -224,8 +224,6 @@ public final class FineTuning: TrainingRun {
     /// One step; its losses, of which "loss" is the whole.
     func advance() throws -> [String: Double] {
         guard model.device != .cpu else { return try learn(from: batches(step: step)) }
-        let ahead = ahead ?? batchesAhead()
-        self.ahead = ahead
         return try learn(from: ahead.next()!.result.get())
     }
 

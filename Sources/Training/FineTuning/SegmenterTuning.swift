@@ -22,7 +22,7 @@ final class SegmenterTuning: SteppedRun {
     private let model: SAM
     private let optimizer: any Optimizer
     /// The next steps' pictures, of a device that leaves the processor free.
-    private var ahead: Ahead<SegmenterBatch>?
+    private lazy var ahead = batchesAhead()
     private let parameters: [(name: String, tensor: Tensor)]
     private let replicas: [Replica]
     private let threads: ShardThreads
@@ -135,7 +135,9 @@ final class SegmenterTuning: SteppedRun {
         let total = Double(part.pictures)
         for first in Swift.stride(from: 0, to: part.pictures, by: replicas.count) {
             let count = min(replicas.count, part.pictures - first)
-            let ready = try batchesReady(count)
+            // On the CPU each is made when it is learnt from.
+            let ready =
+                model.store.device == .cpu ? nil : try (0..<count).map { _ in try ahead.next()!.result.get() }
             let round = try threads.map(count) { [self] number in
                 try learn(
                     from: ready?[number] ?? source.batch(step * part.pictures + first + number),
@@ -160,17 +162,13 @@ final class SegmenterTuning: SteppedRun {
         return (losses, part.pictures)
     }
 
-    /// The next pictures, which were made ahead; nil on the CPU, where each is made when it is learnt from.
-    private func batchesReady(_ count: Int) throws -> [SegmenterBatch]? {
-        let device = model.store.device
-        guard device != .cpu else { return nil }
+    /// Makes the pictures of this and the following steps on threads of their own.
+    private func batchesAhead() -> Ahead<SegmenterBatch> {
+        let (source, device) = (source, model.store.device)
         let loaders = device.loaders(beside: replicas.count)
-        let (source, numbers) = (source, step * part.pictures..<steps * part.pictures)
-        let ahead =
-            ahead
-            ?? Ahead(numbers, threads: loaders, ahead: 2 * loaders) { try source.batch($0).to(device) }
-        self.ahead = ahead
-        return try (0..<count).map { _ in try ahead.next()!.result.get() }
+        return Ahead(step * part.pictures..<steps * part.pictures, threads: loaders, ahead: 2 * loaders) {
+            try source.batch($0).to(device)
+        }
     }
 
     /// Leaves the gradients of a share of a picture's losses in the network.
