@@ -57,7 +57,7 @@ public final class SegmenterTrainer: SteppedRun {
         let learnt = model.store.named.filter { $0.name != SAM.positionsName }
         optimizer = try configuration.optimizer.optimizer(
             of: learnt, weightDecay: configuration.weightDecay,
-            tables: Self.tables, ends: Self.ends, threads: ShardThreads(device.optimizerThreads(1)))
+            tables: Self.tables, ends: Self.ends, threads: device.optimizerThreads(ShardThreads(1)))
         step = 0
         if resume { step = try files.restore(model.store.named, optimizer) }
     }

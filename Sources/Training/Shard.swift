@@ -53,8 +53,8 @@ extension Device {
         self == .cpu ? 0 : max(1, min(12, ProcessInfo.processInfo.activeProcessorCount - threads))
     }
 
-    /// How many threads run an optimizer's steps: beside a device as many as it takes to keep it busy.
-    func optimizerThreads(_ threads: Int) -> Int { self == .cpu ? threads : Swift.max(threads, 4) }
+    /// What runs an optimizer's steps: the shards' threads, or as many as it takes to keep a device busy.
+    func optimizerThreads(_ shards: ShardThreads) -> ShardThreads { self == .cpu ? shards : ShardThreads(4) }
 }
 
 /// Runs work on threads that stay, one for each shard but the first, which the caller's thread does.

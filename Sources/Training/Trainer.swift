@@ -102,7 +102,7 @@ public final class Trainer: SteppedRun {
             tables: Self.tables, ends: Self.ends,
             // What the embedded model was found to learn best with; PyTorch's own where LUMEN says nothing.
             betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999),
-            threads: device == .cpu ? self.threads : ShardThreads(device.optimizerThreads(count)))
+            threads: device.optimizerThreads(self.threads))
         step = 0
         if resume {
             step = try files.restore(parameters, optimizer)

@@ -61,8 +61,8 @@ struct RelationTests {
 
     @Test func directionAndDistanceAreThoseOfTheWordsAndTheScene() throws {
         let trainer = try Self.trainer(TemporaryFolder())
-        let yes = try ["Yes", " Yes"].map { trainer.model.tokenizer.encode("\($0), it is.")[0] }
-        let no = try ["No", " No"].map { trainer.model.tokenizer.encode("\($0), it is not.")[0] }
+        let yes = ["Yes", " Yes"].map { trainer.model.tokenizer.encode("\($0), it is.")[0] }
+        let no = ["No", " No"].map { trainer.model.tokenizer.encode("\($0), it is not.")[0] }
         let words: [MosaicRelation: [String]] = [
             .left: ["left of"], .right: ["right of"], .above: ["above", "higher than"],
             .below: ["below", "under", "lower than"],

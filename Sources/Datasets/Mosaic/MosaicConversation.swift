@@ -44,7 +44,7 @@ extension MosaicScene {
 
     /// A request for a caption, answered by first counting each kind of thing and then saying it.
     ///
-    /// In ``doubtShare`` of the lists there is also a kind that is not in the picture, as if the program had written it. So
+    /// In three of ten lists there is also a kind that is not in the picture, as if the program had written it. So
     /// the model learns to leave out what the count does not bear out, and not to list it itself.
     ///
     /// - Parameters:

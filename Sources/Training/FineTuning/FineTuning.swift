@@ -128,7 +128,7 @@ public final class FineTuning: TrainingRun {
         let count = max(1, min(threads, configuration.pictures))
         let workers = ShardThreads(count)
         self.threads = workers
-        let movers = device == .cpu ? workers : ShardThreads(device.optimizerThreads(count))
+        let movers = device.optimizerThreads(workers)
         optimizers = try groups.compactMap { factor, isMember in
             let members = all.filter { isMember($0.name) }
             guard !members.isEmpty, factor > 0 else { return nil }

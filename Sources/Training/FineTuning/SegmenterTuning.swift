@@ -74,7 +74,7 @@ final class SegmenterTuning: SteppedRun {
         self.threads = ShardThreads(replicas.count)
         self.optimizer = try optimizer.optimizer(
             of: parameters, weightDecay: 0.05, tables: SegmenterTrainer.tables, ends: SegmenterTrainer.ends,
-            threads: device == .cpu ? self.threads : ShardThreads(device.optimizerThreads(replicas.count)))
+            threads: device.optimizerThreads(self.threads))
         if isThere { step = try files.restore(model.store.named, self.optimizer) }
     }
 
