@@ -31,9 +31,11 @@ package struct SegmenterWindow: Hashable {
     package let side: Int
 
     /// The window whose middle is nearest to a thing, of those that overlap by half; nil for a thing of more than a quarter
-    /// of a window, and for a picture that is no larger than one.
+    /// of a window, for a picture that is no larger than one, and for one of more than twice its size: a photograph would
+    /// have hundreds, each of which the segmenter reads by itself.
     package init?(for box: Box, in image: Image, side: Int) {
-        guard max(image.width, image.height) > side, 4 * max(box.width, box.height) <= Double(side) else {
+        let longest = max(image.width, image.height)
+        guard longest > side, longest <= 2 * side, 4 * max(box.width, box.height) <= Double(side) else {
             return nil
         }
         func start(_ centre: Double, _ length: Int) -> Int {
