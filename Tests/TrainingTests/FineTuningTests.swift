@@ -81,6 +81,24 @@ internal import Vitrail
                 == [])
     }
 
+    @Test func picturesOfAStepLieOrStandAlike() throws {
+        let tiny = try TinyFineTuning()
+        let run = try tiny.run(
+            "run",
+            [
+                "steps": 12, "pictures": 4, "together": 4,
+                "augmentation": [
+                    "flip": 0, "flip_vertically": 0, "turns": true, "scale": [1, 1], "colour": 0, "invert": 0,
+                    "mosaic": 0,
+                ],
+            ], width: 96)
+        let sizes = try (0..<12).map { step in
+            try run.batches(step: step).map { Array($0.batch.pixels.shape.suffix(2)) }
+        }
+        #expect(sizes.allSatisfy { $0.count == 1 })
+        #expect(Set(sizes.joined()) == [[48, 64], [64, 48]])
+    }
+
     /// Without a rate nothing gets better: the first model stays, and the run ends when its patience does.
     @Test func aRunThatGetsNoBetterEndsEarlyAndKeepsTheBest() throws {
         let tiny = try TinyFineTuning()

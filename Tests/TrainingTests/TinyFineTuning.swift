@@ -56,7 +56,8 @@ final class TinyFineTuning {
 
     /// Writes a set in COCO's form; the path of its labels.
     func set(
-        _ name: String, _ pictures: [[Rectangle]], mark: UInt8, categories: [String] = ["red", "blue"]
+        _ name: String, _ pictures: [[Rectangle]], mark: UInt8, categories: [String] = ["red", "blue"],
+        width: Int = 64
     ) throws -> String {
         let files = FileManager.default
         try files.createDirectory(atPath: folder.file("\(name)-pictures"), withIntermediateDirectories: true)
@@ -64,9 +65,9 @@ final class TinyFineTuning {
         var annotations: [[String: Any]] = []
         for (number, things) in pictures.enumerated() {
             let file = "\(name)-\(number).png"
-            try Self.image(things, mark: mark &+ UInt8(number)).writePNG(
+            try Self.image(things, mark: mark &+ UInt8(number), width: width).writePNG(
                 to: folder.file("\(name)-pictures/\(file)"))
-            images.append(["id": number + 1, "file_name": file, "width": 64, "height": 64])
+            images.append(["id": number + 1, "file_name": file, "width": width, "height": 64])
             for thing in things {
                 annotations.append([
                     "id": annotations.count + 1, "image_id": number + 1,
@@ -92,10 +93,11 @@ final class TinyFineTuning {
     }
 
     /// The fields of a valid configuration file, for two sets of two pictures.
-    func fields(_ changes: [String: Any] = [:]) throws -> [String: Any] {
+    func fields(_ changes: [String: Any] = [:], width: Int = 64) throws -> [String: Any] {
         func source(_ name: String, mark: UInt8) throws -> [String: Any] {
             [
-                "format": "coco", "path": try set(name, [Self.first, Self.second], mark: mark),
+                "format": "coco",
+                "path": try set(name, [Self.first, Self.second], mark: mark, width: width),
                 "images": folder.file("\(name)-pictures"),
             ]
         }
@@ -121,17 +123,19 @@ final class TinyFineTuning {
         ].merging(changes) { $1 }
     }
 
-    func configuration(_ changes: [String: Any] = [:]) throws -> FineTuningConfiguration {
+    func configuration(_ changes: [String: Any] = [:], width: Int = 64) throws -> FineTuningConfiguration {
         let path = folder.file("configuration.json")
-        try TinyTraining.write(fields(changes), to: path)
+        try TinyTraining.write(fields(changes, width: width), to: path)
         return try FineTuningConfiguration(contentsOf: path)
     }
 
     func run(
-        _ name: String, resume: Bool = false, threads: Int = 1, _ changes: [String: Any] = [:]
+        _ name: String, resume: Bool = false, threads: Int = 1, _ changes: [String: Any] = [:],
+        width: Int = 64
     ) throws -> FineTuning {
         try FineTuning(
-            configuration(changes), folder: folder.file(name), resume: resume, threads: threads, model: model)
+            configuration(changes, width: width), folder: folder.file(name), resume: resume, threads: threads,
+            model: model)
     }
 
     /// The lines of a run's `validation.jsonl`.

@@ -264,7 +264,9 @@ public final class FineTuning: TrainingRun {
                     parts.append([picture])
                 }
             }
-            return try threads.map(parts.count) { number in
+            // Those that run at the same time take about the same time.
+            parts.sort { Self.pixels($0) > Self.pixels($1) }
+            return try threads.map(parts.count) { [parts] number in
                 var random = SceneRandom(seed: configuration.seed, index: first + number, stream: 12)
                 return (
                     try LabelBatch(
@@ -272,6 +274,10 @@ public final class FineTuning: TrainingRun {
                     parts[number].count
                 )
             }
+        }
+
+        private static func pixels(_ part: [PreparedPicture]) -> Int {
+            part.reduce(0) { $0 + $1.image.width * $1.image.height }
         }
     }
 

@@ -101,7 +101,13 @@ final class LabelSamples: @unchecked Sendable {
         var random = SceneRandom(seed: configuration.seed, index: number, stream: 11)
         let augmentation = configuration.augmentation
         let (first, image) = try readable(number)
-        let draw = Augmentation.Draw(augmentation, using: &random)
+        var draw = Augmentation.Draw(augmentation, using: &random)
+        if augmentation.turns {
+            // All pictures of a step lie down or all stand, so that those of one set have inputs of one size.
+            var random = SceneRandom(
+                seed: configuration.seed, index: number / configuration.pictures, stream: 15)
+            draw.turns = draw.turns & 2 | random.integer(below: 2)
+        }
         let turned =
             draw.turns % 2 == 0
             ? (width: image.width, height: image.height) : (width: image.height, height: image.width)
