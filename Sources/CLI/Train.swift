@@ -150,8 +150,7 @@ struct Train: ParsableCommand {
     private func fineTuning() throws -> FineTuning {
         let tuning = try FineTuning(
             .init(contentsOf: file, setting: settings), folder: output, resume: resume,
-            threads: threads ?? (device == "cpu" ? max(1, ProcessInfo.processInfo.activeProcessorCount) : 1),
-            device: rankDevice(nil), model: model, data: data)
+            threads: shards(), device: rankDevice(nil), model: model, data: data)
         func tell(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
         for line in tuning.summary { tell(line) }
         tuning.notice = tell
@@ -173,6 +172,11 @@ struct Train: ParsableCommand {
         return device
     }
 
+    /// How many shards run at the same time.
+    private func shards(ranks: Int = 1) -> Int {
+        threads ?? (device == "cpu" ? max(1, ProcessInfo.processInfo.activeProcessorCount / ranks) : 1)
+    }
+
     private func trainer(_ group: ProcessGroup?) throws -> any TrainingRun {
         if SegmenterTrainingConfiguration.isMeant(by: file) {
             guard group == nil else {
@@ -180,7 +184,7 @@ struct Train: ParsableCommand {
             }
             return try SegmenterTrainer(
                 .init(contentsOf: file, setting: settings), folder: output, resume: resume,
-                device: rankDevice(nil))
+                threads: shards(), device: rankDevice(nil))
         }
         if FineTuningConfiguration.isMeant(by: file) {
             guard group == nil else {
@@ -197,10 +201,9 @@ struct Train: ParsableCommand {
         guard !isAdaptation || stage == nil else {
             throw Failure(.usage, "--stage is not for a configuration with adaptation")
         }
-        let cores = ProcessInfo.processInfo.activeProcessorCount / (group?.count ?? 1)
         return try Trainer(
             configuration, folder: output, resume: resume,
-            threads: threads ?? (isAdaptation || device != "cpu" ? 1 : max(1, cores)), group: group,
+            threads: isAdaptation ? threads ?? 1 : shards(ranks: group?.count ?? 1), group: group,
             device: group?.device ?? rankDevice(nil),
             base: isAdaptation ? model.map { ($0, visionTower) } : nil,
             beginning: isAdaptation ? nil : stage.flatMap { stage in model.map { ($0, stage) } })

@@ -4,7 +4,8 @@ package import Perception
 package import Torch
 import Vitrail
 
-/// The scenes of one step of a segmenter's training with their prompts; a pure function of the seed and the step.
+/// The scenes of one shard of a step of a segmenter's training with their prompts; a pure function of the seed, the step
+/// and the shard.
 package struct SegmenterBatch {
     /// Prompts of one form, p for each of b scenes.
     package struct Group {
@@ -30,7 +31,7 @@ package struct SegmenterBatch {
         self.groups = groups
     }
 
-    init(step: Int, configuration: SegmenterTrainingConfiguration, imageSize: Int) throws {
+    init(step: Int, shard: Int, configuration: SegmenterTrainingConfiguration, imageSize: Int) throws {
         // A second point every other step.
         let pointForm: PromptForm = step % 2 == 0 ? .point : .points
         let forms: [(PromptForm, Int)] = [
@@ -39,8 +40,9 @@ package struct SegmenterBatch {
         ]
         var builders = forms.filter { $0.1 > 0 }.map { GroupBuilder(form: $0.0, count: $0.1) }
         var pixels: [Tensor] = []
-        for slot in 0..<configuration.scenes {
-            let index = step * configuration.scenes + slot
+        let scenes = configuration.scenes / configuration.shards
+        for slot in 0..<scenes {
+            let index = step * configuration.scenes + shard * scenes + slot
             // Streams 0 to 3 belong to scenes and their sentences.
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 4)
             let isRich = random.chance(configuration.richShare)
@@ -63,7 +65,7 @@ package struct SegmenterBatch {
             }
         }
         self.pixels = try Tensor.cat(pixels)
-        groups = try builders.map { try $0.finish(scenes: configuration.scenes, imageSize) }
+        groups = try builders.map { try $0.finish(scenes: scenes, imageSize) }
     }
 }
 

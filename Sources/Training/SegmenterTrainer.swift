@@ -19,7 +19,11 @@ public final class SegmenterTrainer: SteppedRun {
     /// Parts of the names of parameters that do not decay, and of those that are AdamW's always.
     static let tables = ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"]
     static let ends = ["patch_embed"]
+    private let parameters: [(name: String, tensor: Tensor)]
     private let optimizer: any Optimizer
+    /// As many as run at the same time; each learns from several of a step's shards, one after the other.
+    private let shards: [SegmenterShard]
+    private let threads: ShardThreads
     /// The next steps' batches, of a device that leaves the processor free.
     private lazy var ahead = batchesAhead()
 
@@ -29,13 +33,14 @@ public final class SegmenterTrainer: SteppedRun {
     ///   - configuration: what to train and how.
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
+    ///   - threads: how many shards run at the same time; the result does not depend on it.
     ///   - device: where to train.
     ///   - shape: the network; the embedded segmenter's when left out. Its pictures have 256 pixels or an even part
     ///     of that, its patches eight.
     /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
     public init(
         _ configuration: SegmenterTrainingConfiguration, folder: String, resume: Bool,
-        device: Device = .cpu, shape: SAMConfiguration = .mosaic
+        threads: Int = 1, device: Device = .cpu, shape: SAMConfiguration = .mosaic
     ) throws {
         guard !MosaicSeeds.isScoring(configuration.seed) else {
             throw TrainingError.badConfiguration(
@@ -53,11 +58,16 @@ public final class SegmenterTrainer: SteppedRun {
         let made = try SAM(shape, seed: configuration.seed)
         model = device == .cpu ? made : try SAM(sharing: made, on: device)
         files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
-        // The shared positions stay as they were drawn; weight decay on matrices alone.
-        let learnt = model.store.named.filter { $0.name != SAM.positionsName }
+        parameters = SegmenterShard.learnt(model)
+        let (master, count) = (model, max(1, min(threads, configuration.shards)))
+        shards = try (0..<count).map { _ in
+            try SegmenterShard(of: master, mixedPrecision: configuration.mixedPrecision)
+        }
+        self.threads = ShardThreads(count)
+        // Weight decay on matrices alone.
         optimizer = try configuration.optimizer.optimizer(
-            of: learnt, weightDecay: configuration.weightDecay,
-            tables: Self.tables, ends: Self.ends, threads: device.optimizerThreads(ShardThreads(1)))
+            of: parameters, weightDecay: configuration.weightDecay,
+            tables: Self.tables, ends: Self.ends, threads: device.optimizerThreads(self.threads))
         step = 0
         if resume { step = try files.restore(model.store.named, optimizer) }
     }
@@ -74,19 +84,25 @@ public final class SegmenterTrainer: SteppedRun {
     func learningRate(of step: Int) -> Double { configuration.schedule.rate(step: step, of: steps) }
 
     func advance() throws -> (losses: [String: Double], pictures: Int) {
+        let (step, count) = (step, configuration.shards)
         guard model.store.device != .cpu else {
-            return (try learn(from: batch(step: step)), configuration.scenes)
+            let losses = try learn(count) { [self] in try batch(step: step, shard: $0) }
+            return (losses, configuration.scenes)
         }
-        return (try learn(from: ahead.next()!.result.get()), configuration.scenes)
+        let batches = try (0..<count).map { _ in try ahead.next()!.result.get() }
+        return (try learn(from: batches), configuration.scenes)
     }
 
     /// Makes the batches of this and the following steps on threads of their own.
     private func batchesAhead() -> Ahead<SegmenterBatch> {
         let (configuration, device) = (configuration, model.store.device)
         let imageSize = model.configuration.vision.imageSize
-        let loaders = device.loaders(beside: 1)
-        return Ahead(step..<steps, threads: loaders, ahead: 2 * loaders) { step in
-            try SegmenterBatch(step: step, configuration: configuration, imageSize: imageSize).to(device)
+        let (loaders, count) = (device.loaders(beside: shards.count), configuration.shards)
+        return Ahead(step * count..<steps * count, threads: loaders, ahead: 2 * loaders) { number in
+            let (step, shard) = number.quotientAndRemainder(dividingBy: count)
+            return try SegmenterBatch(
+                step: step, shard: shard, configuration: configuration, imageSize: imageSize
+            ).to(device)
         }
     }
 
@@ -94,42 +110,82 @@ public final class SegmenterTrainer: SteppedRun {
 
     func saveModel() throws { try model.save(to: "\(files.path)/model") }
 
-    /// What a step learns from.
-    package func batch(step: Int) throws -> SegmenterBatch {
+    /// What a shard of a step learns from.
+    package func batch(step: Int, shard: Int) throws -> SegmenterBatch {
         try SegmenterBatch(
-            step: step, configuration: configuration, imageSize: model.configuration.vision.imageSize)
+            step: step, shard: shard, configuration: configuration,
+            imageSize: model.configuration.vision.imageSize)
     }
 
-    /// Moves the parameters once; the losses before it.
-    package func learn(from batch: SegmenterBatch) throws -> [String: Double] {
+    /// Moves the parameters once, from one batch for each shard; the losses before it.
+    package func learn(from batches: [SegmenterBatch]) throws -> [String: Double] {
+        try learn(batches.count) { batches[$0] }
+    }
+
+    private func learn(
+        _ count: Int, _ batch: @escaping (Int) throws -> SegmenterBatch
+    ) throws -> [String: Double] {
+        let (parts, gradients) = try threads.learn(count, on: shards) { number, shard in
+            try shard.learn(from: batch(number), share: 1 / Double(count))
+        }
+        for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }
+        var losses = parts.mean
+        losses["gradient"] = try optimizer.clipGradients(to: configuration.gradientLimit)
+        try optimizer.step(learningRate: learningRate(of: step))
+        step += 1
+        return losses
+    }
+}
+
+/// A share of the pictures of a segmenter's step, learnt from on a thread of its own.
+final class SegmenterShard: Replica, @unchecked Sendable {
+    let parameters: [Tensor]
+    private let model: SAM
+    private let mixedPrecision: Bool
+
+    /// What a segmenter learns: all but the shared positions, which stay as they were drawn.
+    static func learnt(_ model: SAM) -> [(name: String, tensor: Tensor)] {
+        model.store.named.filter { $0.name != SAM.positionsName }
+    }
+
+    init(of other: SAM, mixedPrecision: Bool) throws {
+        model = try SAM(sharing: other)
+        self.mixedPrecision = mixedPrecision
+        parameters = Self.learnt(model).map(\.tensor)
+        for parameter in parameters { try parameter.requireGrad() }
+    }
+
+    /// Leaves the gradients of `share` times the losses in the parameters; the losses, of which "loss" is the whole.
+    func learn(from batch: SegmenterBatch, share: Double) throws -> [String: Double] {
         var values: [String: Double] = [:]
-        let total = try withAutocast(
-            configuration.mixedPrecision ? .bfloat16 : nil, on: model.store.device
-        ) {
+        let total = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: model.store.device) {
             let features = try model.encode(batch.pixels)
-            var parts: [MaskLosses] = []
-            for group in batch.groups {
+            let parts = try batch.groups.map { group in
                 let losses = try MaskLosses(model.masks(group.prompts, features), group)
                 values["iou_\(group.name)"] = try losses.overlap.mean().item()
-                parts.append(losses)
+                return losses
             }
             func mean(_ part: (MaskLosses) -> Tensor) throws -> Tensor {
                 try Tensor.cat(parts.map(part)).mean()
             }
-            let (single, best) = (try mean(\.single), try mean(\.best))
-            let score = try mean(\.score)
+            let (single, best, score) = (try mean(\.single), try mean(\.best), try mean(\.score))
             values["mask"] = try single.item()
             values["best"] = try best.item()
             values["score"] = try score.item()
             return try single + best * 0.5 + score
         }
-        try optimizer.zeroGrad()
-        try total.backward()
-        values["gradient"] = try optimizer.clipGradients(to: configuration.gradientLimit)
-        try optimizer.step(learningRate: learningRate(of: step))
-        step += 1
+        try (total * share).backward()
         values["loss"] = try total.item()
         return values
+    }
+}
+
+extension [[String: Double]] {
+    /// The mean of each value over dictionaries of the same keys.
+    var mean: [String: Double] {
+        reduce(into: [:]) { sums, values in
+            for (name, value) in values { sums[name, default: 0] += value / Double(count) }
+        }
     }
 }
 

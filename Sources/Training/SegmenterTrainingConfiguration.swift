@@ -11,6 +11,8 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
     public var steps: Int
     /// Scenes a step, and which share of them is of the rich ring.
     public var scenes: Int
+    /// Parts of equal size of a step's scenes; as many can run at the same time.
+    public var shards: Int
     public var richShare: Double
     /// The share of scenes that are not square.
     public var oblongShare: Double
@@ -52,6 +54,7 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
         try ConfigurationFile.check(
             [
                 ("steps", Double(steps), 1...1e12), ("scenes", Double(scenes), 1...4096),
+                ("shards", Double(shards), 1...4096),
                 ("rich_share", richShare, 0...1), ("oblong_share", oblongShare, 0...1),
                 ("guided", Double(guided), 0...64), ("boxes", Double(boxes), 0...64),
                 ("points", Double(points), 0...64), ("corrected", Double(corrected), 0...64),
@@ -63,6 +66,10 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
                 ("log_every", Double(logEvery), 1...1e12),
                 ("checkpoint_every", Double(checkpointEvery), 1...1e12),
             ], in: path)
+        guard scenes % shards == 0 else {
+            throw TrainingError.badConfiguration(
+                path, "scenes are \(scenes), which \(shards) shards cannot share evenly")
+        }
         guard guided + boxes + points + corrected > 0 else {
             throw TrainingError.badConfiguration(path, "guided, boxes, points and corrected are all 0")
         }

@@ -3,11 +3,15 @@ import NN
 import Torch
 import Vitrail
 
-/// A share of every step's pictures, learnt from on a thread of its own.
-///
-/// Its network has the trainer's own parameters in storage, but gradients of its own, so that shards can run at the same
+/// A network with a trainer's own parameters in storage, but gradients of its own, so that several can learn at the same
 /// time. Each uses one thread, so that the result does not depend on how many cores there are.
-final class Shard: @unchecked Sendable {
+protocol Replica: AnyObject, Sendable {
+    /// The trainer's, in its order.
+    var parameters: [Tensor] { get }
+}
+
+/// A share of every step's pictures, learnt from on a thread of its own.
+final class Shard: Replica, @unchecked Sendable {
     let losses: LumenLosses
     let parameters: [Tensor]
 
@@ -23,7 +27,6 @@ final class Shard: @unchecked Sendable {
 
     /// Leaves the gradients of `share` times the losses in the parameters; the losses.
     func learn(from batch: MosaicBatch, step: Int, share: Double) throws -> [(name: String, value: Double)] {
-        for parameter in parameters { try parameter.setGrad(nil) }
         let mixedPrecision = losses.configuration.mixedPrecision
         let device = parameters[0].device
         let batch = try batch.to(device)
@@ -110,6 +113,40 @@ final class ShardThreads: @unchecked Sendable {
     init(_ count: Int) { workers = (1..<max(count, 1)).map { _ in Worker() } }
 
     deinit { for worker in workers { worker.close() } }
+
+    /// What `learn` says for 0 ..< count, and the sums of the gradients that it leaves in its replica.
+    ///
+    /// As many run at the same time as there are replicas; they are added up in order, so that the sums do not depend on
+    /// how many these are.
+    ///
+    /// - Parameters:
+    ///   - check: called before each round.
+    func learn<Network: Replica, Learnt>(
+        _ count: Int, on replicas: [Network], check: () throws -> Void = {},
+        _ learn: @escaping (Int, Network) throws -> Learnt
+    ) throws -> (learnt: [Learnt], gradients: [Tensor?]) {
+        var learnt: [Learnt] = []
+        var sums = [Tensor?](repeating: nil, count: replicas[0].parameters.count)
+        while learnt.count < count {
+            try check()
+            let first = learnt.count
+            learnt += try map(min(replicas.count, count - first)) { number in
+                for parameter in replicas[number].parameters { try parameter.setGrad(nil) }
+                return try learn(first + number, replicas[number])
+            }
+            for replica in replicas.prefix(count - first) {
+                for (index, parameter) in replica.parameters.enumerated() {
+                    guard let gradient = parameter.grad else { continue }
+                    if let sum = sums[index] {
+                        try withoutGrad { try sum.add_(gradient) }
+                    } else {
+                        sums[index] = gradient
+                    }
+                }
+            }
+        }
+        return (learnt, sums)
+    }
 
     /// The results of `body` for 0 ..< count, spread over the threads.
     func map<Result>(_ count: Int, _ body: @escaping (Int) throws -> Result) throws -> [Result] {

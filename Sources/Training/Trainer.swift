@@ -269,30 +269,18 @@ public final class Trainer: SteppedRun {
         _ count: Int, of total: Int, _ batch: @escaping (Int) throws -> MosaicBatch
     ) throws -> Learnt {
         let step = step
+        let weight = 1 / Double(total)
+        var (parts, gradients) = try threads.learn(count, on: shards, check: { try group?.checkOthers() }) {
+            number, shard in
+            let batch = try batch(number)
+            return (
+                losses: try shard.learn(from: batch, step: step, share: weight), pictures: batch.pixels.size(0)
+            )
+        }
         var learnt = Learnt()
-        var gradients = [Tensor?](repeating: nil, count: parameters.count)
-        // As many at the same time as there are networks to learn with; what they learn is added up in order.
-        for first in Swift.stride(from: 0, to: count, by: shards.count) {
-            try group?.checkOthers()
-            let round = try threads.map(min(shards.count, count - first)) { [self] number in
-                let batch = try batch(first + number)
-                return (
-                    losses: try shards[number].learn(from: batch, step: step, share: 1 / Double(total)),
-                    pictures: batch.pixels.size(0)
-                )
-            }
-            for (number, (losses, pictures)) in round.enumerated() {
-                learnt.pictures += pictures
-                for (name, value) in losses { learnt.losses[name, default: 0] += value / Double(total) }
-                for (index, parameter) in shards[number].parameters.enumerated() {
-                    guard let gradient = parameter.grad else { continue }
-                    if let sum = gradients[index] {
-                        try withoutGrad { try sum.add_(gradient) }
-                    } else {
-                        gradients[index] = gradient
-                    }
-                }
-            }
+        for (losses, pictures) in parts {
+            learnt.pictures += pictures
+            for (name, value) in losses { learnt.losses[name, default: 0] += value * weight }
         }
         if let group { try share(&gradients, &learnt, group) }
         for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }

@@ -14,7 +14,8 @@ private enum TinySegmenter {
     static var fields: [String: Any] {
         let schedule: [String: Any] = ["peak": 0.003, "warmup_steps": 2, "decay_share": 0.5, "floor": 0.1]
         return [
-            "model": "segmenter", "seed": 5, "steps": 6, "scenes": 2, "rich_share": 0.5, "oblong_share": 0.5,
+            "model": "segmenter", "seed": 5, "steps": 6, "scenes": 2, "shards": 2, "rich_share": 0.5,
+            "oblong_share": 0.5,
             "guided": 2, "boxes": 1, "points": 1, "corrected": 1, "jitter": 0.1, "schedule": schedule,
             "optimizer": "adamw", "weight_decay": 0.05, "gradient_limit": 1, "mixed_precision": false,
             "log_every": 2,
@@ -33,11 +34,11 @@ private enum TinySegmenter {
     }
 
     static func trainer(
-        _ folder: String, resume: Bool = false,
+        _ folder: String, resume: Bool = false, threads: Int = 1,
         _ change: (inout SegmenterTrainingConfiguration) -> Void = { _ in }
     ) throws -> SegmenterTrainer {
         try SegmenterTrainer(
-            configuration(change), folder: folder, resume: resume,
+            configuration(change), folder: folder, resume: resume, threads: threads,
             shape: SAMConfiguration(
                 vision: SAMVisionConfiguration(
                     hiddenSize: 16, outputChannels: 16, numHiddenLayers: 2, numAttentionHeads: 2,
@@ -69,21 +70,39 @@ private enum TinySegmenter {
             try Segmenter(contentsOf: parts.file("run/model")).model.configuration.vision.hiddenSize == 16)
     }
 
+    @Test func howManyShardsRunAtTheSameTimeChangesNothing() throws {
+        let (one, two) = (try TemporaryFolder(), try TemporaryFolder())
+        for (folder, threads) in [(one, 1), (two, 2)] {
+            #expect(try TinySegmenter.trainer(folder.file("run"), threads: threads) { $0.steps = 3 }.run())
+        }
+        let name = "run/checkpoint.safetensors"
+        #expect(try TinyTraining.differences(one.file(name), two.file(name)) == [])
+    }
+
+    @Test func aStepLearnsTheSameInOneShardAndInTwo() throws {
+        let (one, two) = (try TemporaryFolder(), try TemporaryFolder())
+        let whole = try TinySegmenter.trainer(one.file("run")) { $0.shards = 1 }
+        let shared = try TinySegmenter.trainer(two.file("run"))
+        let losses = try whole.learn(from: [whole.batch(step: 0, shard: 0)])
+        let parts = try shared.learn(from: [0, 1].map { try shared.batch(step: 0, shard: $0) })
+        for (name, loss) in losses { #expect(abs(loss - parts[name]!) < 1e-4 * max(1, loss), "\(name)") }
+    }
+
     @Test func theSameBatchIsLearnt() throws {
         let folder = try TemporaryFolder()
         let trainer = try TinySegmenter.trainer(folder.file("run")) {
             $0.steps = 100
             $0.schedule.decayShare = 0
         }
-        let batch = try trainer.batch(step: 0)
-        let losses = try (0..<30).map { _ in try trainer.learn(from: batch) }
+        let batches = try [0, 1].map { try trainer.batch(step: 0, shard: $0) }
+        let losses = try (0..<30).map { _ in try trainer.learn(from: batches) }
         #expect(losses[29]["loss"]! < 0.8 * losses[0]["loss"]!, "\(losses[0]) to \(losses[29])")
     }
 
     @Test func aBatchDependsOnSeedAndStepAlone() throws {
         let folder = try TemporaryFolder()
-        let one = try TinySegmenter.trainer(folder.file("one")).batch(step: 3)
-        let other = try TinySegmenter.trainer(folder.file("other")).batch(step: 3)
+        let one = try TinySegmenter.trainer(folder.file("one")).batch(step: 3, shard: 1)
+        let other = try TinySegmenter.trainer(folder.file("other")).batch(step: 3, shard: 1)
         #expect(one.groups.map(\.name) == ["guided", "box", "points", "corrected"])
         #expect(try difference(one.pixels, other.pixels, relative: 0, absolute: 0) == nil)
         for (a, b) in zip(one.groups, other.groups) {
@@ -92,7 +111,7 @@ private enum TinySegmenter {
             #expect(try a.targets.max().item() <= 1.0001)
             #expect(try a.targets.sum(-1).min().item() > 0)
         }
-        let next = try TinySegmenter.trainer(folder.file("next")).batch(step: 4)
+        let next = try TinySegmenter.trainer(folder.file("next")).batch(step: 4, shard: 1)
         #expect(try difference(one.pixels, next.pixels) != nil)
     }
 
@@ -101,7 +120,7 @@ private enum TinySegmenter {
         let trainer = try TinySegmenter.trainer(folder.file("run"))
         let name = "shared_image_embedding.positional_embedding"
         let before = try trainer.model.store[name]!.clone()
-        _ = try trainer.learn(from: trainer.batch(step: 0))
+        _ = try trainer.learn(from: [trainer.batch(step: 0, shard: 0)])
         #expect(try difference(trainer.model.store[name]!, before, relative: 0, absolute: 0) == nil)
     }
 
@@ -128,6 +147,8 @@ private enum TinySegmenter {
             #expect(try said { $0[name] = nil }.hasSuffix("the field \(name) is missing"))
         }
         #expect(try said { $0["jitter"] = 2 }.hasSuffix("jitter is 2, 0 to 0.5 is possible"))
+        #expect(
+            try said { $0["scenes"] = 3 }.hasSuffix("scenes are 3, which 2 shards cannot share evenly"))
         #expect(try said { $0["scenes"] = 0 }.hasSuffix("scenes is 0, 1 to 4096 is possible"))
         #expect(
             try said { for name in ["guided", "boxes", "points", "corrected"] { $0[name] = 0 } }

@@ -50,7 +50,7 @@ public final class FineTuning: TrainingRun {
     }
 
     /// A network of the run's parameters with gradients of its own.
-    private final class Shard: @unchecked Sendable {
+    private final class Shard: Replica, @unchecked Sendable {
         let losses: LabelLosses
         let parameters: [Tensor]
 
@@ -67,7 +67,6 @@ public final class FineTuning: TrainingRun {
         func learn(from batch: LabelBatch, share: Double, seesOnly: Bool, inLowPrecision: Bool) throws
             -> [String: Double]
         {
-            for parameter in parameters { try parameter.setGrad(nil) }
             let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil, on: losses.model.device) {
                 try losses(batch, seesOnly: seesOnly)
             }
@@ -291,28 +290,17 @@ public final class FineTuning: TrainingRun {
     /// Moves the parameters once; the losses before it.
     package func learn(from batches: [(batch: LabelBatch, pictures: Int)]) throws -> [String: Double] {
         let total = Double(batches.reduce(0) { $0 + $1.pictures })
-        let seesOnly = step < configuration.visionSteps
+        let (seesOnly, mixedPrecision) = (step < configuration.visionSteps, configuration.mixedPrecision)
+        let (parts, gradients) = try threads.learn(batches.count, on: shards) { number, shard in
+            let (batch, pictures) = batches[number]
+            return try shard.learn(
+                from: batch, share: Double(pictures) / total, seesOnly: seesOnly,
+                inLowPrecision: mixedPrecision)
+        }
         var losses: [String: Double] = [:]
-        var gradients = [Tensor?](repeating: nil, count: parameters.count)
-        // As many at the same time as there are networks to learn with; what they learn is added up in order.
-        for first in Swift.stride(from: 0, to: batches.count, by: shards.count) {
-            let round = try threads.map(min(shards.count, batches.count - first)) { [self] number in
-                let (batch, pictures) = batches[first + number]
-                return try shards[number].learn(
-                    from: batch, share: Double(pictures) / total, seesOnly: seesOnly,
-                    inLowPrecision: configuration.mixedPrecision)
-            }
-            for (number, values) in round.enumerated() {
-                let share = Double(batches[first + number].pictures) / total
-                for (name, value) in values { losses[name, default: 0] += value * share }
-                for (index, parameter) in shards[number].parameters.enumerated() {
-                    guard let gradient = parameter.grad else { continue }
-                    if let sum = gradients[index] {
-                        try withoutGrad { try sum.add_(gradient) }
-                    } else {
-                        gradients[index] = gradient
-                    }
-                }
+        for (values, batch) in zip(parts, batches) {
+            for (name, value) in values {
+                losses[name, default: 0] += value * Double(batch.pictures) / total
             }
         }
         for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }

@@ -17,28 +17,14 @@ final class SegmenterTuning: SteppedRun {
     let files: RunFolder
     private let part: FineTuningConfiguration.SegmenterPart
     private let log: (every: Int, checkpointEvery: Int)
-    private let mixedPrecision: Bool
     private let source: SegmenterSource
     private let model: SAM
     private let optimizer: any Optimizer
     /// The next steps' pictures, of a device that leaves the processor free.
     private lazy var ahead = batchesAhead()
     private let parameters: [(name: String, tensor: Tensor)]
-    private let replicas: [Replica]
+    private let shards: [SegmenterShard]
     private let threads: ShardThreads
-
-    /// A network of the same parameters with gradients of its own.
-    private final class Replica: @unchecked Sendable {
-        let model: SAM
-        let parameters: [Tensor]
-
-        init(of other: SAM, _ names: [String]) throws {
-            model = try SAM(sharing: other)
-            let store = model.store
-            parameters = names.map { store[$0]! }
-            for parameter in parameters { try parameter.requireGrad() }
-        }
-    }
 
     /// - Parameters:
     ///   - part: how long and on what size.
@@ -58,7 +44,7 @@ final class SegmenterTuning: SteppedRun {
         from path: String,
         log: (every: Int, checkpointEvery: Int), threads: Int, device: Device
     ) throws {
-        (self.part, self.log, self.mixedPrecision) = (part, log, mixedPrecision)
+        (self.part, self.log) = (part, log)
         let remade = try Self.remade(SAM(contentsOf: path), imageSize: part.imageSize)
         let model = device == .cpu ? remade : try SAM(sharing: remade, on: device)
         self.model = model
@@ -68,10 +54,11 @@ final class SegmenterTuning: SteppedRun {
             cellsAcross: 4 * model.configuration.vision.gridSize)
         let isThere = FileManager.default.fileExists(atPath: "\(folder)/checkpoint.safetensors")
         files = try RunFolder(folder, configuration: ConfigurationFile.json(part), resume: isThere)
-        parameters = model.store.named.filter { $0.name != SAM.positionsName }
-        let names = parameters.map(\.name)
-        replicas = try (0..<max(1, min(threads, part.pictures))).map { _ in try Replica(of: model, names) }
-        self.threads = ShardThreads(replicas.count)
+        parameters = SegmenterShard.learnt(model)
+        shards = try (0..<max(1, min(threads, part.pictures))).map { _ in
+            try SegmenterShard(of: model, mixedPrecision: mixedPrecision)
+        }
+        self.threads = ShardThreads(shards.count)
         self.optimizer = try optimizer.optimizer(
             of: parameters, weightDecay: 0.05, tables: SegmenterTrainer.tables, ends: SegmenterTrainer.ends,
             threads: device.optimizerThreads(self.threads))
@@ -129,33 +116,17 @@ final class SegmenterTuning: SteppedRun {
     }
 
     func advance() throws -> (losses: [String: Double], pictures: Int) {
-        let step = step
-        var losses: [String: Double] = [:]
-        var gradients = [Tensor?](repeating: nil, count: parameters.count)
-        let total = Double(part.pictures)
-        for first in Swift.stride(from: 0, to: part.pictures, by: replicas.count) {
-            let count = min(replicas.count, part.pictures - first)
-            // On the CPU each is made when it is learnt from.
-            let ready =
-                model.store.device == .cpu ? nil : try (0..<count).map { _ in try ahead.next()!.result.get() }
-            let round = try threads.map(count) { [self] number in
-                try learn(
-                    from: ready?[number] ?? source.batch(step * part.pictures + first + number),
-                    with: replicas[number], share: 1 / total)
-            }
-            for (number, values) in round.enumerated() {
-                for (name, value) in values { losses[name, default: 0] += value / total }
-                for (index, parameter) in replicas[number].parameters.enumerated() {
-                    guard let gradient = parameter.grad else { continue }
-                    if let sum = gradients[index] {
-                        try withoutGrad { try sum.add_(gradient) }
-                    } else {
-                        gradients[index] = gradient
-                    }
-                }
-            }
+        let first = step * part.pictures
+        // On the CPU each is made when it is learnt from.
+        let ready =
+            model.store.device == .cpu
+            ? nil : try (0..<part.pictures).map { _ in try ahead.next()!.result.get() }
+        let share = 1 / Double(part.pictures)
+        let (parts, gradients) = try threads.learn(part.pictures, on: shards) { [source] number, shard in
+            try shard.learn(from: ready?[number] ?? source.batch(first + number), share: share)
         }
         for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }
+        var losses = parts.mean
         losses["gradient"] = try optimizer.clipGradients(to: 5)
         try optimizer.step(learningRate: learningRate(of: step))
         self.step += 1
@@ -165,37 +136,11 @@ final class SegmenterTuning: SteppedRun {
     /// Makes the pictures of this and the following steps on threads of their own.
     private func batchesAhead() -> Ahead<SegmenterBatch> {
         let (source, device) = (source, model.store.device)
-        let loaders = device.loaders(beside: replicas.count)
+        let loaders = device.loaders(beside: shards.count)
         return Ahead(step * part.pictures..<steps * part.pictures, threads: loaders, ahead: 2 * loaders) {
             try source.batch($0).to(device)
         }
     }
-
-    /// Leaves the gradients of a share of a picture's losses in the network.
-    private func learn(
-        from batch: SegmenterBatch, with replica: Replica, share: Double
-    ) throws -> [String: Double] {
-        for parameter in replica.parameters { try parameter.setGrad(nil) }
-        var values: [String: Double] = [:]
-        let loss = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: model.store.device) {
-            let features = try replica.model.encode(batch.pixels)
-            let parts = try batch.groups.map { group in
-                let losses = try MaskLosses(replica.model.masks(group.prompts, features), group)
-                values["iou_\(group.name)"] = try losses.overlap.mean().item()
-                return losses
-            }
-            func mean(_ part: (MaskLosses) -> Tensor) throws -> Tensor {
-                try Tensor.cat(parts.map(part)).mean()
-            }
-            let (single, best, score) = (try mean(\.single), try mean(\.best), try mean(\.score))
-            values["mask"] = try single.item()
-            return try single + best * 0.5 + score
-        }
-        try (loss * share).backward()
-        values["loss"] = try loss.item()
-        return values
-    }
-
 }
 
 /// What the steps of a ``SegmenterTuning`` learn from.
