@@ -30,7 +30,8 @@ test: setup ## build everything and run all tests
 	@set -o pipefail; swift build -c release --build-tests 2>&1 | tee .build/build.log
 	@echo "==> testing"
 	@set -o pipefail; OMP_NUM_THREADS=1 swift test -c release --skip-build --disable-xctest 2>&1 | tee .build/test.log \
-		|| { echo "==> what failed"; grep -A 12 "^✘" .build/test.log | grep -v "^[✔◇]"; exit 1; }
+		|| { echo "==> what failed"; grep -A 12 "^✘" .build/test.log | grep -v "^[✔◇]"; \
+			sed -n "/Program crashed/,/^Registers/p" .build/test.log | grep -v "^[✔◇]" | head -60; exit 1; }
 
 bench: setup ## where the time of an answer goes, and how Swift compares with Python (VITRAIL_PYTHON=file)
 	@echo "==> building the benchmarks"
