@@ -115,6 +115,20 @@ struct TwoWayBlock {
     }
 }
 
+/// What an ``Aligner`` reads of pictures whatever it is asked: made once, for all queries.
+public struct AlignerImage {
+    /// [b, n, hidden size].
+    let cells: Tensor
+    /// The patches' rows and columns.
+    let grid: (height: Int, width: Int)
+    /// [b, cells of the maps, map channels]: what the finer map adds to each.
+    let fine: Tensor?
+    /// [b, cells of the maps, match channels].
+    let offered: Tensor?
+    /// [b, 1, cells of the maps, 2 or 4]: the dense head's log sizes and offsets.
+    let boxes: Tensor?
+}
+
 /// What the aligner answers to a query, on a grid of `height` x `width` cells.
 public struct AlignerMaps {
     /// [b, queries, cells] logits: how much the target's centre is in the cell.
@@ -281,18 +295,53 @@ public final class Aligner {
         }
     }
 
+    /// What is the same for all queries about the pictures.
+    ///
     /// - Parameters:
-    ///   - loc: [b, queries, language width], the last hidden states at [LOC].
     ///   - tokens: [b, n, image width], the encoder's patches.
     ///   - grid: the patches' rows and columns.
     ///   - fine: the encoder's finer map, where the configuration uses it.
     ///   - fineAttributes: the dense head's probabilities on it.
     ///   - dense: the dense head's logits, log sizes, and offsets where the configuration has offset maps.
-    public func callAsFunction(
-        _ loc: Tensor, tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?,
-        fineAttributes: Tensor?,
+    public func image(
+        tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?, fineAttributes: Tensor?,
         dense: Tensor?
-    ) throws -> AlignerMaps {
+    ) throws -> AlignerImage {
+        var x = try tokensProj(tokens) + resizedPositions(positions, to: grid)
+        if let fineTokens, let fine { x = try x + cellRows(fineTokens(fine)) }
+        let rows = try fine.map { try cellRows($0) }
+        var boxes: Tensor?
+        if configuration.attributeCount > 0, let dense {
+            let channels = configuration.offsetMaps ? 4 : 2
+            boxes = try cellRows(dense.narrowed(1, configuration.attributeCount, channels)).unsqueezed(1)
+        }
+        var offered: Tensor?
+        if let rows, let fineAttributes, matchKey != nil { offered = try self.offered(rows, fineAttributes) }
+        return AlignerImage(
+            cells: x, grid: grid, fine: try fineUp.flatMap { layer in try rows.map { try layer($0) } },
+            offered: offered, boxes: boxes)
+    }
+
+    /// - Parameters:
+    ///   - loc: [b, queries, language width], the last hidden states at [LOC].
+    ///   - image: what to ask.
+    public func callAsFunction(_ loc: Tensor, _ image: AlignerImage) throws -> AlignerMaps {
+        let (count, together) = (loc.size(1), max(1, Self.mapsTogether / loc.size(0)))
+        guard count > together, !isGradEnabled, loc.device == .cpu else { return try maps(loc, image) }
+        let parts = try stride(from: 0, to: count, by: together).map { first in
+            try maps(loc.narrowed(1, first, min(together, count - first)), image)
+        }
+        func joined(_ part: (AlignerMaps) -> Tensor) throws -> Tensor { try .cat(parts.map(part), axis: 1) }
+        return AlignerMaps(
+            heat: try joined(\.heat), logSize: try joined(\.logSize),
+            offset: try parts[0].offset.map { _ in try joined { $0.offset! } },
+            named: try parts[0].named.map { _ in try joined { $0.named! } }, grid: parts[0].grid)
+    }
+
+    /// Maps that are made at the same time where nothing is learnt: so many fit a processor's caches.
+    private static let mapsTogether = 8
+
+    private func maps(_ loc: Tensor, _ image: AlignerImage) throws -> AlignerMaps {
         let (factor, hidden) = (configuration.upsample, configuration.hiddenSize)
         var asked = try query(loc)
         let (b, phrases, _) = asked.shape3
@@ -305,18 +354,17 @@ public final class Aligner {
                 asked.unsqueezed(2),
                 outputTokens.to(loc.dtype).expanded(b, queries, mapHeads.count, hidden),
             ], axis: 2)
-        var x = try tokensProj(tokens) + resizedPositions(positions, to: grid)
-        if let fineTokens, let fine { x = try x + cellRows(fineTokens(fine)) }
-        if !fuse.isEmpty { x = try fused(x, asked, grid) }
+        var x = image.cells
+        if !fuse.isEmpty { x = try fused(x, asked, image.grid) }
         for block in blocks { (t, x) = try block(t, x) }
         let outputs = try norm(t)
 
         // Each token becomes factor x factor cells.
-        let (rows, columns, channels) = (grid.height, grid.width, configuration.mapChannels)
+        let (rows, columns, channels) = (image.grid.height, image.grid.width, configuration.mapChannels)
         let cells = rows * columns * factor * factor
         var u = try up(x).view([b, queries, rows, columns, factor, factor, channels]).transposed(3, 4)
             .reshaped(b, queries, cells, channels)
-        if let fineUp, let fine { u = try u + fineUp(cellRows(fine)).unsqueezed(1) }
+        if let fine = image.fine { u = try u + fine.unsqueezed(1) }
         // Nothing after the projection: with a ReLU here all channels died at high learning rates.
         u = try upProj(upNorm(u).gelu())
         let kernels = try Tensor.stack(
@@ -330,25 +378,20 @@ public final class Aligner {
                 .squeezed(2)
         }
 
+        let grid = (height: rows * factor, width: columns * factor)
         var heat = try maps[.ellipsis, 0]
         var logSize = try maps[.ellipsis, 1..<3]
         var offset = configuration.offsetMaps ? try maps[.ellipsis, 3..<5] : nil
         let named = try attributes.map { try $0(loc).to(.float32) }
-        if let named, let fine, let fineAttributes, matchQuery != nil {
-            heat = try heat + match(loc, named, fine, fineAttributes)
-            if let placeGain { heat = try heat - offPlace(named, placeGain, fine) }
+        if let named, let offered = image.offered {
+            heat = try heat + match(loc, named, offered)
+            if let placeGain { heat = try heat - offPlace(named, placeGain, grid) }
         }
-        if configuration.attributeCount > 0, let dense {
-            func boxes(_ channel: Int) throws -> Tensor {
-                try cellRows(dense.narrowed(1, configuration.attributeCount + channel, 2)).unsqueezed(1)
-            }
-            logSize = try logSize + boxes(0)
-            offset = try offset.map { try $0 + boxes(2) }
+        if let boxes = image.boxes {
+            logSize = try logSize + boxes[.ellipsis, 0..<2]
+            offset = try offset.map { try $0 + boxes[.ellipsis, 2..<4] }
         }
-        return AlignerMaps(
-            heat: heat, logSize: logSize, offset: offset, named: named,
-            grid: (height: rows * factor, width: columns * factor)
-        )
+        return AlignerMaps(heat: heat, logSize: logSize, offset: offset, named: named, grid: grid)
     }
 
     /// The paper's other aligner (table 3a, "Conv."): the query beside every patch, and two convolutions.
@@ -385,15 +428,16 @@ public final class Aligner {
     /// [b, queries, cells]: how far each cell is from the place that a phrase for one thing means, as the square of the
     /// distance in shares of the picture, up to a limit; nothing for a phrase that does not mean one thing. As in the
     /// match, no gradient goes through what is read from the phrase.
-    private func offPlace(_ named: Tensor, _ gain: Tensor, _ fine: Tensor) throws -> Tensor {
+    private func offPlace(
+        _ named: Tensor, _ gain: Tensor, _ grid: (height: Int, width: Int)
+    ) throws -> Tensor {
         let first = configuration.attributeCount + configuration.attributeGroups.count
         let read = try named.detached()
-        let (rows, columns) = (fine.size(2), fine.size(3))
         func squares(_ count: Int, _ channel: Int) throws -> Tensor {
             let centres = try (Tensor.arange(0, Double(count), device: named.device) + 0.5) / Double(count)
             return try (centres - read.narrowed(2, first + channel, 1)).pow(2)
         }
-        let distance = try squares(rows, 1).unsqueezed(3) + squares(columns, 0).unsqueezed(2)
+        let distance = try squares(grid.height, 1).unsqueezed(3) + squares(grid.width, 0).unsqueezed(2)
         let cost = try minimum(
             distance.flattened(2) * gain.to(.float32).exp(),
             Tensor.full([1], Self.placeCost, device: named.device))
@@ -404,7 +448,7 @@ public final class Aligner {
     ///
     /// No gradient goes through the probabilities on either side: they have losses of their own, and at this gain the
     /// heat's would drown them.
-    private func match(_ loc: Tensor, _ named: Tensor, _ fine: Tensor, _ seen: Tensor) throws -> Tensor {
+    private func match(_ loc: Tensor, _ named: Tensor, _ offered: Tensor) throws -> Tensor {
         let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
         var start = 0
         var said: [Tensor] = []
@@ -419,14 +463,19 @@ public final class Aligner {
         }
         return try withFullPrecision(on: loc.device) {
             let asked = try matchQuery!(Tensor.cat([loc.to(.float32)] + said + unsaid, axis: 2))
-            let head = try fine.narrowed(1, configuration.fineMapChannels, configuration.headChannels).to(
-                .float32)
-            let probabilities = try cellRows(seen.detached())
-            let things = groups[0] - (configuration.jointCount ?? 0)
-            let anything = try probabilities.narrowed(2, 0, things).amax(2, keepDims: true)
-            let offered = try matchKey!(
-                Tensor.cat([matchNorm!(cellRows(head)), probabilities, anything], axis: 2))
             return try matmul(asked, offered.transposed(1, 2))
+        }
+    }
+
+    /// [b, cells, match channels]: what the cells, `fine` [b, cells, fine channels], have to offer to the match.
+    private func offered(_ fine: Tensor, _ seen: Tensor) throws -> Tensor {
+        try withFullPrecision(on: fine.device) {
+            let head = try fine.narrowed(2, configuration.fineMapChannels, configuration.headChannels)
+                .to(.float32)
+            let probabilities = try cellRows(seen.detached())
+            let things = configuration.attributeGroups[0] - (configuration.jointCount ?? 0)
+            let anything = try probabilities.narrowed(2, 0, things).amax(2, keepDims: true)
+            return try matchKey!(Tensor.cat([matchNorm!(head), probabilities, anything], axis: 2))
         }
     }
 }

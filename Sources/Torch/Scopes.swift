@@ -8,6 +8,9 @@ public func withoutGrad<Result>(_ body: () throws -> Result) rethrows -> Result 
     return try body()
 }
 
+/// Whether gradients are being recorded.
+package var isGradEnabled: Bool { vt_grad_enabled() }
+
 /// Runs `body` recording gradients, also inside ``withoutGrad(_:)``.
 public func withGrad<Result>(_ body: () throws -> Result) rethrows -> Result {
     let before = vt_grad_enabled()

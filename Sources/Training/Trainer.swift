@@ -274,7 +274,8 @@ public final class Trainer: SteppedRun {
             number, shard in
             let batch = try batch(number)
             return (
-                losses: try shard.learn(from: batch, step: step, share: weight), pictures: batch.pixels.size(0)
+                losses: try shard.learn(from: batch, step: step, share: weight),
+                pictures: batch.pixels.size(0)
             )
         }
         var learnt = Learnt()

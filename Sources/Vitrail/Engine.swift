@@ -175,8 +175,8 @@ public actor Engine {
         _ phrases: [String], in reading: Reading, as response: LocateResponse, by locator: Locator?
     ) throws -> [Location] {
         let requests = phrases.map { response.request(for: $0) }
-        let maps = try model.align(
-            model.queries(requests, after: reading.prefix, pictures: 1), reading.features)
+        let maps = try reading.align(
+            model.queries(requests, after: reading.prefix, pictures: 1), with: model)
         let found = try specialists.decode(
             maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, phrases: phrases,
             by: locator)
@@ -207,7 +207,7 @@ private struct Speaker: AnswerModel {
     }
 
     func find(_ states: [Tensor], _ route: Route) throws -> [Finding] {
-        let maps = try specialists.model.align(Tensor.stack(states).unsqueezed(0), reading.features)
+        let maps = try reading.align(Tensor.stack(states).unsqueezed(0), with: specialists.model)
         let found = try specialists.decode(
             maps, as: route.response, areSingle: states.map { _ in route.isSingle }, in: reading)
         let heatmaps = try Heatmap.all(maps, in: reading.frame)

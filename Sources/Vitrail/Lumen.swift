@@ -242,8 +242,13 @@ public final class Lumen {
 
     /// Heat and size maps for hidden states at [LOC], [b, queries, hidden].
     public func align(_ loc: Tensor, _ features: ImageFeatures) throws -> AlignerMaps {
-        try aligner(
-            loc, tokens: features.tokens, grid: features.grid, fine: features.fine,
+        try aligner(loc, alignerImage(features))
+    }
+
+    /// What ``align(_:_:)`` computes of the images for all queries; the aligner takes it in their place.
+    func alignerImage(_ features: ImageFeatures) throws -> AlignerImage {
+        try aligner.image(
+            tokens: features.tokens, grid: features.grid, fine: features.fine,
             fineAttributes: features.attributes, dense: features.dense)
     }
 }

@@ -12,6 +12,8 @@ final class Reading {
     let frame: PictureFrame
     let features: ImageFeatures
     let prefix: PrefixCache
+    /// What the aligner reads of the picture, once it was asked.
+    private var aligned: AlignerImage?
     /// What the segmenter saw, once it was asked: of windows, and under nil of the whole picture.
     var segmented: [SegmenterWindow?: SegmenterImage] = [:]
 
@@ -20,6 +22,13 @@ final class Reading {
         frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
         features = try model.encode(frame.pixels(of: image).to(model.device))
         prefix = try model.prefix(features)
+    }
+
+    /// Heat and size maps for hidden states at [LOC], [1, queries, hidden].
+    func align(_ loc: Tensor, with model: Lumen) throws -> AlignerMaps {
+        let image = try aligned ?? model.alignerImage(features)
+        aligned = image
+        return try model.aligner(loc, image)
     }
 }
 

@@ -27,10 +27,11 @@ struct AlignerTests {
         func value(_ name: String) throws -> Tensor { try fixture["inputs/\(input)/\(name)"] }
         let grid = try value("grid").array(Int.self)
         let loc = try value("loc")
-        return try aligner(fixture)(
-            queries.map { try loc[.all, $0] } ?? loc, tokens: value("tokens"),
-            grid: (height: grid[0], width: grid[1]),
+        let aligner = try aligner(fixture)
+        let image = try aligner.image(
+            tokens: value("tokens"), grid: (height: grid[0], width: grid[1]),
             fine: value("fine"), fineAttributes: value("attributes"), dense: value("dense"))
+        return try aligner(queries.map { try loc[.all, $0] } ?? loc, image)
     }
 
     @Test(arguments: inputs) func givesWhatTheReferenceGives(input: String) throws {
@@ -62,6 +63,26 @@ struct AlignerTests {
         #expect(error < 1e-5, "\(error)")
     }
 
+    /// Without gradients they are answered a few at a time.
+    @Test(arguments: inputs) func manyQueriesAreAnsweredAsFew(input: String) throws {
+        let fixture = try Fixture("lumen")
+        func value(_ name: String) throws -> Tensor { try fixture["inputs/\(input)/\(name)"] }
+        let (aligner, grid) = (try aligner(fixture), try value("grid").array(Int.self))
+        let image = try aligner.image(
+            tokens: value("tokens"), grid: (height: grid[0], width: grid[1]),
+            fine: value("fine"), fineAttributes: value("attributes"), dense: value("dense"))
+        let loc = try Tensor.randn([value("loc").size(0), 21, 16], generator: Generator(seed: 5))
+        let all = try aligner(loc, image)
+        let parts = try withInference { try aligner(loc, image) }
+        for (name, part, whole) in [
+            ("heat", parts.heat, all.heat), ("log_size", parts.logSize, all.logSize),
+            ("offset", parts.offset!, all.offset!), ("named", parts.named!, all.named!),
+        ] {
+            #expect(part.shape == whole.shape)
+            #expect(try relativeError(part, whole) < 1e-5, "\(name)")
+        }
+    }
+
     /// The paper's ablations: two convolutions, several queries of one [LOC].
     @Test(arguments: [(AlignerConfiguration.Fusion.convolution, nil), (.transformer, 3), (.convolution, 2)])
     func variantsAnswerEachPhraseByItself(fusion: AlignerConfiguration.Fusion, queries: Int?) throws {
@@ -83,8 +104,10 @@ struct AlignerTests {
         let (grid, loc) = (try value("grid").array(Int.self), try value("loc"))
         func maps(_ loc: Tensor) throws -> AlignerMaps {
             try aligner(
-                loc, tokens: value("tokens"), grid: (height: grid[0], width: grid[1]), fine: value("fine"),
-                fineAttributes: value("attributes"), dense: value("dense"))
+                loc,
+                aligner.image(
+                    tokens: value("tokens"), grid: (height: grid[0], width: grid[1]), fine: value("fine"),
+                    fineAttributes: value("attributes"), dense: value("dense")))
         }
         let (all, one) = (try maps(loc), try maps(loc[.all, 1..<2]))
         #expect(all.heat.shape == [loc.size(0), loc.size(1), 4 * grid[0] * grid[1]])
