@@ -104,6 +104,8 @@ data.write_text(
     )
 )
 model = YOLO("yolo11n.yaml")
+# Ultralytics sets one thread fewer than there are cores when it begins.
+model.add_callback("on_train_batch_start", lambda trainer: torch.set_num_threads(options.threads))
 model.train(
     data=str(data), time=options.minutes / 60, epochs=10000, imgsz=options.size, batch=options.batch, device="cpu",
     workers=0, pretrained=False, seed=options.seed, deterministic=True, plots=False, amp=False,
