@@ -23,8 +23,8 @@ run() { # CONFIGURATION FOLDER OPTION…
     "$vitrail" train "$1" --output "$2" --device "$device" "${resume[@]}" "${@:3}"
 }
 
-run "$configurations/segmenter.json" "$output/segmenter"
 shards=()
 if [[ $device != cpu ]]; then shards=(--set shards=1); fi
+run "$configurations/segmenter.json" "$output/segmenter" "${shards[@]}"
 run "$configurations/mosaic.json" "$output/lumen" --segmenter "$output/segmenter/model" "${shards[@]}"
 echo "the model is in $output/lumen/model"
