@@ -70,6 +70,12 @@ struct Evaluate: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "The height of scenes, 96 to 512; the same scenes, smaller or larger. (default: 128, or 256 in the rich ring)",
+            valueName: "pixels"))
+    var size: Int?
+
+    @Option(
+        help: ArgumentHelp(
             "Some of the tasks alone, with commas between: \(BenchmarkTask.allCases.map(\.rawValue).joined(separator: ", ")).",
             valueName: "tasks"),
         transform: Self.tasks)
@@ -130,6 +136,9 @@ struct Evaluate: AsyncParsableCommand {
         }
         if let peaks, !(1...100_000).contains(peaks) {
             throw ValidationError("--peaks is \(peaks), 1 to 100000 is possible.")
+        }
+        if size != nil, benchmark != .mosaic || suite == .segmenter || predictions != nil {
+            throw ValidationError("--size is for Mosaic's scenes.")
         }
         if let workers {
             guard (1...1024).contains(workers) else {
@@ -209,8 +218,9 @@ struct Evaluate: AsyncParsableCommand {
         let models = try openModels()
         var outcomes: [BenchmarkOutcome] = []
         for suite in suites {
-            let benchmark = MosaicBenchmark(
-                suite: suite, seed: seed ?? MosaicSeeds.scoringStart, scenes: scenes, tasks: tasks)
+            let benchmark = try MosaicBenchmark(
+                suite: suite, seed: seed ?? MosaicSeeds.scoringStart, scenes: scenes, tasks: tasks, size: size
+            )
             outcomes.append(try await run(benchmark, models))
             if !json { show(outcomes.last!.report) }
         }
@@ -224,8 +234,9 @@ struct Evaluate: AsyncParsableCommand {
         let models = try openModels()
         var found: [String: MosaicCalibration] = [:]
         for suite in suites {
-            let benchmark = MosaicBenchmark(
-                suite: suite, seed: seed ?? MosaicCalibration.seed, scenes: scenes, tasks: [.counting])
+            let benchmark = try MosaicBenchmark(
+                suite: suite, seed: seed ?? MosaicCalibration.seed, scenes: scenes, tasks: [.counting],
+                size: size)
             guard let calibration = MosaicCalibration(try await run(benchmark, models)) else { continue }
             found[suite.rawValue] = calibration
             guard !json else { continue }

@@ -29,7 +29,7 @@ public actor EngineModel: BenchmarkModel {
 
     public func find(_ phrases: [String], as response: LocateResponse) async throws -> [[FoundThing]] {
         try await engine.locate(phrases, in: picture!, as: response, by: generous).map { location in
-            location.detections.map(Self.thing)
+            location.detections.map { response == .keypoints ? Self.figure($0) : Self.thing($0) }
         }
     }
 
@@ -47,5 +47,15 @@ public actor EngineModel: BenchmarkModel {
     private static func thing(_ detection: Detection) -> FoundThing {
         FoundThing(
             box: detection.box, score: detection.score, mask: detection.mask, keypoints: detection.keypoints)
+    }
+
+    /// A figure's score is how surely it is there times how surely its joints are, the mean of theirs, as pose networks are
+    /// scored on COCO.
+    private static func figure(_ detection: Detection) -> FoundThing {
+        var figure = thing(detection)
+        if let joints = figure.keypoints?.joints, !joints.isEmpty {
+            figure.score *= joints.reduce(0) { $0 + ($1.score ?? 1) } / Double(joints.count)
+        }
+        return figure
     }
 }

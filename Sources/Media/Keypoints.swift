@@ -39,4 +39,21 @@ public struct Keypoints: Sendable, Hashable {
         (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8),
         (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
     ]
+
+    /// How many quarter turns clockwise bring the head above the hips, as nearly as they can; of a person's 17 joints, 0 for
+    /// others.
+    public var turnsToUpright: Int {
+        guard joints.count == Self.cocoNames.count else { return 0 }
+        func mean(_ part: Range<Int>) -> Point {
+            let points = joints[part].map(\.point)
+            return Point(
+                x: points.reduce(0) { $0 + $1.x } / Double(part.count),
+                y: points.reduce(0) { $0 + $1.y } / Double(part.count))
+        }
+        // Nose, eyes and ears; hips and knees. Which is left and which is right does not matter.
+        let (head, legs) = (mean(0..<5), mean(11..<15))
+        let (x, y) = (head.x - legs.x, head.y - legs.y)
+        if abs(x) > abs(y) { return x < 0 ? 1 : 3 }
+        return y > 0 ? 2 : 0
+    }
 }

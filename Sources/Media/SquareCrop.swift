@@ -1,10 +1,12 @@
 /// A square cut out around a thing and brought to a fixed size, as pose networks see a person.
 public struct SquareCrop: Sendable {
     /// `side` x `side` pixels.
-    public let image: Image
+    public private(set) var image: Image
     /// The square's corner and side in pixels of the picture it was cut from.
     public let origin: Point
     public let extent: Double
+    /// By how many quarter turns clockwise the image is turned, 0 to 3.
+    public private(set) var turns = 0
 
     /// - Parameters:
     ///   - source: the picture.
@@ -31,15 +33,36 @@ public struct SquareCrop: Sendable {
         self.extent = extent
     }
 
+    /// The same square, its image turned clockwise by further quarter turns.
+    public func turned(by more: Int) -> SquareCrop {
+        var crop = self
+        crop.image = image.turned(by: more)
+        crop.turns = (turns + more) % 4
+        return crop
+    }
+
     /// A place of the picture in pixels of the crop.
     public func inside(_ point: Point) -> Point {
-        let scale = Double(image.width) / extent
-        return Point(x: (point.x - origin.x) * scale, y: (point.y - origin.y) * scale)
+        let side = Double(image.width)
+        let (x, y) = ((point.x - origin.x) * side / extent, (point.y - origin.y) * side / extent)
+        return switch turns {
+        case 1: Point(x: side - y, y: x)
+        case 2: Point(x: side - x, y: side - y)
+        case 3: Point(x: y, y: side - x)
+        default: Point(x: x, y: y)
+        }
     }
 
     /// A place of the crop in pixels of the picture.
     public func outside(_ point: Point) -> Point {
-        let scale = extent / Double(image.width)
-        return Point(x: origin.x + point.x * scale, y: origin.y + point.y * scale)
+        let side = Double(image.width)
+        let (x, y) =
+            switch turns {
+            case 1: (point.y, side - point.x)
+            case 2: (side - point.x, side - point.y)
+            case 3: (side - point.y, point.x)
+            default: (point.x, point.y)
+            }
+        return Point(x: origin.x + x * extent / side, y: origin.y + y * extent / side)
     }
 }

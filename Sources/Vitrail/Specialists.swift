@@ -77,7 +77,7 @@ package struct SegmenterWindow: Hashable {
 /// The decoders behind the dense aligner: what its maps become for each kind of answer (LUMEN, section 3.3).
 struct Specialists {
     /// The dense head's probability of a person from which on a place has joints.
-    static let personThreshold: Float = 0.3
+    static let personThreshold: Float = 0.1
     /// The heat from which on a joint counts as seen.
     static let jointThreshold = 0.3
     /// People whose joints are looked for in one batch.
@@ -197,30 +197,54 @@ struct Specialists {
         }
     }
 
-    /// The 17 joints of people, each asked for in a crop of its own and in its mirror image; the crops are one batch of
-    /// pictures, the joints' names one batch of texts. Heat is the mean of both, as pose networks are tested.
+    /// The 17 joints of people, asked for in a crop of each. The first answer tells where a head and where hips are; turned
+    /// by quarter turns until the head is above them, the crop is asked about again, and its mirror image too: heat is the mean of
+    /// both, as pose networks are tested. A crop that is upright already is not asked about twice.
     private func joints(of people: [Box], in image: Image) throws -> [Keypoints] {
         let size = model.encoder.sizes.lowerBound
-        let frame = PictureFrame(width: size, height: size, sizes: size...size)
-        let crops = people.map { SquareCrop(of: image, around: $0, side: size) }
-        let pixels = try Tensor.cat(crops.map { try frame.pixels(of: $0.image) })
-        let features = try model.encode(Tensor.cat([pixels, pixels.flipped(3)]).to(model.device))
-        let names = Keypoints.cocoNames.map { LocateResponse.keypoints.request(for: $0) }
-        let loc = try model.queries(names, after: model.prefix(features), pictures: 2 * people.count)
-        let maps = try model.align(loc, features)
-        let heat = try maps.heat.to(.float32).sigmoid()
-            .view([2, people.count, names.count, maps.grid.height, maps.grid.width])
-        let mirrored = try heat[1].flipped(3)
+        let upright = people.map { SquareCrop(of: image, around: $0, side: size) }
+        let seen = try jointHeat(in: upright.map(\.image))
+        let first = try summits(seen)
+        let crops = zip(upright, first).map { $0.turned(by: Keypoints($1).turnsToUpright) }
+        let turned = crops.indices.filter { crops[$0].turns > 0 }
+        let others = try jointHeat(
+            in: crops.map { $0.image.mirrored(across: true, down: false) } + turned.map { crops[$0].image })
+        let own = crops.indices.map { crop in
+            turned.firstIndex(of: crop).map { 2 * crops.count + $0 } ?? crop
+        }
+        let heat = try Tensor.cat([seen, others], axis: 0).indexSelected(0, Tensor(own).to(model.device))
+        let mirrored = try others.narrowed(0, 0, crops.count).flipped(3)
             .indexSelected(1, Tensor(Keypoints.cocoMirrored).to(model.device))
-        let summits = try Locator.summits(
-            ((heat[0] + mirrored) * 0.5 + 1e-12).log(), input: (width: size, height: size))
-        return zip(crops, summits).map { crop, summits in
+        return zip(crops, try summits((heat + mirrored) * 0.5)).map { crop, joints in
             Keypoints(
-                summits.map { place, score in
-                    Keypoints.Joint(
-                        point: crop.outside(place),
-                        visibility: score >= Self.jointThreshold ? .visible : .absent, score: score)
+                joints.map {
+                    Keypoints.Joint(point: crop.outside($0.point), visibility: $0.visibility, score: $0.score)
                 })
+        }
+    }
+
+    /// The heat of the 17 joints' names in square pictures of one person each, [pictures, 17, rows, columns]; the pictures are one
+    /// batch, the names one batch of texts.
+    private func jointHeat(in pictures: [Image]) throws -> Tensor {
+        let size = model.encoder.sizes.lowerBound
+        let frame = PictureFrame(width: size, height: size, sizes: size...size)
+        let pixels = try Tensor.cat(pictures.map { try frame.pixels(of: $0) })
+        let features = try model.encode(pixels.to(model.device))
+        let names = Keypoints.cocoNames.map { LocateResponse.keypoints.request(for: $0) }
+        let loc = try model.queries(names, after: model.prefix(features), pictures: pictures.count)
+        let maps = try model.align(loc, features)
+        return try maps.heat.to(.float32).sigmoid()
+            .view([pictures.count, names.count, maps.grid.height, maps.grid.width])
+    }
+
+    /// The joints of each picture where their heat is highest, in its pixels.
+    private func summits(_ heat: Tensor) throws -> [[Keypoints.Joint]] {
+        let size = model.encoder.sizes.lowerBound
+        return try Locator.summits((heat + 1e-12).log(), input: (width: size, height: size)).map { joints in
+            joints.map { place, score in
+                Keypoints.Joint(
+                    point: place, visibility: score >= Self.jointThreshold ? .visible : .absent, score: score)
+            }
         }
     }
 }

@@ -57,6 +57,16 @@ import Testing
         #expect(report.figures.allSatisfy { $0.name.hasPrefix("pose") || $0.name.hasPrefix("captions") })
     }
 
+    @Test func scenesCanBeDrawnAtAnotherSize() async throws {
+        // It stops when it is shown another picture than the one that it knows.
+        let model = KnowingModel(seed: 7, configuration: try MosaicConfiguration(size: 160))
+        let benchmark = try MosaicBenchmark(
+            suite: .plain, seed: 7, scenes: 2, tasks: [.detection], size: 160)
+        let precision = try await benchmark.run(model).report["detection.ap"]?.value
+        #expect(abs(try #require(precision) - 1) < 1e-9)
+        #expect(throws: MosaicError.self) { try MosaicBenchmark(suite: .rich, size: 90) }
+    }
+
     @Test(arguments: [BenchmarkSuite.plain, .wide]) func severalWorkersGiveTheOutcomeOfOne(
         suite: BenchmarkSuite
     ) async throws {
@@ -65,7 +75,7 @@ import Testing
             suite == .plain
             ? MosaicConfiguration.standard
             : try MosaicConfiguration(width: 256, height: 128, maximumObjects: 30)
-        let benchmark = MosaicBenchmark(suite: suite, seed: 7, scenes: 10)
+        let benchmark = try MosaicBenchmark(suite: suite, seed: 7, scenes: 10)
         func outcome(of workers: Int) async throws -> (report: Data, cases: [String], steps: [Int]) {
             // The first workers are the slowest, so that others are done before them.
             let models = (0..<workers).map {

@@ -27,4 +27,26 @@ import Testing
             #expect(SquareCrop(of: picture, around: box, side: 16).image.width == 16)
         }
     }
+
+    @Test(arguments: 0..<4) func aTurnedCropKnowsItsPlaces(turns: Int) {
+        // One white pixel of 20 x 20.
+        var picture = Image(width: 20, height: 20, pixels: [UInt8](repeating: 0, count: 1200))
+        for channel in 0..<3 { picture.pixels[(6 * 20 + 3) * 3 + channel] = 255 }
+        let crop = SquareCrop(of: picture, around: Box(x: 2, y: 2, width: 12, height: 16), side: 40)
+            .turned(by: turns)
+        let place = crop.inside(Point(x: 3.5, y: 6.5))
+        #expect(crop.turns == turns && crop.outside(place) == Point(x: 3.5, y: 6.5))
+        #expect(crop.image.pixels[(Int(place.y) * 40 + Int(place.x)) * 3] > 150)
+        #expect(crop.turned(by: (4 - turns) % 4).turns == 0)
+    }
+
+    @Test(arguments: 0..<4) func peopleAreTurnedUntilTheirHeadsAreUp(turns: Int) {
+        let standing = Keypoints.cocoNames.indices.map { Point(x: 10 + Double($0 % 2), y: 5 + Double($0)) }
+        let picture = Image(width: 30, height: 30, pixels: [UInt8](repeating: 0, count: 2700))
+        let lying = SquareCrop(of: picture, around: Box(x: 3, y: 3, width: 24, height: 24), side: 30)
+            .turned(by: turns)
+        let joints = standing.map { Keypoints.Joint(point: lying.inside($0), visibility: .visible) }
+        #expect(Keypoints(joints).turnsToUpright == (4 - turns) % 4)
+        #expect(Keypoints(Array(joints.dropLast())).turnsToUpright == 0)
+    }
 }

@@ -45,16 +45,16 @@ struct MemoryTests {
             }
         }
     }
+}
 
-    /// Other tests of the process make and free tensors at the same time, so that one equal count among several
-    /// is what shows that none was left over.
-    private func expectStableCount(_ body: () throws -> Void) throws {
-        var differences: [Int] = []
-        repeat {
-            let before = Tensor.liveCount
-            try body()
-            differences.append(Tensor.liveCount - before)
-        } while differences.last != 0 && differences.count < 30
-        #expect(differences.last == 0, "tensors more than before, each time: \(differences)")
-    }
+/// Other tests of the process make and free tensors at the same time, so that one equal count among several
+/// is what shows that none was left over.
+func expectStableCount(_ body: () throws -> Void) throws {
+    var differences: [Int] = []
+    repeat {
+        let before = Tensor.liveCount
+        try body()
+        differences.append(Tensor.liveCount - before)
+    } while differences.last != 0 && differences.count < 30
+    #expect(differences.last == 0, "tensors more than before, each time: \(differences)")
 }
