@@ -44,25 +44,14 @@ public struct SquareCrop: Sendable {
     /// A place of the picture in pixels of the crop.
     public func inside(_ point: Point) -> Point {
         let side = Double(image.width)
-        let (x, y) = ((point.x - origin.x) * side / extent, (point.y - origin.y) * side / extent)
-        return switch turns {
-        case 1: Point(x: side - y, y: x)
-        case 2: Point(x: side - x, y: side - y)
-        case 3: Point(x: y, y: side - x)
-        default: Point(x: x, y: y)
-        }
+        return Point(x: (point.x - origin.x) * side / extent, y: (point.y - origin.y) * side / extent)
+            .turned(by: turns, in: (side, side))
     }
 
     /// A place of the crop in pixels of the picture.
     public func outside(_ point: Point) -> Point {
         let side = Double(image.width)
-        let (x, y) =
-            switch turns {
-            case 1: (point.y, side - point.x)
-            case 2: (side - point.x, side - point.y)
-            case 3: (side - point.y, point.x)
-            default: (point.x, point.y)
-            }
-        return Point(x: origin.x + x * extent / side, y: origin.y + y * extent / side)
+        let place = point.turned(by: (4 - turns) % 4, in: (side, side))
+        return Point(x: origin.x + place.x * extent / side, y: origin.y + place.y * extent / side)
     }
 }

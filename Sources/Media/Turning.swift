@@ -40,3 +40,15 @@ extension Image {
         return Image(width: newWidth, height: newHeight, pixels: moved)
     }
 }
+
+extension Point {
+    /// Where a place of a picture of this size lies once the picture is turned clockwise by quarter turns, 0 to 3.
+    package func turned(by turns: Int, in size: (width: Double, height: Double)) -> Point {
+        switch turns {
+        case 1: Point(x: size.height - y, y: x)
+        case 2: Point(x: size.width - x, y: size.height - y)
+        case 3: Point(x: y, y: size.width - x)
+        default: self
+        }
+    }
+}

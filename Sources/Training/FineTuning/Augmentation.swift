@@ -175,28 +175,20 @@ package struct PicturePlacement {
         let (width, height) = (Double(size.width), Double(size.height))
         if draw.isMirrored { x = width - x }
         if draw.isUpsideDown { y = height - y }
-        switch draw.turns {
-        case 1: (x, y) = (height - y, x)
-        case 2: (x, y) = (width - x, height - y)
-        case 3: (x, y) = (y, width - x)
-        default: break
-        }
+        let place = Point(x: x, y: y).turned(by: draw.turns, in: (width, height))
         return Point(
-            x: Double(area.x) + (x - Double(part.x)) * Double(area.width) / Double(part.width),
-            y: Double(area.y) + (y - Double(part.y)) * Double(area.height) / Double(part.height))
+            x: Double(area.x) + (place.x - Double(part.x)) * Double(area.width) / Double(part.width),
+            y: Double(area.y) + (place.y - Double(part.y)) * Double(area.height) / Double(part.height))
     }
 
     /// A place of the input in the picture's own pixels; the inverse of ``input(_:)``.
     package func original(_ point: Point) -> Point {
-        var x = (point.x - Double(area.x)) * Double(part.width) / Double(area.width) + Double(part.x)
-        var y = (point.y - Double(area.y)) * Double(part.height) / Double(area.height) + Double(part.y)
+        let place = Point(
+            x: (point.x - Double(area.x)) * Double(part.width) / Double(area.width) + Double(part.x),
+            y: (point.y - Double(area.y)) * Double(part.height) / Double(area.height) + Double(part.y)
+        ).turned(by: (4 - draw.turns) % 4, in: (Double(turned.width), Double(turned.height)))
+        var (x, y) = (place.x, place.y)
         let (width, height) = (Double(size.width), Double(size.height))
-        switch draw.turns {
-        case 1: (x, y) = (y, height - x)
-        case 2: (x, y) = (width - x, height - y)
-        case 3: (x, y) = (width - y, x)
-        default: break
-        }
         if draw.isMirrored { x = width - x }
         if draw.isUpsideDown { y = height - y }
         return Point(x: x, y: y)
