@@ -1,29 +1,34 @@
 #!/bin/sh
-# The paper's questions at the small size: trains one short run for each answer on plain scenes, all from the same encoder, and
-# scores each on the same scenes. Runs that are complete are not done again.
+# The paper's questions at the small size: trains one short run for each answer on plain scenes, all from one encoder that has
+# learnt to see them, and scores each on the same scenes. Runs that are complete are not done again.
 #
-#   Tools/ablations.sh ENCODER OUTPUT
-#
-# ENCODER is the model of stage 0 of Training/mosaic.json.
+#   Tools/ablations.sh OUTPUT
 set -eu
-encoder=$1
-output=$2
+output=$1
 vitrail=${VITRAIL:-.build/release/vitrail}
 mkdir -p "$output"
 
-# NAME FIELD=VALUE...: a run of 1,200 steps, the last 300 with a falling rate, and its figures.
+if [ ! -d "$output/encoder/model" ]; then
+    rm -rf "${output:?}/encoder"
+    "$vitrail" train Training/mosaic.json --until 1 --output "$output/encoder" \
+        --set stages.0.steps=1500 --set stages.0.vision_steps=1500 --set stages.0.aligner_from=1500 \
+        --set stages.0.schedule.decay_share=0.3 --set stages.0.rich_share=0 --set stages.0.varied_share=0 \
+        --set stages.0.pose_share=0.15 --set stages.0.easy_steps=500
+fi
+
+# NAME FIELD=VALUE...: a run of 1,000 steps, the last 300 with a falling rate, and its figures.
 variant() {
     name=$1
     shift
     settings=
-    for field in stages.1.steps=1200 stages.1.aligner_from=300 stages.1.rich_share=0 stages.1.varied_share=0 \
-        stages.1.easy_steps=600 "$@"; do
+    for field in stages.1.steps=1000 stages.1.aligner_from=250 stages.1.schedule.decay_share=0.3 \
+        stages.1.rich_share=0 stages.1.varied_share=0 stages.1.easy_steps=500 "$@"; do
         settings="$settings --set $field"
     done
     if [ ! -d "$output/$name/model" ]; then
         rm -rf "${output:?}/$name"
         # shellcheck disable=SC2086
-        "$vitrail" train Training/mosaic.json --stage 1 --model "$encoder" --output "$output/$name" $settings
+        "$vitrail" train Training/mosaic.json --stage 1 --until 2 --model "$output/encoder/model" --output "$output/$name" $settings
     fi
     if [ ! -f "$output/$name.json" ]; then
         "$vitrail" evaluate --model "$output/$name/model" --ring plain --scenes 150 --seed 800000 --json \

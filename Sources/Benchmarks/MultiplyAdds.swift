@@ -56,7 +56,9 @@ struct MultiplyAdds {
             projector.imageSize * merged * projector.hiddenSize + projector.hiddenSize * projector.hiddenSize
             + 4 * merged * projector.fineChannels * projector.hiddenSize
         let attention = 2 * imageTokens * language.numAttentionHeads * language.headWidth
-        return imageTokens * (token + language.numHiddenLayers * (layer + attention))
+        // Of the last layer nothing but keys and values is needed.
+        let last = 2 * language.hiddenSize * language.numKeyValueHeads * language.headWidth
+        return imageTokens * (token + (language.numHiddenLayers - 1) * (layer + attention) + last)
     }
 
     /// The language model on one phrase of `length` tokens.

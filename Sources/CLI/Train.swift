@@ -49,6 +49,9 @@ struct Train: ParsableCommand {
             "Begin with a stage after the first, counted from 0; wants --model.", valueName: "number"))
     var stage: Int?
 
+    @Option(help: ArgumentHelp("End before a stage after the first, counted from 0.", valueName: "number"))
+    var until: Int?
+
     @Option(
         help: ArgumentHelp(
             "The model that the stage before ended with; the LLaVA that a configuration with adaptation is for; or the model to fine-tune.",
@@ -144,7 +147,18 @@ struct Train: ParsableCommand {
     }
 
     private func configuration() throws -> TrainingConfiguration {
-        try .init(contentsOf: file, setting: settings)
+        var configuration = try TrainingConfiguration(contentsOf: file, setting: settings)
+        if let until {
+            let (first, last) = (stage ?? 0, configuration.stages.count - 1)
+            guard until > first, until <= last else {
+                throw Failure(
+                    .usage,
+                    "--until is \(until), the training begins with stage \(first) and the last of \(file) is \(last)"
+                )
+            }
+            configuration.stages.removeSubrange(until...)
+        }
+        return configuration
     }
 
     private func fineTuning() throws -> FineTuning {
@@ -178,6 +192,11 @@ struct Train: ParsableCommand {
     }
 
     private func trainer(_ group: ProcessGroup?) throws -> any TrainingRun {
+        let isLumen =
+            !SegmenterTrainingConfiguration.isMeant(by: file) && !FineTuningConfiguration.isMeant(by: file)
+        guard isLumen || (stage == nil && until == nil) else {
+            throw Failure(.usage, "--stage and --until are for a configuration with stages, \(file) has none")
+        }
         if SegmenterTrainingConfiguration.isMeant(by: file) {
             guard group == nil else {
                 throw Failure(.usage, "a segmenter is trained by one process, WORLD_SIZE is \(group!.count)")
@@ -190,7 +209,6 @@ struct Train: ParsableCommand {
             guard group == nil else {
                 throw Failure(.usage, "a fine-tuning is done by one process, WORLD_SIZE is \(group!.count)")
             }
-            guard stage == nil else { throw Failure(.usage, "--stage is not for a fine-tuning") }
             return try fineTuning()
         }
         let configuration = try configuration()

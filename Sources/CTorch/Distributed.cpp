@@ -27,6 +27,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -374,10 +375,28 @@ at::Tensor checked(const Group &group, vt_tensor_t reference) {
 
 }  // namespace
 
+namespace {
+
+/// What libtorch takes for granted of the process that it runs in.
+void prepareProcess() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    // Gloo and the store write to sockets of ranks that may be gone. That is an error, and not the end of this rank, only
+    // where SIGPIPE is ignored, as Python does.
+    struct sigaction action{};
+    if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) std::signal(SIGPIPE, SIG_IGN);
+    // c10d's flight recorder, one for all groups of a process, adds to a map of theirs without its lock. Nobody reads it here.
+    setenv("TORCH_FR_BUFFER_SIZE", "0", 0);
+  });
+}
+
+}  // namespace
+
 vt_status vt_group_join(const char *host, int32_t port, int32_t rank, int32_t size, bool launcher_listens,
                         const char *prefix, int32_t device_type, int32_t device_index, double seconds, double grace,
                         void (*lost)(int32_t, int32_t), vt_group_t *out) {
   return guarded([&] {
+    prepareProcess();
     auto group = std::make_unique<Group>();
     const auto type = static_cast<at::DeviceType>(device_type);
     group->device = type == at::kCPU ? at::Device(type) : at::Device(type, static_cast<at::DeviceIndex>(device_index));

@@ -5,10 +5,11 @@
 // matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
 // next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Many rows of
 // float32 are oneDNN's product. Everything else (gradients, autocast, other devices and dtypes) is `aten::linear`. In the
-// same way `vitrail::attention` is `aten::scaled_dot_product_attention` but for a few queries that see everything, where
-// libtorch takes several times as long (docs/benchmarks.md).
+// same way `vitrail::attention` is `aten::scaled_dot_product_attention` but for queries that see everything: for a few of
+// them, and for many of float32, libtorch takes several times as long (docs/benchmarks.md).
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorIterator.h>
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
@@ -366,15 +367,21 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512Attend(
 #endif
 
 template <typename Element>
-void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
-                  at::Tensor &out, Variant variant) {
+Attention<Element> attentionOf(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
+                               at::Tensor &out) {
   auto part = [](const at::Tensor &x) {
     return typename Attention<Element>::Part{static_cast<const Element *>(x.const_data_ptr()), x.stride(0), x.stride(1),
                                              x.stride(2)};
   };
-  const Attention<Element> a = {part(query),   part(key),   part(value),  static_cast<Element *>(out.mutable_data_ptr()),
-                                query.size(1), query.size(2), key.size(2), query.size(3),
-                                static_cast<float>(scale)};
+  return {part(query),   part(key),   part(value),  static_cast<Element *>(out.mutable_data_ptr()),
+          query.size(1), query.size(2), key.size(2), query.size(3),
+          static_cast<float>(scale)};
+}
+
+template <typename Element>
+void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
+                  at::Tensor &out, Variant variant) {
+  const Attention<Element> a = attentionOf<Element>(query, key, value, scale, out);
   auto compute = portableAttend<Element>;
 #if defined(__x86_64__)
   if (variant == avx2) compute = avx2Attend<Element>;
@@ -386,7 +393,163 @@ void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tens
   inParallel<uint8_t>(heads, grain, [&](int64_t begin, int64_t end) { compute(a, begin, end); });
 }
 
-/// The kernel alone: queries [b, heads, 1 to 8, width], keys and values [b, heads, n, width] of one dtype.
+// MARK: Attention of many queries
+
+/// Rows of a tile, whose sums all lie in registers.
+constexpr int64_t tileRows = 6;
+/// Queries whose weights are held at a time.
+constexpr int64_t chunkRows = 48;
+/// For fewer queries it is not worth it to lay keys and values out anew.
+constexpr int64_t leastQueries = 64;
+
+/// `c` [tileRows, panel] = `a` [tileRows, n] times `b` [n, panel], where a panel is `lanes` x `vectors` floats.
+template <int lanes, int vectors>
+INLINE void tile(const float *a, int64_t aRow, const float *b, int64_t n, float *c, int64_t cRow) {
+  Floats<lanes> sums[tileRows][vectors] = {};
+  Floats<lanes> y[vectors];
+  for (int64_t i = 0; i < n; ++i) {
+    for (int v = 0; v < vectors; ++v) load<lanes>(b + (i * vectors + v) * lanes, y[v]);
+    for (int row = 0; row < tileRows; ++row) {
+      const float x = a[row * aRow + i];
+      for (int v = 0; v < vectors; ++v) sums[row][v] += y[v] * x;
+    }
+  }
+  for (int row = 0; row < tileRows; ++row)
+    for (int v = 0; v < vectors; ++v) std::memcpy(c + row * cRow + v * lanes, &sums[row][v], sizeof sums[row][v]);
+}
+
+/// e^x of numbers that are not above 0, to the last digit or two: 2^n e^r, the latter by its polynomial.
+template <int lanes>
+INLINE void exponential(Floats<lanes> &x) {
+  // Added to it, a number is rounded, and stands in the lowest bits.
+  constexpr float rounder = 12582912.0f;
+  const Floats<lanes> least = -87.0f - Floats<lanes>{};
+  x = x < least ? least : x;
+  const Floats<lanes> shifted = x * 1.44269504f + rounder;
+  const Floats<lanes> n = shifted - rounder;
+  // ln 2 in two parts, the first of which is exact when multiplied.
+  const Floats<lanes> r = x - n * 0.693359375f - n * -2.12194440e-4f;
+  Floats<lanes> sum = r * (1.0f / 5040) + 1.0f / 720;
+  sum = sum * r + 1.0f / 120;
+  sum = sum * r + 1.0f / 24;
+  sum = sum * r + 1.0f / 6;
+  sum = sum * r + 0.5f;
+  sum = sum * r + 1.0f;
+  sum = sum * r + 1.0f;
+  Words<lanes> power;
+  std::memcpy(&power, &shifted, sizeof power);
+  power = (power << 23) + 0x3f800000;
+  Floats<lanes> scale;
+  std::memcpy(&scale, &power, sizeof scale);
+  x = sum * scale;
+}
+
+/// Replaces a row of scores by e^(score - highest), and gives their sum.
+template <int lanes>
+INLINE float exponentials(float *scores, int64_t count) {
+  Floats<lanes> highest, x, sums = {};
+  load<lanes>(scores, highest);
+  for (int64_t i = lanes; i < count; i += lanes) {
+    load<lanes>(scores + i, x);
+    highest = x > highest ? x : highest;
+  }
+  float most = highest[0], sum = 0;
+  for (int lane = 1; lane < lanes; ++lane) most = std::max(most, highest[lane]);
+  for (int64_t i = 0; i < count; i += lanes) {
+    load<lanes>(scores + i, x);
+    x -= most;
+    exponential<lanes>(x);
+    sums += x;
+    std::memcpy(scores + i, &x, sizeof x);
+  }
+  for (int lane = 0; lane < lanes; ++lane) sum += sums[lane];
+  return sum;
+}
+
+/// The parts `begin..<end` of all heads' queries, `parts` a head. Products run over tiles: keys and values of a head are laid
+/// out in panels as wide as a tile, in the order in which they are needed. `out` is [b, rows, heads, width].
+template <int lanes, int vectors>
+INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
+  constexpr int64_t panel = lanes * vectors;
+  auto panels = [](int64_t count) { return (count + panel - 1) / panel; };
+  const int64_t padded = panels(a.length) * panel;
+  std::vector<float> keys(padded * a.width), values(panels(a.width) * panel * a.length);
+  std::vector<float> queries(chunkRows * a.width), scores(chunkRows * padded), sums(chunkRows), out(tileRows * panel);
+  int64_t laidOut = -1;
+  for (int64_t number = begin; number < end; ++number) {
+    const int64_t entry = number / parts / a.heads, head = number / parts % a.heads, part = number % parts;
+    if (laidOut != number / parts) {
+      laidOut = number / parts;
+      for (int64_t token = 0; token < a.length; ++token) {
+        const float *key = a.keys.at(entry, head, token), *value = a.values.at(entry, head, token);
+        float *to = &keys[token / panel * panel * a.width + token % panel];
+        for (int64_t i = 0; i < a.width; ++i) to[i * panel] = key[i];
+        for (int64_t i = 0; i < a.width; i += panel)
+          std::memcpy(&values[(i * a.length) + token * panel], value + i, std::min(panel, a.width - i) * sizeof(float));
+      }
+    }
+    const int64_t last = (part + 1) * a.rows / parts;
+    for (int64_t first = part * a.rows / parts; first < last; first += chunkRows) {
+      const int64_t count = std::min(chunkRows, last - first);
+      for (int64_t row = 0; row < count; ++row) {
+        const float *query = a.queries.at(entry, head, first + row);
+        for (int64_t i = 0; i < a.width; ++i) queries[row * a.width + i] = a.scale * query[i];
+      }
+      for (int64_t token = 0; token < padded; token += panel)
+        for (int64_t row = 0; row < count; row += tileRows)
+          tile<lanes, vectors>(&queries[row * a.width], a.width, &keys[token * a.width], a.width,
+                               &scores[row * padded + token], padded);
+      for (int64_t row = 0; row < count; ++row) {
+        std::fill(&scores[row * padded] + a.length, &scores[row * padded] + padded, -INFINITY);
+        sums[row] = exponentials<lanes>(&scores[row * padded], padded);
+      }
+      for (int64_t row = 0; row < count; row += tileRows)
+        for (int64_t column = 0; column < a.width; column += panel) {
+          tile<lanes, vectors>(&scores[row * padded], padded, &values[column * a.length], a.length, out.data(), panel);
+          for (int64_t r = 0; r < std::min(tileRows, count - row); ++r) {
+            float *to = a.out + ((entry * a.rows + first + row + r) * a.heads + head) * a.width + column;
+            for (int64_t i = 0; i < std::min(panel, a.width - column); ++i)
+              to[i] = out[r * panel + i] / sums[row + r];
+          }
+        }
+    }
+  }
+}
+
+void portableAttendMany(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
+  attendMany<4, 2>(a, parts, begin, end);
+}
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) void avx2AttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
+                                                        int64_t end) {
+  attendMany<8, 2>(a, parts, begin, end);
+}
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512AttendMany(const Attention<float> &a,
+                                                                                   int64_t parts, int64_t begin,
+                                                                                   int64_t end) {
+  attendMany<16, 4>(a, parts, begin, end);
+}
+#endif
+
+/// Of any number of queries, in float32.
+at::Tensor runAttentionMany(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
+                            Variant variant) {
+  at::Tensor out = at::empty({query.size(0), query.size(2), query.size(1), query.size(3)}, query.options());
+  const Attention<float> a = attentionOf<float>(query, key, value, scale, out);
+  auto compute = portableAttendMany;
+#if defined(__x86_64__)
+  if (variant == avx2) compute = avx2AttendMany;
+  if (variant == avx512) compute = avx512AttendMany;
+#endif
+  // Few heads are divided, so that every thread has work.
+  const int64_t heads = query.size(0) * query.size(1), threads = at::get_num_threads();
+  const int64_t parts = std::clamp<int64_t>(2 * threads / heads, 1, (a.rows + chunkRows - 1) / chunkRows);
+  const at::Tensor tasks = at::empty({heads * parts}, at::kByte);
+  inParallel<uint8_t>(tasks, 1, [&](int64_t begin, int64_t end) { compute(a, parts, begin, end); });
+  return out.transpose(1, 2);
+}
+
+/// The kernels alone: queries [b, heads, rows, width], keys and values [b, heads, n, width] of one dtype.
 at::Tensor attendRows(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
                       int64_t variant) {
   TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
@@ -395,7 +558,11 @@ at::Tensor attendRows(const at::Tensor &query, const at::Tensor &key, const at::
     TORCH_CHECK(x->dim() == 4 && x->numel() > 0 && x->stride(3) == 1 && x->size(0) == query.size(0) &&
                     x->size(1) == query.size(1) && x->size(3) == query.size(3) && x->dtype() == query.dtype(),
                 "the shapes or dtypes do not fit");
-  TORCH_CHECK(key.size(2) == value.size(2) && query.size(2) <= mostRows, "the numbers of tokens do not fit");
+  TORCH_CHECK(key.size(2) == value.size(2), "the numbers of tokens do not fit");
+  if (query.size(2) > mostRows) {
+    TORCH_CHECK_TYPE(query.scalar_type() == at::kFloat, "many queries are of float32 alone");
+    return runAttentionMany(query, key, value, scale, Variant(variant));
+  }
   at::Tensor out = at::empty(query.sizes(), query.options());
   if (query.scalar_type() == at::kBFloat16) {
     runAttention<c10::BFloat16>(query, key, value, scale, out, Variant(variant));
@@ -416,7 +583,10 @@ bool isGainedFrom(const at::Tensor &query, const at::Tensor &key, const at::Tens
     if (x->size(0) != query.size(0) || x->size(1) != query.size(1) || x->size(3) != query.size(3)) return false;
     if (c10::GradMode::is_enabled() && x->requires_grad()) return false;
   }
-  return key.size(2) == value.size(2) && query.size(2) <= gainedRows();
+  if (key.size(2) != value.size(2)) return false;
+  // Many queries: where tiles are as wide as AVX-512 makes them.
+  return query.size(2) <= gainedRows() ||
+         (best() == avx512 && dtype == at::kFloat && query.size(2) >= leastQueries);
 }
 
 at::Tensor attention(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value,

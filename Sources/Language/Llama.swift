@@ -31,19 +31,24 @@ package struct LlamaAttention {
 
     /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
     private func split(_ x: Tensor, _ rotation: Rotation) throws -> (Tensor, Tensor, Tensor) {
-        let (n, length, _) = x.shape3
-        func separate(_ y: Tensor, _ heads: Int) throws -> Tensor {
-            try y.view([n, length, heads, headWidth]).transposed(1, 2)
-        }
-        func rotate(_ y: Tensor) throws -> Tensor {
-            guard imageHeads > 0 else { return try rotation(y) }
-            let text = heads - imageHeads
-            return try .cat([rotation(y.narrowed(1, 0, text)), y.narrowed(1, text, imageHeads)], axis: 1)
-        }
-        return (
-            try rotate(separate(q(x), heads)), try rotate(separate(k(x), keyValueHeads)),
-            try separate(v(x), keyValueHeads)
+        let (keys, values) = try keysAndValues(x, rotation)
+        return (try rotated(separated(q(x), heads), rotation), keys, values)
+    }
+
+    func keysAndValues(_ x: Tensor, _ rotation: Rotation) throws -> (keys: Tensor, values: Tensor) {
+        (
+            try rotated(separated(k(x), keyValueHeads), rotation), try separated(v(x), keyValueHeads)
         )
+    }
+
+    private func separated(_ y: Tensor, _ heads: Int) throws -> Tensor {
+        try y.view([y.size(0), y.size(1), heads, headWidth]).transposed(1, 2)
+    }
+
+    private func rotated(_ y: Tensor, _ rotation: Rotation) throws -> Tensor {
+        guard imageHeads > 0 else { return try rotation(y) }
+        let text = y.size(1) - imageHeads
+        return try .cat([rotation(y.narrowed(1, 0, text)), y.narrowed(1, text, imageHeads)], axis: 1)
     }
 
     private func joined(_ out: Tensor) throws -> Tensor { try o(out.transposed(1, 2).flattened(2)) }
@@ -250,24 +255,29 @@ public final class Llama {
         return try norm(x)
     }
 
-    /// Runs a prefix of input embeddings [b, p, hidden].
-    ///
-    /// - Returns: its keys and values, and its last hidden states [b, p, hidden].
-    public func prefix(_ embeddings: Tensor) throws -> (cache: PrefixCache, hidden: Tensor) {
+    /// Runs a prefix of input embeddings [b, p, hidden]. Of the last layer only keys and values are computed, which is
+    /// all that texts see of it.
+    public func prefix(_ embeddings: Tensor) throws -> PrefixCache {
         try checkLength(embeddings.size(1))
         let rotation = try rotary.rotation(from: 0, embeddings.size(1), embeddings.dtype)
         var x = embeddings
         var layers: [(keys: Tensor, values: Tensor)] = []
-        for block in blocks {
+        for (index, block) in blocks.enumerated() {
+            let isLast = index == blocks.count - 1
             let results = try run([x]) { inputs in
-                let (out, keys, values) = try block.attention.prefix(block.inputNorm(inputs[0]), rotation)
+                let normed = try block.inputNorm(inputs[0])
+                if isLast {
+                    let (keys, values) = try block.attention.keysAndValues(normed, rotation)
+                    return [keys, values]
+                }
+                let (out, keys, values) = try block.attention.prefix(normed, rotation)
                 let x = try inputs[0] + out
-                return [try x + block.mlp(block.postAttentionNorm(x)), keys, values]
+                return [keys, values, try x + block.mlp(block.postAttentionNorm(x))]
             }
-            x = results[0]
-            layers.append((results[1], results[2]))
+            x = results.last!
+            layers.append((results[0], results[1]))
         }
-        return (PrefixCache(layers: layers), try norm(x))
+        return PrefixCache(layers: layers)
     }
 
     /// Runs texts that continue a prefix.

@@ -22,8 +22,11 @@ public struct SelfAttention: Layer {
 
 /// Softmax attention of queries [b, heads, n, e] over all keys and values [b, heads, m, e].
 public func attention(_ queries: Tensor, _ keys: Tensor, _ values: Tensor) throws -> Tensor {
-    // Of few keys plain products are 2.5 times as fast as libtorch's fused attention, forward and backward.
-    guard keys.size(2) <= 256 else { return try scaledDotProductAttention(queries, keys, values) }
+    // Of few keys plain products are 2.5 times as fast as libtorch's fused attention, forward and backward. Many queries
+    // without a gradient have a kernel of our own.
+    guard keys.size(2) <= 256, isGradEnabled || queries.size(2) < 64 else {
+        return try scaledDotProductAttention(queries, keys, values)
+    }
     let scale = 1 / Double(queries.size(3)).squareRoot()
     let scores = try matmul(queries * scale, keys.transposed(2, 3))
     return try matmul(scores.softmaxKeepingType(-1), values)

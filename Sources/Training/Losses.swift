@@ -38,7 +38,7 @@ struct LumenLosses {
         guard let words = batch.words else { return losses }
 
         let (embeddings, patches) = try model.project(features)
-        let cache = try model.language.prefix(embeddings).cache
+        let cache = try model.language.prefix(embeddings)
         if let targets = batch.wordTargets,
             let logits = try model.wordLogits(
                 patches, embeddings: model.language.wordEmbeddings(wordIDs))

@@ -237,7 +237,7 @@ public final class Lumen {
 
     /// The language model's keys and values of the images.
     public func prefix(_ features: ImageFeatures) throws -> PrefixCache {
-        try language.prefix(project(features).embeddings).cache
+        try language.prefix(project(features).embeddings)
     }
 
     /// Heat and size maps for hidden states at [LOC], [b, queries, hidden].

@@ -133,6 +133,21 @@ import Vitrail
         try await expect(["train", "/no/such.json", "--output", "run"], code: 66, names: ["/no/such.json"])
     }
 
+    @Test func stagesThatATrainingDoesNotHave() async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        for (file, more, named) in [
+            ("mosaic", ["--until", "4"], "--until is 4"), ("mosaic", ["--until", "0"], "--until is 0"),
+            ("mosaic", ["--stage", "2", "--until", "2", "--model", "m"], "--until is 2"),
+            ("segmenter", ["--until", "1"], "segmenter.json"),
+            ("finetune-bccd", ["--until", "1"], "finetune-bccd.json"),
+        ] {
+            let path = root.appendingPathComponent("Training/\(file).json").path
+            try await expect(
+                ["train", path, "--output", pictures.folder.file("run")] + more, code: 64, names: [named])
+        }
+    }
+
     /// `--set` is heard by every kind of training.
     @Test(arguments: ["mosaic", "segmenter", "finetune-bccd", "lumen-7b"])
     func aFieldThatDoesNotExist(training: String) async throws {

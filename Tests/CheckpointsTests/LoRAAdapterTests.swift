@@ -40,7 +40,7 @@ struct LoRAAdapterTests {
         let model = try Llama(store.root, configuration)
         try store.finish()
         let embeddings = try model.embed(values.ids)
-        return try model.logits(model.prefix(embeddings).hidden)
+        return try model.logits(model(embeddings, TextCache(layers: configuration.numHiddenLayers)))
     }
 
     @Test(arguments: ["plain", "patterns", "named"])

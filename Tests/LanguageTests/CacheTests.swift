@@ -19,7 +19,7 @@ struct CacheTests {
         let model = try model()
         try withInference {
             let ids = try Tensor.randomIntegers(0..<24, [2, 1, 300], generator: Generator(seed: 2))
-            let (prefix, _) = try model.prefix(model.embed(ids[.all, 0, ..<7]))
+            let prefix = try model.prefix(model.embed(ids[.all, 0, ..<7]))
             let whole = try model.text(ids, after: prefix)
             let past = TextCache(layers: 2)
             var (pieces, rooms): ([Tensor], [Int]) = ([], [])
@@ -39,7 +39,7 @@ struct CacheTests {
         let model = try model()
         try withInference {
             let ids = try Tensor.randomIntegers(0..<24, [1, 1, 40], generator: Generator(seed: 3))
-            let (prefix, _) = try model.prefix(model.embed(ids[.all, 0, ..<9]))
+            let prefix = try model.prefix(model.embed(ids[.all, 0, ..<9]))
             let before = try prefix.layers.map { try $0.keys.clone() }
             func answer(_ range: Range<Int>) throws -> Tensor {
                 let past = TextCache(layers: 2)

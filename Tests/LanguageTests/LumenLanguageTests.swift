@@ -24,7 +24,7 @@ struct LumenLanguageTests {
         let fixture = try Fixture("lumen")
         let model = try model(fixture)
         let embeddings = try fixture["inputs/\(input)/embeddings"]
-        let cache = try model.prefix(embeddings).cache
+        let cache = try model.prefix(embeddings)
         #expect(cache.length == embeddings.size(1))
         let ids = try fixture.ids.narrowed(0, 0, embeddings.size(0))
         let hidden = try model.text(ids, after: cache)
@@ -43,7 +43,7 @@ struct LumenLanguageTests {
     ) throws {
         let fixture = try Fixture("lumen")
         let model = try model(fixture)
-        let cache = try model.prefix(fixture["inputs/square/embeddings"]).cache
+        let cache = try model.prefix(fixture["inputs/square/embeddings"])
         let ids = try fixture.ids
         let past = TextCache(layers: 3)
         var start = 0
@@ -64,7 +64,7 @@ struct LumenLanguageTests {
         func value(_ name: String) throws -> Tensor {
             try fixture["\(name.hasSuffix("scores") ? "outputs" : "inputs")/\(input)/\(name)"]
         }
-        let cache = try model.prefix(value("embeddings")).cache
+        let cache = try model.prefix(value("embeddings"))
         let (states, images) = (try value("states"), try value("image"))
         let seen = try model.imageScores(states[.all, 2], depth: 1, images: images, prefix: cache)
         let read = try model.textScores(states, of: value("looking"), depth: 1, images: images, prefix: cache)
@@ -80,7 +80,7 @@ struct LumenLanguageTests {
     @Test func textsOfABatchDoNotSeeEachOther() throws {
         let fixture = try Fixture("lumen")
         let model = try model(fixture)
-        let cache = try model.prefix(fixture["inputs/square/embeddings"]).cache
+        let cache = try model.prefix(fixture["inputs/square/embeddings"])
         let alone = try model.text(fixture.ids[..<1, 1..<2], after: cache.first(1))
         let error = try relativeError(alone, fixture["outputs/square/hidden"][..<1, 1..<2])
         #expect(error < 1e-5, "\(error)")
@@ -109,7 +109,7 @@ struct LumenLanguageTests {
     @Test func moreTokensThanPositionsAreRefused() throws {
         let fixture = try Fixture("lumen")
         let model = try model(fixture)
-        let cache = try model.prefix(fixture["inputs/square/embeddings"]).cache
+        let cache = try model.prefix(fixture["inputs/square/embeddings"])
         let ids = try Tensor(Array(repeating: 1, count: 29), [1, 1, 29])
         #expect(throws: LanguageError.self) { try model.text(ids, after: cache.first(1)) }
     }

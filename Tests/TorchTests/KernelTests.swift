@@ -161,6 +161,41 @@ import Torch
         }
     }
 
+    @Test(arguments: Variant.allCases)
+    func `many queries attend to everything, on any number of threads`(_ variant: Variant) throws {
+        let kernel = Operator("vitrail::attention_rows")
+        let generator = try Generator(seed: 12)
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        for (rows, length, width, scale) in [
+            (64, 64, 64, 0.125), (300, 300, 64, 0.125), (101, 17, 80, 0.6), (9, 1, 3, 1.0),
+            (70, 129, 130, 0.1),
+        ] {
+            // As one product of matrices gives them: heads and the three lie side by side.
+            let all = try Tensor.randn([2, max(rows, length), 3, 3, width], generator: generator)
+                .permuted(2, 0, 3, 1, 4)
+            let (query, key) = (try all[0].narrowed(2, 0, rows), try all[1].narrowed(2, 0, length))
+            let value = try all[2].narrowed(2, 0, length)
+            var results: [Tensor] = []
+            do {
+                for count in [1, 2, 3] {
+                    try Threads.set(count)
+                    results.append(try kernel(query, key, value, scale, variant.rawValue))
+                }
+            } catch let error as TorchError where error.kind == .notImplemented && variant != .portable {
+                return
+            }
+            #expect(try (results[0] .== results[1]).allTrue() && (results[0] .== results[2]).allTrue())
+            let (q, k, v) = (try query.to(.float64), try key.to(.float64), try value.to(.float64))
+            let expected = try matmul((matmul(q, k.transposed(2, 3)) * scale).softmax(-1), v)
+            #expect(results[0].shape == [2, 3, rows, width])
+            for actual in [results[0], try scaledDotProductAttention(query, key, value, scale: scale)] {
+                let error: Double = try (actual.to(.float64) - expected).abs().max().item()
+                #expect(error < 5e-6, "\(variant) \(rows) \(length) \(width): \(error)")
+            }
+        }
+    }
+
     @Test(arguments: [DType.bfloat16, .float16, .float32])
     func `random numbers are nearly normal and always the same`(_ dtype: DType) throws {
         let threads = Threads.count

@@ -285,6 +285,25 @@ internal import Vitrail
 
     // MARK: Augmentation
 
+    @Test func picturesAreUprightAndWholeInTheEnd() throws {
+        let tiny = try TinyFineTuning()
+        func pixels(_ name: String, _ augmentation: [String: Any]) throws -> [[Float]] {
+            let none: [String: Any] = [
+                "flip": 0, "flip_vertically": 0, "turns": false, "scale": [1, 1], "colour": 0, "invert": 0,
+                "mosaic": 0,
+            ]
+            let run = try tiny.run(
+                name, ["steps": 8, "augmentation": none.merging(augmentation) { $1 }], width: 80)
+            return try (0..<8).map { step in
+                try run.batches(step: step).flatMap { try $0.batch.pixels.array() }
+            }
+        }
+        let plain = try pixels("plain", [:])
+        let changed = try pixels(
+            "changed", ["flip_vertically": 1, "turns": true, "mosaic": 1, "until": 0.5])
+        #expect(zip(plain, changed).map { $0 == $1 } == (0..<8).map { $0 >= 4 })
+    }
+
     /// Wherever a picture is put and however it is turned, its boxes go with its pixels.
     @Test(arguments: 0..<16) func boxesGoWithThePixels(number: Int) throws {
         var draw = Augmentation.Draw()

@@ -17,6 +17,16 @@ public struct Augmentation: Codable, Sendable, Hashable {
     public var invert: Double
     /// How often four pictures share an input, each in a quarter (YOLOv4's mosaic).
     public var mosaic: Double
+    /// The share of a run's steps after which pictures are no longer mosaics, turned or upside down, so that what the labels
+    /// have of up and down is learnt in the end; 1 when left out.
+    public var until: Double?
+
+    /// What is left of it after ``until``.
+    var calm: Augmentation {
+        var calm = self
+        (calm.flipVertically, calm.turns, calm.mosaic) = (0, false, 0)
+        return calm
+    }
 
     /// Pictures as they are.
     public static let none = Augmentation(
@@ -26,7 +36,7 @@ public struct Augmentation: Codable, Sendable, Hashable {
         [
             ("augmentation.flip", flip, 0...1), ("augmentation.flip_vertically", flipVertically, 0...1),
             ("augmentation.colour", colour, 0...1), ("augmentation.invert", invert, 0...1),
-            ("augmentation.mosaic", mosaic, 0...1),
+            ("augmentation.mosaic", mosaic, 0...1), ("augmentation.until", until ?? 1, 0...1),
         ] + scale.enumerated().map { ("augmentation.scale.\($0.offset)", $0.element, 0.1...10) }
     }
 

@@ -29,7 +29,7 @@ struct LabelLosses {
         }
         guard !seesOnly else { return losses }
         let (embeddings, _) = try model.project(features)
-        let cache = try model.language.prefix(embeddings).cache
+        let cache = try model.language.prefix(embeddings)
         let depth = model.configuration.language.numHiddenLayers
         let depths = [(2 * depth + 1) / 3, depth]
         let states = try batch.ids.map { try model.language.text($0, after: cache, depths: depths) }

@@ -99,13 +99,15 @@ final class LabelSamples: @unchecked Sendable {
     /// The n-th picture, changed, with what is asked about it.
     func prepared(_ number: Int) throws -> PreparedPicture {
         var random = SceneRandom(seed: configuration.seed, index: number, stream: 11)
-        let augmentation = configuration.augmentation
+        let step = number / configuration.pictures
+        let isCalm =
+            Double(step) >= (configuration.augmentation.until ?? 1) * Double(configuration.steps)
+        let augmentation = isCalm ? configuration.augmentation.calm : configuration.augmentation
         let (first, image) = try readable(number)
         var draw = Augmentation.Draw(augmentation, using: &random)
         if augmentation.turns {
             // All pictures of a step lie down or all stand, so that those of one set have inputs of one size.
-            var random = SceneRandom(
-                seed: configuration.seed, index: number / configuration.pictures, stream: 15)
+            var random = SceneRandom(seed: configuration.seed, index: step, stream: 15)
             draw.turns = draw.turns & 2 | random.integer(below: 2)
         }
         let turned =
