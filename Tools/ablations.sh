@@ -11,18 +11,18 @@ mkdir -p "$output"
 if [ ! -d "$output/encoder/model" ]; then
     rm -rf "${output:?}/encoder"
     "$vitrail" train Training/mosaic.json --until 1 --output "$output/encoder" \
-        --set stages.0.steps=1500 --set stages.0.vision_steps=1500 --set stages.0.aligner_from=1500 \
+        --set stages.0.steps=1200 --set stages.0.vision_steps=1200 --set stages.0.aligner_from=1200 \
         --set stages.0.schedule.decay_share=0.3 --set stages.0.rich_share=0 --set stages.0.varied_share=0 \
         --set stages.0.pose_share=0.15 --set stages.0.easy_steps=500
 fi
 
-# NAME FIELD=VALUE...: a run of 1,000 steps, the last 300 with a falling rate, and its figures.
+# NAME FIELD=VALUE...: a run of 800 steps, the last 240 with a falling rate, and its figures.
 variant() {
     name=$1
     shift
     settings=
-    for field in stages.1.steps=1000 stages.1.aligner_from=250 stages.1.schedule.decay_share=0.3 \
-        stages.1.rich_share=0 stages.1.varied_share=0 stages.1.easy_steps=500 "$@"; do
+    for field in stages.1.steps=800 stages.1.aligner_from=200 stages.1.schedule.decay_share=0.3 \
+        stages.1.rich_share=0 stages.1.varied_share=0 stages.1.easy_steps=400 "$@"; do
         settings="$settings --set $field"
     done
     if [ ! -d "$output/$name/model" ]; then
@@ -31,7 +31,7 @@ variant() {
         "$vitrail" train Training/mosaic.json --stage 1 --until 2 --model "$output/encoder/model" --output "$output/$name" $settings
     fi
     if [ ! -f "$output/$name.json" ]; then
-        "$vitrail" evaluate --model "$output/$name/model" --ring plain --scenes 150 --seed 800000 --json \
+        "$vitrail" evaluate --model "$output/$name/model" --ring plain --scenes 100 --seed 800000 --json \
             --tasks detection,attributes,referring,pose,counting,questions,captions > "$output/$name.part"
         mv "$output/$name.part" "$output/$name.json"
     fi
