@@ -110,6 +110,12 @@ struct Evaluate: AsyncParsableCommand {
         transform: Self.sigmas)
     var sigmas: [Double]?
 
+    @Option(
+        help: ArgumentHelp(
+            "The part of a published --truth (VOC, RefCOCO, FSC-147) that is scored, as its publisher names it. (default: all of it)",
+            valueName: "name"))
+    var split: String?
+
     @Flag(help: "Print the figures of each category, video or kind of question, too.")
     var parts = false
 
@@ -127,6 +133,9 @@ struct Evaluate: AsyncParsableCommand {
         }
         guard (predictions == nil) == (truth == nil) else {
             throw ValidationError("--predictions and --truth are given together.")
+        }
+        guard split == nil || predictions != nil else {
+            throw ValidationError("--split is for --predictions; a source of labels has a split of its own.")
         }
         guard (data == nil) == (benchmark == .mosaic) else {
             throw ValidationError(
@@ -172,7 +181,7 @@ struct Evaluate: AsyncParsableCommand {
 
     private func scoreFiles(_ predictions: String, _ truth: String) throws {
         let sheet = try PredictionScoring(
-            predictions: predictions, truth: truth, metric: metric, type: type, sigmas: sigmas
+            predictions: predictions, truth: truth, metric: metric, type: type, split: split, sigmas: sigmas
         ).score()
         if json { return print(try Documents.line(sheet)) }
         show(sheet)

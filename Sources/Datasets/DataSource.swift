@@ -19,6 +19,27 @@ public struct DataSource: Codable, Sendable, Hashable {
         case davis
         case mot
         case webDataset = "webdataset"
+
+        public init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            let name = try container.decode(String.self)
+            guard let format = Format(rawValue: name) else {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: Self.unknown(name))
+            }
+            self = format
+        }
+
+        fileprivate static func unknown(_ name: String) -> String {
+            "format \"\(name)\" is not known, only \(allCases.map(\.rawValue).joined(separator: ", "))"
+        }
+
+        /// Whether a source of it can name a split.
+        var hasSplits: Bool {
+            switch self {
+            case .voc, .yolo, .openImages, .refCOCO, .fsc147, .masks, .davis, .mot: true
+            case .coco, .conversations, .vqa, .webDataset: false
+            }
+        }
     }
 
     public var format: Format
@@ -54,7 +75,8 @@ extension DataSource {
     public init(contentsOf path: String) throws(LabelError) {
         let known = ["format", "path", "images", "split", "labels", "category"]
         var fields: [String: String] = [:]
-        var reader = JSONReader(try Reading.bytes(path))
+        let bytes = try Reading.bytes(path)
+        var reader = JSONReader(bytes)
         do {
             try reader.object { reader, key in
                 guard known.contains(key) else {
@@ -65,14 +87,20 @@ extension DataSource {
             }
             try reader.end()
         } catch {
+            if let looks = Looks(bytes), looks.formats != [] {
+                throw .invalid(
+                    path,
+                    reason:
+                        "it looks like \(looks.description); a source says where labels are: { \"format\": …, \"path\": … }"
+                )
+            }
             throw .invalid(path, reason: "\(error)")
         }
         guard let name = fields["format"], let place = fields["path"] else {
             throw .invalid(path, reason: "no source of labels: it has no \"format\" or no \"path\"")
         }
         guard let format = Format(rawValue: name) else {
-            let names = Format.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .invalid(path, reason: "format \"\(name)\" is not known, only \(names)")
+            throw .invalid(path, reason: Format.unknown(name))
         }
         self.init(
             format: format, path: place, images: fields["images"], split: fields["split"],
@@ -96,24 +124,43 @@ extension LabelledSet {
         asWritten: Bool = false
     ) throws(LabelError) -> LabelledSet {
         let reading = Reading(source, relativeTo: folder, asWritten: asWritten)
-        var set: LabelledSet
-        do {
-            set = try read(reading, rank: rank, ranks: ranks)
-        } catch .invalid(let path, let reason) where path.isFile {
-            // A file of another kind is called by its name.
-            let looks = (try? Reading.bytes(path)).flatMap { Looks($0) }
-            guard let looks, !looks.formats.contains(source.format) else {
-                throw .invalid(path, reason: reason)
-            }
+        if let split = source.split, !source.format.hasSplits {
             throw .invalid(
+                reading.path,
+                reason:
+                    "a source of the format \"\(source.format.rawValue)\" has no splits, and split is \"\(split)\""
+            )
+        }
+        if let category = source.category, source.format != .masks, source.format != .davis {
+            throw .invalid(
+                reading.path,
+                reason:
+                    "things of the format \"\(source.format.rawValue)\" have names, and category is \"\(category)\""
+            )
+        }
+        /// That a file is of another kind, by the name of that.
+        func otherKind(_ path: String) -> LabelError? {
+            guard path.isFile, let looks = (try? Reading.bytes(path)).flatMap({ Looks($0) }),
+                !looks.formats.contains(source.format)
+            else { return nil }
+            return .invalid(
                 path,
                 reason:
                     "not labels of the format \"\(source.format.rawValue)\": it looks like \(looks.description)"
             )
         }
+        var set: LabelledSet
+        do {
+            set = try read(reading, rank: rank, ranks: ranks)
+        } catch .invalid(let path, let reason) {
+            throw otherKind(path) ?? .invalid(path, reason: reason)
+        } catch {
+            throw otherKind(reading.path) ?? error
+        }
         set.problems = reading.problems
         if !asWritten { set.mend() }
         guard !set.pictures.isEmpty else {
+            if let error = otherKind(reading.path) { throw error }
             let part = source.split.map { " in its split \"\($0)\"" } ?? ""
             let missing = reading.problems[.missingPicture]
             var reason = "no picture\(part)"

@@ -25,6 +25,8 @@ public struct LabelProblems: Sendable, Hashable {
         case brokenPicture = "broken_picture"
         /// A picture whose size is not what its labels say.
         case otherSize = "other_size"
+        /// An archive of which the rest cannot be read.
+        case cutArchive = "cut_archive"
         /// A picture without a label file.
         case noLabels = "no_labels"
         /// A picture or a question whose labels are missing.
@@ -49,6 +51,7 @@ public struct LabelProblems: Sendable, Hashable {
             case .missingPicture: "pictures that are not there, skipped"
             case .brokenPicture: "pictures that cannot be decoded, skipped"
             case .otherSize: "pictures of another size than their labels say, skipped"
+            case .cutArchive: "archives that are damaged, read as far as they go"
             case .noLabels: "pictures without a label file, taken as empty"
             case .unlabelled: "entries whose labels are missing, skipped"
             case .overlapByName: "pictures of the validation set with a name of the training set"

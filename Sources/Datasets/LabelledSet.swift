@@ -144,13 +144,21 @@ public struct LabelledSet: Sendable {
         /// RefCOCO's `ref_id`.
         public var id: Int
         public var sentences: [String]
+        /// RefCOCO's `sent_id` of each sentence; empty where the file has none.
+        public var sentenceIDs: [Int]
         /// Index into the picture's things.
         public var thing: Int
 
-        public init(id: Int, sentences: [String], thing: Int) {
+        public init(id: Int, sentences: [String], sentenceIDs: [Int] = [], thing: Int) {
             self.id = id
             self.sentences = sentences
+            self.sentenceIDs = sentenceIDs
             self.thing = thing
+        }
+
+        /// The same about things that have new numbers; nil when its own is not there any more.
+        package func moved(_ newIndices: [Int?]) -> ReferringExpression? {
+            newIndices[thing].map { .init(id: id, sentences: sentences, sentenceIDs: sentenceIDs, thing: $0) }
         }
     }
 

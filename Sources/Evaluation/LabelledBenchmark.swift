@@ -179,10 +179,12 @@ struct LabelledAnswers {
     /// One result, in the form of its field.
     struct Entry: Encodable {
         var image_id: Int?
+        var file_name: String?
         var category_id: Int?
         var question_id: Int?
         var question_name: String?
         var ref_id: Int?
+        var sent_id: Int?
         var score: Double?
         var bbox: [Double]?
         var segmentation: Mask?
@@ -192,18 +194,20 @@ struct LabelledAnswers {
         var count: Int?
 
         private enum CodingKeys: String, CodingKey {
-            case image_id, category_id, question_id, ref_id, score, bbox, segmentation, keypoints, answer,
-                caption, count
+            case image_id, file_name, category_id, question_id, ref_id, sent_id, score, bbox, segmentation,
+                keypoints, answer, caption, count
         }
 
         func encode(to encoder: any Encoder) throws {
             var values = encoder.container(keyedBy: CodingKeys.self)
             try values.encodeIfPresent(image_id, forKey: .image_id)
+            try values.encodeIfPresent(file_name, forKey: .file_name)
             try values.encodeIfPresent(category_id, forKey: .category_id)
             // A number where the set has numbers.
             try values.encodeIfPresent(question_id, forKey: .question_id)
             if question_id == nil { try values.encodeIfPresent(question_name, forKey: .question_id) }
             try values.encodeIfPresent(ref_id, forKey: .ref_id)
+            try values.encodeIfPresent(sent_id, forKey: .sent_id)
             try values.encodeIfPresent(score, forKey: .score)
             try values.encodeIfPresent(bbox, forKey: .bbox)
             try values.encodeIfPresent(segmentation, forKey: .segmentation)
@@ -405,7 +409,7 @@ struct LabelledAnswers {
         var entries: [Entry] = []
         for expression in picture.referring {
             let thing = picture.things[expression.thing]
-            for sentence in expression.sentences {
+            for (number, sentence) in expression.sentences.enumerated() {
                 let found = try await model.find([sentence], as: isMasks ? .masks : .boxes)[0].first
                 let iou = found?.box.iou(thing.box) ?? 0
                 right.add(iou >= 0.5)
@@ -417,7 +421,9 @@ struct LabelledAnswers {
                 }
                 entries.append(
                     Entry(
-                        image_id: picture.id, ref_id: expression.id, score: found?.score,
+                        image_id: picture.id, ref_id: expression.id,
+                        sent_id: expression.sentenceIDs.isEmpty ? nil : expression.sentenceIDs[number],
+                        score: found?.score,
                         bbox: found?.box.numbers,
                         segmentation: found?.mask, caption: sentence))
                 add(
@@ -432,9 +438,15 @@ struct LabelledAnswers {
     private mutating func askCounts(
         _ model: some BenchmarkModel, _ picture: LabelledSet.Picture, _ place: Int
     ) async throws -> [Entry] {
-        let numbers = try await model.count(benchmark.categories.map(\.name))
+        // Of what nobody looked for the number is not known.
+        let known = benchmark.categories.indices.filter { category in
+            picture.absent == nil || picture.absent!.contains(category) || picture.present.contains(category)
+                || picture.things.contains { $0.category == category }
+        }
+        guard !known.isEmpty else { return [] }
+        let numbers = try await model.count(known.map { benchmark.categories[$0].name })
         var entries: [Entry] = []
-        for (category, number) in numbers.enumerated() {
+        for (category, number) in zip(known, numbers) {
             // Points alone are of the category that is present.
             let points =
                 picture.present.contains(category) || benchmark.categories.count == 1
@@ -442,7 +454,9 @@ struct LabelledAnswers {
             let real = picture.things.count { $0.category == category && !$0.isIgnored } + points
             counts.append((Double(number), Double(real)))
             entries.append(
-                Entry(image_id: picture.id, category_id: benchmark.categories[category].id, count: number))
+                Entry(
+                    image_id: picture.id, file_name: picture.fileName,
+                    category_id: benchmark.categories[category].id, count: number))
             add(
                 place, benchmark.categories[category].name, "\(real)", "\(number)",
                 loss: min(1, Double(abs(number - real)) / Double(max(1, real))),

@@ -12,24 +12,33 @@ public struct PredictionScoring: Sendable, Hashable {
     public var metric: ScoringMetric?
     /// Of COCO results; nil for what the first of them has: boxes, keypoints or masks.
     public var type: COCOScoringType?
+    /// Which part of a published folder is the truth, as its publisher names it: "val"; nil for all of it.
+    public var split: String?
     /// How exactly each joint is labelled; nil for COCO's 17, or what the truth's category says.
     public var sigmas: [Double]?
 
     public init(
         predictions: String, truth: String, metric: ScoringMetric? = nil, type: COCOScoringType? = nil,
-        sigmas: [Double]? = nil
+        split: String? = nil, sigmas: [Double]? = nil
     ) {
         self.predictions = predictions
         self.truth = truth
         self.metric = metric
         self.type = type
+        self.split = split
         self.sigmas = sigmas
     }
 
     /// - Throws: ``ScoringError``, ``COCOScoringError``, `COCOReadError`, `LabelError` or `MediaError`: one line that
     ///   names the file.
     public func score() throws -> ScoreSheet {
-        switch try metric ?? guess() {
+        let metric = try metric ?? guess()
+        let haveSplits: [ScoringMetric] = [.voc, .referring, .counting]
+        guard split == nil || haveSplits.contains(metric) else {
+            throw ScoringError(
+                truth, "a split is for voc, referring and counting, not for \(metric.rawValue)")
+        }
+        return switch metric {
         case .coco: try coco()
         case .voc: try voc()
         case .dsb: try dsb()
@@ -51,6 +60,10 @@ public struct PredictionScoring: Sendable, Hashable {
             }
             if names.contains(where: { $0.hasSuffix(".xml") }) || names.contains("Annotations") {
                 return .voc
+            }
+            if names.contains(where: { $0.hasPrefix("refs") && ($0.hasSuffix(".p") || $0.hasSuffix(".json")) }
+            ) {
+                return .referring
             }
             if holds("masks") { return .dsb }
             if holds("gt") || names.contains("gt") { return .mot }
@@ -90,7 +103,7 @@ public struct PredictionScoring: Sendable, Hashable {
     private func voc() throws -> ScoreSheet {
         let isCOCO = truth.hasSuffix(".json")
         let set = try LabelledSet.read(
-            DataSource(format: isCOCO ? .coco : .voc, path: truth), asWritten: true)
+            DataSource(format: isCOCO ? .coco : .voc, path: truth, split: split), asWritten: true)
         func name(_ picture: LabelledSet.Picture) -> String {
             isCOCO ? String(picture.id) : Self.stem(picture.fileName)
         }
@@ -264,6 +277,11 @@ public struct PredictionScoring: Sendable, Hashable {
             if let height = places.0, let width = places.1, max(height, width) < fields.count,
                 let height = Int(fields[height]), let width = Int(fields[width])
             {
+                let sides = 1...1 << 20
+                guard sides.contains(height), sides.contains(width) else {
+                    throw ScoringError(
+                        path, "line \(number + 1): a picture of \(width) x \(height) is not possible")
+                }
                 runs.size = (height, width)
             }
             // No run at all says that a picture was looked at.
@@ -279,8 +297,8 @@ public struct PredictionScoring: Sendable, Hashable {
         var counts: [Int] = []
         var end = 0
         for index in stride(from: 0, to: values.count, by: 2) {
-            let (start, length) = (values[index] - 1, values[index + 1])
-            guard start >= end, length > 0, length <= width * height - start else {
+            let (start, length) = (values[index] &- 1, values[index + 1])
+            guard values[index] > 0, start >= end, length > 0, length <= width * height - start else {
                 throw ScoringError(
                     path,
                     "line \(line): the run of \(length) from \(start + 1) is out of order or out of a picture of \(width) x \(height)"
@@ -296,6 +314,8 @@ public struct PredictionScoring: Sendable, Hashable {
 
     private struct Referred: Decodable {
         let id: EntryID
+        /// Whether it is about a sentence, and not about all of one reference.
+        let isSentence: Bool
         let box: Box?
         let segmentation: COCOSegmentation?
         let width: Int?
@@ -309,6 +329,7 @@ public struct PredictionScoring: Sendable, Hashable {
             let values = try decoder.container(keyedBy: Keys.self)
             let key = [Keys.sentenceID, .refID].first(where: values.contains) ?? .id
             id = try values.decode(EntryID.self, forKey: key)
+            isSentence = key == .sentenceID
             let numbers = try values.decodeIfPresent([Double].self, forKey: .box)
             guard numbers.map({ $0.count == 4 }) ?? true else {
                 throw DecodingError.dataCorruptedError(
@@ -327,8 +348,9 @@ public struct PredictionScoring: Sendable, Hashable {
             height = try values.decodeIfPresent(Int.self, forKey: .height)
         }
 
-        init(_ id: String, _ thing: LabelledSet.Thing, _ picture: LabelledSet.Picture) {
-            (self.id, box, segmentation) = (EntryID(id), thing.box, thing.segmentation)
+        init(_ id: Int, _ thing: LabelledSet.Thing, _ picture: LabelledSet.Picture) {
+            (self.id, box, segmentation) = (EntryID(String(id)), thing.box, thing.segmentation)
+            isSentence = false
             (width, height) = (picture.width, picture.height)
         }
 
@@ -341,20 +363,24 @@ public struct PredictionScoring: Sendable, Hashable {
 
     private func referring() throws -> ScoreSheet {
         let form = "a list of entries with an id (ref_id or sent_id), and a bbox or a segmentation"
+        let answers = try ScoringFiles.decode([Referred].self, predictions, form)
         let entries: [Referred]
         if ScoringFiles.isFolder(truth) {
-            let set = try LabelledSet.read(DataSource(format: .refCOCO, path: truth), asWritten: true)
+            let set = try LabelledSet.read(
+                DataSource(format: .refCOCO, path: truth, split: split), asWritten: true)
+            let bySentence = answers.contains(where: \.isSentence)
             entries = set.pictures.flatMap { picture in
-                picture.referring.map { Referred(String($0.id), picture.things[$0.thing], picture) }
+                picture.referring.flatMap { expression in
+                    (bySentence ? expression.sentenceIDs : [expression.id]).map {
+                        Referred($0, picture.things[expression.thing], picture)
+                    }
+                }
             }
         } else {
             entries = try ScoringFiles.decode([Referred].self, truth, form)
         }
-        let found = Dictionary(
-            try ScoringFiles.decode([Referred].self, predictions, form).map { ($0.id, $0) }
-        ) {
-            first, _ in first
-        }
+        try Self.checkOnce(answers.map(\.id), predictions, "expression")
+        let found = Dictionary(uniqueKeysWithValues: answers.map { ($0.id, $0) })
         guard !entries.isEmpty else { throw ScoringError(truth, "it has no expression") }
         let ids = Set(entries.map(\.id))
         if let strange = found.keys.filter({ !ids.contains($0) }).min() {
@@ -362,6 +388,9 @@ public struct PredictionScoring: Sendable, Hashable {
         }
         let isBoxes = found.values.contains { $0.box != nil } || found.isEmpty
         let isMasks = found.values.contains { $0.segmentation != nil }
+        guard isBoxes || isMasks else {
+            throw ScoringError(predictions, "none of its \(found.count) entries has a bbox or a segmentation")
+        }
         var right = Share()
         var masks: [ReferringScore] = []
         for entry in entries {
@@ -394,7 +423,15 @@ public struct PredictionScoring: Sendable, Hashable {
     // MARK: Counting
 
     private func counting() throws -> ScoreSheet {
-        let (found, there) = (try Self.counts(predictions), try Self.counts(truth))
+        let found = try Self.counts(predictions)
+        var there = split == nil ? try Self.counts(truth) : [:]
+        if let split {
+            let set = try LabelledSet.read(
+                DataSource(format: .fsc147, path: truth, split: split), asWritten: true)
+            for picture in set.pictures {
+                there[EntryID(picture.fileName)] = Double(picture.points.count)
+            }
+        }
         try Self.match(found.keys, there.keys, predictions, "count")
         return .counting(there.map { (found[$0.key]!, $0.value) })
     }
@@ -418,10 +455,11 @@ public struct PredictionScoring: Sendable, Hashable {
             let id: EntryID
             let count: Double
 
-            private enum Keys: String, CodingKey { case id, image_id, count }
+            private enum Keys: String, CodingKey { case id, image_id, file_name, count }
             init(from decoder: any Decoder) throws {
                 let values = try decoder.container(keyedBy: Keys.self)
-                id = try values.decode(EntryID.self, forKey: values.contains(.image_id) ? .image_id : .id)
+                let key = [Keys.file_name, .image_id].first(where: values.contains) ?? .id
+                id = try values.decode(EntryID.self, forKey: key)
                 count = try values.decode(Double.self, forKey: .count)
             }
         }
@@ -437,9 +475,9 @@ public struct PredictionScoring: Sendable, Hashable {
                 counts[EntryID(fields[0])] = count
             }
         } else if ScoringFiles.beginning(path).first(where: { !$0.isWhitespace }) == "[" {
-            for entry in try ScoringFiles.decode([Entry].self, path, "a list of image_id and count") {
-                counts[entry.id] = entry.count
-            }
+            let entries = try ScoringFiles.decode([Entry].self, path, "a list of image_id and count")
+            try checkOnce(entries.map(\.id), path, "picture")
+            for entry in entries { counts[entry.id] = entry.count }
         } else {
             let form = "an object of names with counts, or with points"
             for (name, value) in try ScoringFiles.decode([String: Value].self, path, form) {
@@ -448,6 +486,14 @@ public struct PredictionScoring: Sendable, Hashable {
         }
         guard !counts.isEmpty else { throw ScoringError(path, "it has no count") }
         return counts
+    }
+
+    /// Nothing is answered twice.
+    private static func checkOnce(_ ids: [EntryID], _ path: String, _ what: String) throws(ScoringError) {
+        var seen: Set<EntryID> = []
+        for id in ids where !seen.insert(id).inserted {
+            throw ScoringError(path, "\(what) \(id) is there twice")
+        }
     }
 
     /// Every entry of the truth is predicted, and nothing else.
@@ -489,10 +535,10 @@ public struct PredictionScoring: Sendable, Hashable {
             list
             ? try ScoringFiles.decode([QuestionTruth].self, truth, "a list of question_id and answer")
             : try ScoringFiles.decode(Document.self, truth, "VQAv2's annotations").annotations
-        let found = Dictionary(
-            try ScoringFiles.decode([AnswerEntry].self, predictions, "a list of question_id and answer")
-                .map { ($0.question_id, $0.answer) }
-        ) { first, _ in first }
+        let answers = try ScoringFiles.decode(
+            [AnswerEntry].self, predictions, "a list of question_id and answer")
+        try Self.checkOnce(answers.map(\.question_id), predictions, "question")
+        let found = Dictionary(uniqueKeysWithValues: answers.map { ($0.question_id, $0.answer) })
         guard !questions.isEmpty else { throw ScoringError(truth, "it has no question") }
         try Self.match(found.keys, questions.map(\.question_id), predictions, "answer")
         return .vqa(
@@ -648,7 +694,8 @@ public struct PredictionScoring: Sendable, Hashable {
         var boxes: [TrackedBox] = []
         for (number, line) in try ScoringFiles.lines(path).enumerated() {
             let fields = line.split { $0 == "," || $0 == " " || $0 == "\t" }.map { Double($0) }
-            guard fields.count >= 6, !fields.contains(nil), let frame = Int(exactly: fields[0]!),
+            guard fields.count >= 6, fields.allSatisfy({ $0?.isFinite ?? false }),
+                let frame = Int(exactly: fields[0]!),
                 let track = Int(exactly: fields[1]!)
             else {
                 throw ScoringError(

@@ -13,7 +13,6 @@ enum ConfigurationFile {
         guard var data = FileManager.default.contents(atPath: path) else {
             throw TrainingError.badConfiguration(path, "no such file")
         }
-        var fields: [[String]] = []
         for change in setting {
             let parts = change.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2, let object = try? JSONSerialization.jsonObject(with: data) else {
@@ -24,7 +23,6 @@ enum ConfigurationFile {
                 (try? JSONSerialization.jsonObject(with: Data(parts[1].utf8), options: .fragmentsAllowed))
                 ?? parts[1]
             data = try JSONSerialization.data(withJSONObject: changed(object, field[...], to: value))
-            fields.append(field)
         }
         do {
             let decoder = JSONDecoder()
@@ -32,9 +30,8 @@ enum ConfigurationFile {
             let configuration = try decoder.decode(Configuration.self, from: data)
             // A field that nothing reads is a mistake.
             let known = try JSONSerialization.jsonObject(with: Data(json(configuration).utf8))
-            for field in fields where !holds(known, field[...]) {
-                throw TrainingError.badConfiguration(
-                    path, "there is no field \(field.joined(separator: "."))")
+            if let field = unknownField(of: try JSONSerialization.jsonObject(with: data), in: known) {
+                throw TrainingError.badConfiguration(path, "there is no field \(field)")
             }
             return configuration
         } catch let error as DecodingError {
@@ -55,13 +52,19 @@ enum ConfigurationFile {
         return fields
     }
 
-    private static func holds(_ object: Any, _ field: ArraySlice<String>) -> Bool {
-        guard let name = field.first else { return true }
-        let next: Any? =
-            (object as? [Any]).flatMap { list in
-                Int(name).flatMap { list.indices.contains($0) ? list[$0] : nil }
-            } ?? (object as? [String: Any])?[name]
-        return next.map { holds($0, field.dropFirst()) } ?? false
+    /// The first field of `object`, in the order of names, that `known` does not have.
+    private static func unknownField(of object: Any, in known: Any) -> String? {
+        if let list = object as? [Any], let known = known as? [Any] {
+            for (number, pair) in zip(list, known).enumerated() {
+                if let field = unknownField(of: pair.0, in: pair.1) { return "\(number).\(field)" }
+            }
+        } else if let fields = object as? [String: Any], let known = known as? [String: Any] {
+            for (name, value) in fields.sorted(by: { $0.key < $1.key }) where !(value is NSNull) {
+                guard let next = known[name] else { return name }
+                if let field = unknownField(of: value, in: next) { return "\(name).\(field)" }
+            }
+        }
+        return nil
     }
 
     static func json(_ configuration: some Encodable) throws -> String {
@@ -92,6 +95,8 @@ enum ConfigurationFile {
         switch error {
         case .keyNotFound(let key, let context):
             return "the field \(field(context.codingPath + [key])) is missing"
+        case .dataCorrupted(let context) where field(context.codingPath).hasSuffix("format"):
+            return context.debugDescription
         case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
             guard !context.codingPath.isEmpty else { return "not the JSON of a training configuration" }
             return "the field \(field(context.codingPath)) has the wrong kind of value"

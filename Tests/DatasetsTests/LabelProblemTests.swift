@@ -59,6 +59,53 @@ import Testing
         }
     }
 
+    /// Numbers beyond any range, and half of a character.
+    @Test func impossibleValuesAreCountedToo() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("a.png")
+            try folder.write(
+                #"""
+                {"images":[{"id":1,"file_name":"a.png","width":20,"height":10},{"id":2,"file_name":"b.png","neg_category_ids":[1e30]}],
+                "categories":[{"id":1,"name":"x\ud83d\u0041"},{"id":2,"name":"y","skeleton":[[1e30,1]]}],
+                "annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[2,2,4,4],"segmentation":{"size":[10,20],"counts":[1e30]}},
+                {"id":2,"image_id":1,"category_id":1,"bbox":[2,2,4,4]}]}
+                """#, "labels.json")
+            let set = try folder.read(.coco, "labels.json")
+            #expect(set.categories.map(\.name) == ["x\u{FFFD}A"] && set.problems[.malformed] == 3)
+            #expect(set.pictures[0].things.map(\.id) == [2])
+
+            for frame in 1...2 { try folder.picture("MOT/A/img1/00000\(frame).png") }
+            try folder.write("[Sequence]\nimExt=.png\n", "MOT/A/seqinfo.ini")
+            try folder.write(
+                "2,3,2,2,4,4,1,1,0.5\n1,1,1,1,5,5,1,nan,1\n100000000,1,1,1,5,5,1,1,1\n1,1,nan,1,5,5,1,1,1\n",
+                "MOT/A/gt/gt.txt")
+            let mot = try folder.read(.mot, "MOT")
+            #expect(mot.problems[.malformed] == 3 && mot.pictures.map(\.things.count) == [0, 1])
+
+            try folder.picture("yolo/images/a.png")
+            try folder.write("0 0.5 0.5 0.2 0.2 0.5 0.5 1e30\n0 nan 0.5 0.2 0.2\n", "yolo/labels/a.txt")
+            try folder.write(
+                "names: [cat]\ntrain: images\nkpt_shape: [1, 3]\n", "yolo/data.yaml")
+            let yolo = try folder.read(.yolo, "yolo")
+            #expect(yolo.pictures[0].things.count == 1 && yolo.problems[.malformed] == 1)
+        }
+    }
+
+    @Test func sourcesOfAnotherKindAreNamed() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("a.png")
+            try folder.write(coco(""), "labels.json")
+            for format in [DataSource.Format.openImages, .webDataset, .mot, .conversations] {
+                #expect(folder.error(format, "labels.json")?.contains("it looks like COCO's labels") == true)
+            }
+            #expect(folder.error(.coco, "labels.json", split: "val")?.contains("has no splits") == true)
+            let error = #expect(throws: LabelError.self) {
+                try DataSource(contentsOf: "\(folder.path)/labels.json")
+            }
+            #expect(error?.description.contains("it looks like COCO's labels; a source says") == true)
+        }
+    }
+
     @Test func onlyTheFirstNamesAreKept() {
         var problems = LabelProblems()
         for index in 0..<5 { problems.add(.brokenPicture, "p\(index)") }

@@ -66,6 +66,20 @@ import Testing
 
     @Test func damagedArchivesAreNamed() throws {
         try LabelFolder.temporary { folder in
+            // What comes before the damage is kept, and so are other shards.
+            let two = shard([
+                ("1.png", try LabelFolder.picture(6, 5, tone: 1)),
+                ("2.png", try LabelFolder.picture(6, 5, tone: 2)),
+            ])
+            for (name, length) in [("s-0.tar", two.count), ("s-1.tar", 1024 + 520), ("s-2.tar", 1024 + 200)] {
+                try folder.write(Array(two.prefix(length)), "shards/\(name)")
+            }
+            let set = try folder.read(.webDataset, "shards")
+            #expect(set.pictures.count == 4 && set.problems[.cutArchive] == 2)
+            // A pax record that says it is shorter than itself.
+            try folder.write(
+                member("pax", Array("1 path=x\n".utf8), kind: "x") + two, "pax.tar")
+            #expect(try folder.read(.webDataset, "pax.tar").pictures.count == 2)
             let whole = shard([("0001.png", try LabelFolder.picture(40, 40, tone: 1))])
             try folder.write(Array(whole.prefix(600)), "cut.tar")
             #expect(

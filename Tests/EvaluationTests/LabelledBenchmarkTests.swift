@@ -105,6 +105,23 @@ private actor ToldModel: BenchmarkModel {
         }
     }
 
+    /// In FSC-147 a picture's one class was counted, and nobody looked for the others.
+    @Test func whatNobodyLookedForIsNotCounted() async throws {
+        try await withSet { folder, _ in
+            _ = try folder.write(
+                Data(#"{"1.png":{"points":[[1,1],[2,2]]},"2.png":{"points":[[1,1],[2,2],[3,3]]}}"#.utf8),
+                "annotation_FSC147_384.json")
+            _ = try folder.write(
+                Data("1.png\tcat\n2.png\tshells\n3.png\tbeads\n".utf8), "ImageClasses_FSC147.txt")
+            let source = try folder.write(
+                Data(#"{"format":"fsc147","path":".","images":"."}"#.utf8), "fsc.json")
+            let benchmark = try LabelledBenchmark(sourceFile: source, metric: .counting)
+            let outcome = try await benchmark.run(ToldModel([[Self.box], []]))
+            // One of two cats, none of three shells.
+            #expect(outcome.sheet["MAE"] == 2)
+        }
+    }
+
     @Test func aSetWithoutWhatIsAskedIsNamed() async throws {
         try await withSet { folder, source in
             let error = #expect(throws: ScoringError.self) {

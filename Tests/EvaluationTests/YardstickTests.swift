@@ -92,6 +92,70 @@ import Testing
         }
     }
 
+    // MARK: Published folders
+
+    @Test func aSplitOfAPublishedFolderIsScoredByItself() throws {
+        try Folder.temporary { folder in
+            func file(_ name: String, _ text: String) throws {
+                try FileManager.default.createDirectory(
+                    atPath: URL(fileURLWithPath: "\(folder.path)/\(name)").deletingLastPathComponent().path,
+                    withIntermediateDirectories: true)
+                _ = try folder.write(Data(text.utf8), name)
+            }
+            func score(
+                _ predictions: String, _ truth: String, _ metric: ScoringMetric? = nil, _ split: String? = nil
+            ) throws -> ScoreSheet {
+                try PredictionScoring(
+                    predictions: "\(folder.path)/\(predictions)", truth: "\(folder.path)/\(truth)",
+                    metric: metric, split: split
+                ).score()
+            }
+            for name in ["01", "02"] {
+                try file(
+                    "VOC/Annotations/\(name).xml",
+                    """
+                    <annotation><filename>\(name).png</filename><size><width>20</width><height>10</height></size>
+                    <object><name>cat</name><bndbox><xmin>2</xmin><ymin>3</ymin><xmax>5</xmax><ymax>7</ymax></bndbox>
+                    </object></annotation>
+                    """)
+            }
+            try file("VOC/ImageSets/Main/val.txt", "02\n")
+            try file("comp4_det_val_cat.txt", "02 0.9 2 3 5 7\n")
+            #expect(try score("comp4_det_val_cat.txt", "VOC")["mAP"] == 0.5)
+            #expect(try score("comp4_det_val_cat.txt", "VOC", nil, "val")["mAP"] == 1)
+
+            try file(
+                "ref/instances.json",
+                #"""
+                {"images":[{"id":1,"file_name":"a.jpg","width":20,"height":10}],"categories":[{"id":1,"name":"cat"}],
+                "annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[1,2,4,5]},
+                {"id":2,"image_id":1,"category_id":1,"bbox":[11,2,4,5]}]}
+                """#)
+            try file(
+                "ref/refs.json",
+                #"""
+                [{"ref_id":5,"image_id":1,"ann_id":1,"split":"val","sentences":[{"sent":"left","sent_id":7},{"sent":"a","sent_id":8}]},
+                {"ref_id":6,"image_id":1,"ann_id":2,"split":"test","sentences":[{"sent":"right","sent_id":9}]}]
+                """#)
+            try file("train2014/x", "")
+            try file(
+                "ref.json",
+                #"[{"ref_id":5,"sent_id":7,"bbox":[1,2,4,5]},{"ref_id":5,"sent_id":8,"bbox":[11,2,4,5]}]"#)
+            #expect(try score("ref.json", "ref", nil, "val")["accuracy@0.5"] == 0.5)
+            #expect(try score("ref.json", "ref")["accuracy@0.5"] == 1.0 / 3)
+
+            try file(
+                "fsc/annotation_FSC147_384.json",
+                #"{"1.jpg":{"points":[[1,1],[2,2]]},"2.jpg":{"points":[[1,1],[2,2],[3,3]]}}"#)
+            try file("fsc/ImageClasses_FSC147.txt", "1.jpg\tbeads\n2.jpg\tshells\n")
+            try file("fsc/Train_Test_Val_FSC_147.json", #"{"train":["1.jpg"],"val":["2.jpg"]}"#)
+            try file("counts.json", #"[{"image_id":2,"file_name":"2.jpg","count":5}]"#)
+            #expect(try score("counts.json", "fsc", .counting, "val")["MAE"] == 2)
+            let error = #expect(throws: ScoringError.self) { try score("ref.json", "fsc", .vqa, "val") }
+            #expect(error?.description.contains("not for vqa") == true)
+        }
+    }
+
     // MARK: Files that are not what they should be
 
     @Test(
@@ -129,6 +193,28 @@ import Testing
             (
                 "p.json", "[{\"ref_id\":3,\"bbox\":[1,2,3,4]}]", "t.json",
                 "[{\"ref_id\":1,\"bbox\":[1,2,3,4]}]", nil, "expression 3"
+            ),
+            (
+                "p.csv", "ImageId,EncodedPixels\nx,1 2\n", "t.csv",
+                "ImageId,EncodedPixels,Height,Width\nx,1 2,9223372036854775807,4\n", nil, "is not possible"
+            ),
+            (
+                "p.csv", "ImageId,EncodedPixels\nx,-9223372036854775808 2\n", "t.csv",
+                "ImageId,EncodedPixels,Height,Width\nx,1 2,4,4\n", nil, "out of order"
+            ),
+            ("p.txt", "1,1,nan,1,5,5\n", "t.txt", "1,1,0,0,5,5,1\n", nil, "line 1: frame, track"),
+            (
+                "p.json", "[{\"ref_id\":1}]", "t.json", "[{\"ref_id\":1,\"bbox\":[1,2,3,4]}]", nil,
+                "none of its 1 entries has a bbox"
+            ),
+            (
+                "p.json", "[{\"ref_id\":1,\"bbox\":[1,2,3,4]},{\"ref_id\":1,\"bbox\":[9,9,3,4]}]", "t.json",
+                "[{\"ref_id\":1,\"bbox\":[1,2,3,4]}]", nil, "expression 1 is there twice"
+            ),
+            (
+                "p.json", "[{\"question_id\":1,\"answer\":\"a\"},{\"question_id\":1,\"answer\":\"b\"}]",
+                "t.json",
+                "[{\"question_id\":1,\"answer\":\"a\"}]", nil, "question 1 is there twice"
             ),
             ("missing.json", nil, "t.json", "[]", .vqa, "there is no such file"),
         ] as [(String, String?, String, String, ScoringMetric?, String)])

@@ -5,6 +5,7 @@ internal import Media
 internal import Perception
 internal import TestSupport
 internal import Testing
+internal import Text
 internal import Torch
 internal import Training
 internal import Vitrail
@@ -281,6 +282,67 @@ internal import Vitrail
             #expect(answer.contains(reason), "\(answer)")
         }
         #expect(!FileManager.default.fileExists(atPath: tiny.folder.file("run")))
+    }
+
+    @Test func sentencesAreLearntOfPicturesThatStandAsTheyWere() throws {
+        let tiny = try TinyFineTuning()
+        let labels = try tiny.set("train", [TinyFineTuning.first, TinyFineTuning.second], mark: 10)
+        let sentences = ["the left block", "whatever is right", "the one above", "the lower one"]
+        let references = (0..<4).map { number -> [String: Any] in
+            let said: [String: Any] = ["sent": sentences[number], "sent_id": number]
+            return [
+                "ref_id": number, "image_id": number / 2 + 1, "ann_id": number + 1, "split": "train",
+                "sentences": [said],
+            ]
+        }
+        try JSONSerialization.data(withJSONObject: references)
+            .write(to: URL(fileURLWithPath: tiny.folder.file("refs.json")))
+        func said(_ name: String, flip: Double) throws -> [String] {
+            let run = try tiny.run(
+                name,
+                [
+                    "data": [
+                        "train": [
+                            "format": "refcoco", "path": tiny.folder.file("refs.json"), "labels": labels,
+                            "images": tiny.folder.file("train-pictures"),
+                        ], "validation_share": 0.5,
+                    ], "steps": 6, "requests": 2, "mixture": ["grounding": 1],
+                    "augmentation": [
+                        "flip": flip, "flip_vertically": 0, "turns": false, "scale": [1, 1], "colour": 0,
+                        "invert": 0, "mosaic": 0,
+                    ],
+                ])
+            let tokenizer = try Lumen.tokenizer(of: ModelFolder(Engine.embeddedModel()))
+            let text = try (0..<6).flatMap { try run.batches(step: $0) }.flatMap(\.batch.ids)
+                .map { tokenizer.decode(try $0.array(Int.self)) }.joined()
+            return sentences.filter(text.contains)
+        }
+        // One picture is learnt from, and it has two.
+        #expect(try said("upright", flip: 0).count == 2)
+        #expect(try said("mirrored", flip: 1) == [])
+    }
+
+    @Test func fieldsThatNothingReadsAreRefused() throws {
+        let tiny = try TinyFineTuning()
+        var data = try #require(tiny.fields()["data"] as? [String: Any])
+        var train = try #require(data["train"] as? [String: Any])
+        train["splitt"] = "val"
+        data["train"] = train
+        for (changes, field) in [(["data": data], "data.train.splitt"), (["stepz": 3], "stepz")]
+            as [([String: Any], String)]
+        {
+            let error = #expect(throws: TrainingError.self) { try tiny.configuration(changes) }
+            #expect(error?.description.hasSuffix("there is no field \(field)") == true)
+        }
+        train["splitt"] = nil
+        train["format"] = "cocoa"
+        data["train"] = train
+        let error = #expect(throws: TrainingError.self) { try tiny.configuration(["data": data]) }
+        #expect(error?.description.contains("format \"cocoa\" is not known, only coco, voc") == true)
+        let joints = #expect(throws: TrainingError.self) {
+            try tiny.configuration(["mixture": ["keypoints": 1]])
+        }
+        #expect(joints?.description.contains("do not learn") == true)
     }
 
     // MARK: Augmentation

@@ -105,8 +105,8 @@ extension COCODocument.Image {
             case "file_name": fileName = try reader.string()
             // LVIS has the address alone: http://images.cocodataset.org/train2017/000000391895.jpg.
             case "coco_url": address = try reader.kind() == .text ? reader.string() : nil
-            case "neg_category_ids": absent = try reader.doubles().map { Int($0) }
-            case "not_exhaustive_category_ids": incomplete = try reader.doubles().map { Int($0) }
+            case "neg_category_ids": absent = try reader.ints()
+            case "not_exhaustive_category_ids": incomplete = try reader.ints()
             case "video_id": video = try reader.int()
             case "frame_id": frame = try reader.int()
             default: try reader.skip()
@@ -130,7 +130,7 @@ extension COCODocument.Category {
             case "isthing": isThing = try reader.bool()
             case "keypoints": keypoints = try reader.strings()
             case "skeleton":
-                try reader.array { reader, _ in skeleton.append(try reader.doubles().map { Int($0) - 1 }) }
+                try reader.array { reader, _ in skeleton.append(try reader.ints().map { $0 &- 1 }) }
             case "sigmas": sigmas = try reader.doubles()
             default: try reader.skip()
             }
@@ -228,7 +228,7 @@ extension COCOSegmentation {
             switch key {
             case "size": size = try reader.doubles()
             case "counts" where try reader.kind() == .text: string = try reader.string()
-            case "counts": counts = try reader.doubles().map { Int($0) }
+            case "counts": counts = try reader.ints()
             default: try reader.skip()
             }
         }

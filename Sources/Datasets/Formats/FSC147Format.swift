@@ -29,7 +29,10 @@ enum FSC147Format {
                 try reader.object { reader, key in
                     switch key {
                     case "points":
-                        try reader.array { reader, _ in
+                        try reader.array(skipping: {
+                            reading.problems.add(.malformed, "\(name) \($0.within(key))")
+                        }) {
+                            reader, _ in
                             let numbers = try reader.doubles()
                             guard numbers.count == 2 else {
                                 throw JSONReader.Problem(isSyntax: false, reason: "a point has 2 numbers")
@@ -37,7 +40,10 @@ enum FSC147Format {
                             entry.points.append(Point(x: numbers[0], y: numbers[1]))
                         }
                     case "box_examples_coordinates":
-                        try reader.array { reader, _ in
+                        try reader.array(skipping: {
+                            reading.problems.add(.malformed, "\(name) \($0.within(key))")
+                        }) {
+                            reader, _ in
                             var corners: [[Double]] = []
                             try reader.array { reader, _ in corners.append(try reader.doubles()) }
                             guard corners.count == 4, corners.allSatisfy({ $0.count == 2 }) else {

@@ -183,6 +183,12 @@ struct JSONReader {
         return values
     }
 
+    mutating func ints() throws -> [Int] {
+        var values: [Int] = []
+        try array { reader, _ in values.append(try reader.int()) }
+        return values
+    }
+
     mutating func strings() throws -> [String] {
         var values: [String] = []
         try array { reader, _ in values.append(try reader.string()) }
@@ -267,9 +273,15 @@ struct JSONReader {
                     if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count,
                         bytes[position] == UInt8(ascii: "\\"), bytes[position + 1] == UInt8(ascii: "u")
                     {
+                        let next = position
                         position += 2
                         let low = try fourDigits()
-                        value = 0x10000 + (value - 0xD800) << 10 + (low &- 0xDC00)
+                        if (0xDC00..<0xE000).contains(low) {
+                            value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
+                        } else {
+                            // Half a character; what follows is one by itself.
+                            position = next
+                        }
                     }
                     text += UTF8.encode(Unicode.Scalar(value) ?? "\u{FFFD}")!
                 default: throw syntax

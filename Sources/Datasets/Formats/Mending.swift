@@ -23,11 +23,7 @@ extension LabelledSet.Picture {
             if let mended { kept.append(mended) }
         }
         things = kept
-        referring = referring.compactMap { expression in
-            newIndices[expression.thing].map {
-                .init(id: expression.id, sentences: expression.sentences, thing: $0)
-            }
-        }
+        referring = referring.compactMap { $0.moved(newIndices) }
         guard width > 0, height > 0 else { return }
         let before = points.count
         points.removeAll {

@@ -100,10 +100,17 @@ enum OpenImagesFormat {
             guard let columns = table.columns("ImageID", "LabelName", "Confidence") else {
                 throw .invalid(path, reason: "its first line lacks ImageID, LabelName or Confidence")
             }
-            for row in table.rows where row.count == table.header.count {
-                guard let category = indices[row[columns[1]]], let index = picture(row[columns[0]]) else {
+            for (number, row) in table.rows.enumerated() {
+                let place = "\(path.lastPart) line \(number + 2)"
+                guard row.count == table.header.count else {
+                    reading.problems.add(.malformed, place)
                     continue
                 }
+                guard let category = indices[row[columns[1]]] else {
+                    reading.problems.add(.unknownCategory, "\(place): \(row[columns[1]])")
+                    continue
+                }
+                guard let index = picture(row[columns[0]]) else { continue }
                 if Double(row[columns[2]]) == 0 {
                     set.pictures[index].absent?.append(category)
                 } else {

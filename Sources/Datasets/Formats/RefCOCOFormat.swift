@@ -8,7 +8,7 @@ enum RefCOCOFormat {
         var image = 0
         var annotation = 0
         var split = ""
-        var sentences: [String] = []
+        var sentences: [(text: String, id: Int?)] = []
     }
 
     static func read(_ reading: Reading) throws(LabelError) -> LabelledSet {
@@ -61,7 +61,10 @@ enum RefCOCOFormat {
                 continue
             }
             set.pictures[index].referring.append(
-                .init(id: reference.id, sentences: reference.sentences, thing: thing))
+                .init(
+                    id: reference.id, sentences: reference.sentences.map(\.text),
+                    sentenceIDs: reference.sentences.allSatisfy { $0.id != nil }
+                        ? reference.sentences.map { $0.id! } : [], thing: thing))
         }
         return set
     }
@@ -88,9 +91,11 @@ enum RefCOCOFormat {
                 reading.problems.add(.malformed, "\(path.lastPart) entry \(number)")
                 continue
             }
-            let texts = sentences.compactMap { sentence -> String? in
-                guard case .text(let text)? = pickle.dictionary(sentence)?["sent"] else { return nil }
-                return text
+            let texts = sentences.compactMap { sentence -> (String, Int?)? in
+                let fields = pickle.dictionary(sentence)
+                guard case .text(let text)? = fields?["sent"] else { return nil }
+                guard case .integer(let id)? = fields?["sent_id"] else { return (text, nil) }
+                return (text, id)
             }
             references.append(
                 .init(id: id, image: image, annotation: annotation, split: split, sentences: texts))
@@ -115,15 +120,17 @@ enum RefCOCOFormat {
                     case "sentences":
                         try reader.array { reader, _ in
                             if try reader.kind() == .text {
-                                return reference.sentences.append(try reader.string())
+                                return reference.sentences.append((try reader.string(), nil))
                             }
+                            var (text, id): (String?, Int?)
                             try reader.object { reader, key in
-                                if key == "sent" {
-                                    reference.sentences.append(try reader.string())
-                                } else {
-                                    try reader.skip()
+                                switch key {
+                                case "sent": text = try reader.string()
+                                case "sent_id": id = try reader.int()
+                                default: try reader.skip()
                                 }
                             }
+                            if let text { reference.sentences.append((text, id)) }
                         }
                     default: try reader.skip()
                     }

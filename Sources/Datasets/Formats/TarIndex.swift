@@ -17,8 +17,10 @@ struct TarIndex {
     }
 
     let members: [Member]
+    /// Why there are no more of them, where the archive is cut short or damaged after the first.
+    private(set) var damage: String?
 
-    /// - Throws: ``LabelError`` for what is no tar archive, or cut short.
+    /// - Throws: ``LabelError`` for what is no tar archive.
     init(_ path: String) throws(LabelError) {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
@@ -48,22 +50,25 @@ struct TarIndex {
         var position = 0
         var longName: String?
         var longSize: Int?
-        while position + 512 <= size {
+        while position < size {
+            guard position + 512 <= size else {
+                damage = "the archive is cut short at byte \(position)"
+                break
+            }
             let header = try read(position, 512)
             if header.allSatisfy({ $0 == 0 }) { break }
-            guard let sum = Self.octal(header[148..<156]) else {
-                throw .invalid(path, reason: Self.reason(header, at: position))
-            }
             let known = header.indices.reduce(0) { $0 + ((148..<156).contains($1) ? 32 : Int(header[$1])) }
-            guard sum == known, let stated = Self.octal(header[124..<136]) else {
-                throw .invalid(path, reason: Self.reason(header, at: position))
+            guard Self.octal(header[148..<156]) == known, let stated = Self.octal(header[124..<136]) else {
+                let reason = Self.reason(header, at: position)
+                guard position > 0 else { throw .invalid(path, reason: reason) }
+                damage = reason
+                break
             }
             let length = longSize ?? stated
             let (offset, kind) = (position + 512, header[156])
             guard length >= 0, length <= size - offset else {
-                throw .invalid(
-                    path,
-                    reason: "the archive is cut short: a member at byte \(position) goes on past its end")
+                damage = "the archive is cut short: a member at byte \(position) goes on past its end"
+                break
             }
             position = offset + (length + 511) / 512 * 512
             switch kind {
@@ -113,7 +118,7 @@ struct TarIndex {
         var rest = bytes[...]
         while let space = rest.firstIndex(of: 0x20),
             let length = Int(String(decoding: rest[rest.startIndex..<space], as: UTF8.self)),
-            length > 0, length <= rest.count
+            length <= rest.count, rest.startIndex + length > space
         {
             let record = rest[(space + 1)..<(rest.startIndex + length)]
             if let equals = record.firstIndex(of: UInt8(ascii: "=")) {

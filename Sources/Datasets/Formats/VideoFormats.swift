@@ -112,6 +112,9 @@ enum MOTFormat {
         return set
     }
 
+    /// Names of frames have six digits.
+    private static let lastFrame = 999_999
+
     private static func add(
         _ path: String, video: String, folder: String?, to set: inout LabelledSet, _ reading: Reading
     ) throws(LabelError) {
@@ -126,14 +129,15 @@ enum MOTFormat {
         for (number, line) in try reading.lines(path).enumerated() {
             let place = "\(video) \(path.lastPart) line \(number + 1)"
             let fields = line.split { $0 == "," || $0 == " " }.compactMap { Double($0) }
-            guard fields.count >= 6, let frame = Int(exactly: fields[0]), let track = Int(exactly: fields[1])
+            // MOT15 has no class: its eighth number is a place in the world, -1.
+            let isClassed = fields.count == 9
+            guard fields.count >= 6, fields.allSatisfy(\.isFinite), let frame = Int(exactly: fields[0]),
+                (1...lastFrame).contains(frame), let track = Int(exactly: fields[1]),
+                let category = isClassed ? Int(exactly: fields[7]).map({ $0 &- 1 }) : 0
             else {
                 reading.problems.add(.malformed, place)
                 continue
             }
-            // MOT15 has no class: its eighth number is a place in the world, -1.
-            let isClassed = fields.count == 9
-            let category = isClassed ? Int(fields[7]) - 1 : 0
             guard names.indices.contains(category) else {
                 reading.problems.add(.unknownCategory, "\(place): class \(category + 1)")
                 continue
@@ -146,7 +150,7 @@ enum MOTFormat {
             thing.visibility = isClassed ? fields[8] : nil
             frames[frame, default: []].append(thing)
         }
-        let length = info["seqLength"].flatMap { Int($0) } ?? frames.keys.max() ?? 0
+        let length = min(info["seqLength"].flatMap { Int($0) } ?? frames.keys.max() ?? 0, lastFrame)
         let (ending, pictures) = (info["imExt"] ?? ".jpg", info["imDir"] ?? "img1")
         for frame in stride(from: 1, through: length, by: 1) {
             let digits = String(frame)

@@ -76,7 +76,9 @@ enum WebDatasetFormat {
                 }
                 set.pictures.append(picture)
             }
-            for member in try TarIndex(shard).members {
+            let index = try TarIndex(shard)
+            if let damage = index.damage { reading.problems.add(.cutArchive, "\(shard.lastPart): \(damage)") }
+            for member in index.members {
                 let folder = member.name.contains("/") ? member.name.folder + "/" : ""
                 let key = folder + member.name.lastPart.prefix { $0 != "." }
                 if key != sample {

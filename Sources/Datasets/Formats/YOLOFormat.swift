@@ -62,7 +62,8 @@ enum YOLOFormat {
         _ fields: [Substring], _ id: Int, _ size: (width: Int, height: Int), joints: Int, dimensions: Int
     ) -> LabelledSet.Thing? {
         let numbers = fields.compactMap { Double($0) }
-        guard numbers.count == fields.count, numbers.count >= 5, let category = Int(exactly: numbers[0])
+        guard numbers.count == fields.count, numbers.count >= 5, numbers.allSatisfy(\.isFinite),
+            let category = Int(exactly: numbers[0])
         else {
             return nil
         }
@@ -76,7 +77,9 @@ enum YOLOFormat {
             if isPose {
                 thing.keypoints = Keypoints(
                     stride(from: 5, to: numbers.count, by: dimensions).map { at in
-                        let flag = dimensions == 3 ? Int(numbers[at + 2]) : numbers[at] > 0 ? 2 : 0
+                        let flag =
+                            dimensions == 3
+                            ? Int(exactly: numbers[at + 2]) ?? 2 : numbers[at] > 0 ? 2 : 0
                         return .init(
                             point: Point(x: numbers[at] * width, y: numbers[at + 1] * height),
                             visibility: .init(rawValue: flag) ?? .visible)
@@ -135,7 +138,7 @@ enum YOLOFormat {
                 names = fields.pairs("names")
                 guard !names.isEmpty else { throw .invalid(yaml, reason: "it has no \"names\" of classes") }
                 if let shape = fields.list("kpt_shape"), shape.count == 2, let joints = Int(shape[0]),
-                    let dimensions = Int(shape[1]), joints > 0, (2...3).contains(dimensions)
+                    let dimensions = Int(shape[1]), (1...1000).contains(joints), (2...3).contains(dimensions)
                 {
                     (self.joints, self.dimensions) = (joints, dimensions)
                 }

@@ -204,6 +204,7 @@ public final class FineTuning: TrainingRun {
                 line["seconds"] = elapsed
                 line["learning_rate"] = learningRate(of: step - 1)
                 try files.log(line)
+                reportBroken()
                 sums = [:]
                 lastLog = (now, step)
             }
@@ -222,14 +223,14 @@ public final class FineTuning: TrainingRun {
 
     /// One step; its losses, of which "loss" is the whole.
     func advance() throws -> [String: Double] {
-        guard model.device != .cpu else { return try learn(from: batches(step: step)) }
-        return try learn(from: ahead.next()!.result.get())
+        try learn(from: ahead.next()!.result.get())
     }
 
     /// Makes what this and the following steps learn from on threads of their own.
     private func batchesAhead() -> Ahead<[(batch: LabelBatch, pictures: Int)]> {
         let (source, device) = (source, model.device)
-        let loaders = device.loaders(beside: shards.count)
+        // On the CPU one: pictures are found and decoded while the shards wait for one another.
+        let loaders = max(1, device.loaders(beside: shards.count))
         return Ahead(step..<configuration.steps, threads: loaders, ahead: 2 * loaders) { step in
             try source.batches(step: step, on: ShardThreads(1)).map { (try $0.batch.to(device), $0.pictures) }
         }
@@ -362,16 +363,16 @@ public final class FineTuning: TrainingRun {
                 } as [(Int, PictureAnswers)]
             }
         }
-        reportBroken()
         let ordered = parts.joined().sorted { $0.0 < $1.0 }.map(\.1)
         return ValidationAnswers(classes: labels.classes, pictures: ordered)
     }
 
-    /// Says what cannot be decoded, each once.
-    private func reportBroken() {
+    /// Says what cannot be decoded, each once, and in the end how much it was.
+    private func reportBroken(isEnd: Bool = false) {
         let problems = samples.problems
         for problem in problems where !reported.contains(problem) { notice("\(problem); skipped") }
         reported = Set(problems)
+        if isEnd, !problems.isEmpty { notice("\(problems.count) pictures could not be used") }
     }
 
     private struct Models: @unchecked Sendable {
@@ -388,6 +389,7 @@ public final class FineTuning: TrainingRun {
 
     /// Calibrates the best model, gives it its segmenter, and writes the report.
     private func finish() throws {
+        defer { reportBroken(isEnd: true) }
         let path = "\(folder)/model"
         let best = try Lumen(contentsOf: ModelFolder(path), device: model.device)
         let models = try shards.map { _ in try Lumen(sharing: best) }

@@ -163,6 +163,9 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
                 let known = Reformulation.Task.allCases.map(\.rawValue).joined(separator: ", ")
                 throw refuse("mixture has the task \"\(task)\"; there are \(known)")
             }
+            guard weight == 0 || task != Reformulation.Task.keypoints.rawValue else {
+                throw refuse("mixture has the task keypoints, which fine-tunings do not learn")
+            }
             guard weight >= 0, weight.isFinite else { throw refuse("mixture.\(task) is \(weight), below 0") }
         }
         if let mixture, !mixture.values.contains(where: { $0 > 0 }) {

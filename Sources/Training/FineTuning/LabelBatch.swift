@@ -46,7 +46,7 @@ package struct LabelBatch {
     /// [b, 1, cells]: 0 where nothing is to be learnt, else 1; nil where everything is.
     let attention: Tensor?
     /// Sequences of similar length together: [b, n, length] each.
-    let ids: [Tensor]
+    package let ids: [Tensor]
     /// From which of the flattened hidden states which token follows: in answers with a place, and in words.
     let location: Following
     let text: Following

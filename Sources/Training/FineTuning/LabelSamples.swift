@@ -122,7 +122,7 @@ final class LabelSamples: @unchecked Sendable {
         var seen = first
         seen.things = []
         (seen.width, seen.height) = (width, height)
-        // They mean things by their old numbers, and places that may have been mirrored.
+        // They mean places that may have been moved.
         (seen.referring, seen.points, seen.exemplars) = ([], [], [])
         func place(
             _ picture: LabelledSet.Picture, _ image: Image,
@@ -164,6 +164,9 @@ final class LabelSamples: @unchecked Sendable {
             }
         } else {
             try place(first, image, (0, 0, width, height), fitted: frame.fitted, draw)
+            // Sentences mean sides, and others to compare with.
+            let isUpright = !draw.isMirrored && !draw.isUpsideDown && draw.turns == 0
+            if isUpright, seen.things.count == first.things.count { seen.referring = first.referring }
         }
         let names = nameTurns(seen, things, configuration.names, using: &random)
         let requests = requestTurns(seen, things, using: &random)

@@ -69,17 +69,24 @@ package struct LabelSplit: Sendable {
             throw refuse("segmenter is given, but no thing has a mask")
         }
         let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        var strange: [String: Int] = [:]
         func made(_ set: LabelledSet) -> [LabelledSet.Picture] {
             set.pictures.compactMap { picture in
                 var picture = picture
                 var kept: [LabelledSet.Thing] = []
+                var newIndices: [Int?] = []
                 for var thing in picture.things {
-                    guard let place = places[set.categories[thing.category].name] else { continue }
+                    let name = set.categories[thing.category].name
+                    newIndices.append(places[name] == nil ? nil : kept.count)
+                    guard let place = places[name] else {
+                        strange[name, default: 0] += 1
+                        continue
+                    }
                     thing.category = place
                     kept.append(thing)
                 }
                 picture.things = kept
-                picture.referring = []
+                picture.referring = picture.referring.compactMap { $0.moved(newIndices) }
                 picture.present = []
                 picture.incomplete = picture.incomplete.compactMap { places[set.categories[$0].name] }
                 picture.absent = picture.absent.map {
@@ -94,7 +101,14 @@ package struct LabelSplit: Sendable {
         var validation: [LabelledSet.Picture]
         var lines: [String] = []
         if let other {
+            strange = [:]
             validation = made(other)
+            if asksNames, !strange.isEmpty {
+                let named = strange.sorted { $0.key < $1.key }.prefix(3).map { "\($0.key) \($0.value)" }
+                lines.append(
+                    "\(strange.values.reduce(0, +)) things of the validation are of classes that there are none of to learn from, left out: \(named.joined(separator: ", "))\(strange.count > 3 ? ", …" : "")"
+                )
+            }
             let own = configuration.data.validation!.path
             guard !validation.isEmpty else {
                 throw TrainingError.badConfiguration(own, "no picture to validate by is left")

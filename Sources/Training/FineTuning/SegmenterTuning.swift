@@ -116,14 +116,10 @@ final class SegmenterTuning: SteppedRun {
     }
 
     func advance() throws -> (losses: [String: Double], pictures: Int) {
-        let first = step * part.pictures
-        // On the CPU each is made when it is learnt from.
-        let ready =
-            model.store.device == .cpu
-            ? nil : try (0..<part.pictures).map { _ in try ahead.next()!.result.get() }
+        let batches = try (0..<part.pictures).map { _ in try ahead.next()!.result.get() }
         let share = 1 / Double(part.pictures)
-        let (parts, gradients) = try threads.learn(part.pictures, on: shards) { [source] number, shard in
-            try shard.learn(from: ready?[number] ?? source.batch(first + number), share: share)
+        let (parts, gradients) = try threads.learn(part.pictures, on: shards) { number, shard in
+            try shard.learn(from: batches[number], share: share)
         }
         for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }
         var losses = parts.mean
@@ -136,7 +132,7 @@ final class SegmenterTuning: SteppedRun {
     /// Makes the pictures of this and the following steps on threads of their own.
     private func batchesAhead() -> Ahead<SegmenterBatch> {
         let (source, device) = (source, model.store.device)
-        let loaders = device.loaders(beside: shards.count)
+        let loaders = max(1, device.loaders(beside: shards.count))
         return Ahead(step * part.pictures..<steps * part.pictures, threads: loaders, ahead: 2 * loaders) {
             try source.batch($0).to(device)
         }
