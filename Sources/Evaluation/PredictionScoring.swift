@@ -301,7 +301,7 @@ public struct PredictionScoring: Sendable, Hashable {
             guard values[index] > 0, start >= end, length > 0, length <= width * height - start else {
                 throw ScoringError(
                     path,
-                    "line \(line): the run of \(length) from \(start + 1) is out of order or out of a picture of \(width) x \(height)"
+                    "line \(line): the run of \(length) from \(values[index]) is out of order or out of a picture of \(width) x \(height)"
                 )
             }
             counts += [start - end, length]
