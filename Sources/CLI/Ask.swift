@@ -99,19 +99,25 @@ struct Ask: AsyncParsableCommand {
             print(try Documents.line(document))
         } else {
             print(answer.text)
-            for finding in answer.findings { for line in lines(finding, picture) { print(line) } }
+            var number = 0
+            for finding in answer.findings {
+                for line in lines(finding, picture, after: number) { print(line) }
+                number += finding.count
+            }
             for case let file? in written { print("wrote \(file)") }
+            if heatmap != nil, written[1] == nil { print("no heatmap: the answer is in words") }
         }
     }
 
-    private func lines(_ finding: Finding, _ picture: Image) -> [String] {
+    /// - Parameter number: of the last thing before; they count on through an answer, as in the picture.
+    private func lines(_ finding: Finding, _ picture: Image, after number: Int) -> [String] {
         let place = "in pixels of \(image) (\(picture.width) x \(picture.height))"
         guard finding.count > 0 else {
             return ["Nothing found: no place scores enough to be answered (--threshold)."]
         }
         let form = finding.route.response
         return ["\(form.counted(finding.count)), \(place):"]
-            + PlaceList.lines(finding.detections) { form.description(of: $0) }
+            + PlaceList.lines(finding.detections, after: number) { form.description(of: $0) }
     }
 }
 

@@ -174,11 +174,13 @@ enum PlaceList {
         }.joined()
     }
 
-    /// A line a place: its number, its score, and what `text` says of it.
-    static func lines(_ detections: [Detection], indent: Int = 2, _ text: (Detection) -> String) -> [String] {
+    /// A line a place: its number, counted on after `last`, its score, and what `text` says of it.
+    static func lines(
+        _ detections: [Detection], indent: Int = 2, after last: Int = 0, _ text: (Detection) -> String
+    ) -> [String] {
         detections.enumerated().map { index, detection in
-            let number = String(index + 1)
-            let digits = String(detections.count).count
+            let number = String(last + index + 1)
+            let digits = String(last + detections.count).count
             let padding = String(repeating: " ", count: indent + digits - number.count)
             return "\(padding)\(number)  score \(String(format: "%.2f", detection.score))  \(text(detection))"
         }

@@ -15,8 +15,15 @@ public enum Prompt {
     /// was that is not there: " There is no red circle."
     public static let nothing = " There is no"
 
+    /// What the program says in place of ``nothing`` and what follows it, where the model names what is there.
+    public static let nothingAlike = " There is nothing like that."
+
     /// What the program says where the model says nothing at all.
     public static let unknown = "I do not understand that request."
+
+    /// What the program says where the model loses itself, and where it does so after looking in vain.
+    public static let lost = "I cannot tell."
+    public static let blank = "I see nothing that I know."
 
     /// What the program puts in after `[COUNT]`: " three."
     public static func counted(_ count: Int) -> String { " \(number(count))." }

@@ -1,3 +1,4 @@
+import Foundation
 package import Text
 
 /// What an ``AnswerWriter`` writes with: a language model, and the specialists that it calls.
@@ -11,13 +12,18 @@ package protocol AnswerModel {
 
     /// What a decoder finds for the hidden states at some [LOC]; one finding a state.
     func find(_ states: [State], _ route: Route) throws -> [Finding]
+
+    /// Whether there is something by that name, asked for by itself.
+    func isThere(_ name: String) throws -> Bool
 }
 
 /// Writes an answer token by token, greedily, and reads the specialists' findings back into it.
 ///
 /// The state at a [LOC] goes to the decoder that the next routing token names, at once. After `[COUNT]` the writer puts
 /// in how many there are; after the full stop of any other location answer for which nothing was found, that there is
-/// none, and the model goes on with what. A model that says nothing has not understood, and the writer says that.
+/// none, and the model goes on with what; when it then names what is there after all, there is nothing like what was meant.
+/// A model that says nothing has not understood, and the writer says that. One that loses itself, in a routing token without a
+/// [LOC] or in a sentence without an end, is stopped there, and what it had not finished is left out.
 package struct AnswerWriter {
     let tokenizer: Tokenizer
     let tokens: SpecialTokens
@@ -44,10 +50,18 @@ package struct AnswerWriter {
         var locations = 0
         // Nothing was found for the sentence that is being written.
         var isInVain = false
+        // Where a sentence begins that says what there is none of.
+        var denial: Int?
+        var isLost = true
         while transcript.ids.count < tokenLimit {
             let (token, state) = try model.read(next)
             if transcript.ids.last == tokens.loc { pending.append(state) }
-            if token == tokens.end { break }
+            if token == tokens.end {
+                // Not before the output that it has begun to tell of.
+                isLost = transcript.whole.trimmed.hasSuffix(Prompt.taskOutput.trimmed)
+                break
+            }
+            if tokens.routes[token] != nil, pending.isEmpty { break }
             if token == tokens.loc {
                 locations += 1
                 if locations > locationLimit { break }
@@ -67,14 +81,41 @@ package struct AnswerWriter {
                 } else if !isInVain {
                     transcript.keepLookup()
                 }
-            } else if isInVain, tokenizer.decode([token]).contains(".") {
-                isInVain = false
-                transcript.hideLookup()
-                next += transcript.insert(Prompt.nothing)
+            } else if tokenizer.decode([token]).contains(".") {
+                if let start = denial { try check(&transcript, denialFrom: start, with: model) }
+                denial = nil
+                if isInVain {
+                    isInVain = false
+                    transcript.hideLookup()
+                    denial = transcript.ids.count
+                    next += transcript.insert(Prompt.nothing)
+                }
             }
         }
-        if transcript.ids.isEmpty { _ = transcript.insert(Prompt.unknown) }
+        if let start = denial { try check(&transcript, denialFrom: start, with: model) }
+        if isLost {
+            transcript.dropUnfinished()
+            if transcript.isSilent {
+                let isBlank = !findings.isEmpty && findings.allSatisfy { $0.count == 0 }
+                _ = transcript.insert(isBlank ? Prompt.blank : Prompt.lost)
+            }
+        } else if transcript.ids.isEmpty {
+            _ = transcript.insert(Prompt.unknown)
+        }
         return (transcript, findings)
+    }
+}
+
+extension AnswerWriter {
+    /// A model that does not know the word for what it looked for in vain names something else. Where that is in the picture, or
+    /// nothing is named, the sentence says something else.
+    private func check<Model: AnswerModel>(
+        _ transcript: inout Transcript, denialFrom start: Int, with model: Model
+    ) throws {
+        let name = transcript.text(from: start).replacingOccurrences(of: Prompt.nothing, with: "")
+            .trimmingCharacters(in: CharacterSet(charactersIn: " ."))
+        guard try name.isEmpty || model.isThere(name) else { return }
+        transcript.replace(from: start, with: Prompt.nothingAlike)
     }
 }
 
@@ -93,9 +134,12 @@ package struct Transcript {
 
     /// What there is to read: all of it but what is hidden, or, where that is nothing, all of it.
     package var visible: String {
-        let shown = ids.indices.filter { index in !hidden.contains { $0.contains(index) } }
-        let text = tokenizer.decode(shown.map { ids[$0] }).trimmed
+        let text = shown.trimmed
         return text.isEmpty ? whole.trimmed : text
+    }
+
+    private var shown: String {
+        tokenizer.decode(ids.indices.filter { i in !hidden.contains { $0.contains(i) } }.map { ids[$0] })
     }
 
     mutating func append(_ token: Int) { ids.append(token) }
@@ -107,6 +151,26 @@ package struct Transcript {
         let tokens = tokenizer.encode(text)
         ids += tokens
         return tokens
+    }
+
+    /// What was written from a token on.
+    func text(from start: Int) -> String { tokenizer.decode(Array(ids[start...])) }
+
+    /// Puts other words in place of the last ones.
+    mutating func replace(from start: Int, with text: String) {
+        ids.removeSubrange(start...)
+        _ = insert(text)
+    }
+
+    /// Whether there is nothing to read but what was looked up.
+    var isSilent: Bool { shown.allSatisfy(\.isWhitespace) }
+
+    /// Leaves out what comes after the last sentence that is whole.
+    mutating func dropUnfinished() {
+        let end = ids.lastIndex { tokenizer.decode([$0]).trimmed.last.map(".?!".contains) ?? false }
+        ids.removeSubrange((end.map { $0 + 1 } ?? 0)...)
+        hidden = hidden.compactMap { $0.lowerBound < ids.count ? $0.clamped(to: 0..<ids.count) : nil }
+        lookup = nil
     }
 
     /// A [LOC] comes next: what is looked up begins with the sentence that it stands in.

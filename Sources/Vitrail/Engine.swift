@@ -213,4 +213,13 @@ private struct Speaker: AnswerModel {
         let heatmaps = try Heatmap.all(maps, in: reading.frame)
         return zip(found, heatmaps).map { Finding(route: route, detections: $0, heatmap: $1) }
     }
+
+    func isThere(_ name: String) throws -> Bool {
+        let model = specialists.model
+        let request = LocateResponse.points.request(for: name)
+        let maps = try reading.align(
+            model.queries([request], after: reading.prefix, pictures: 1), with: model)
+        return try !specialists.decode(
+            maps, as: .points, areSingle: [Route.isSingle(name)], in: reading, phrases: [name])[0].isEmpty
+    }
 }

@@ -8,13 +8,16 @@ private final class ScriptedModel: AnswerModel {
     private var script: [Int]
     private let end: Int
     private var counts: [Int]
+    private let there: Set<String>
     private(set) var read: [Int] = []
     private(set) var asked: [(states: [[Int]], route: Route)] = []
 
     /// - Parameters:
     ///   - script: the tokens that the model itself writes.
     ///   - counts: how many things there are for each [LOC].
-    init(_ script: [Int], end: Int, counts: [Int]) {
+    ///   - there: the names of what is found by itself.
+    init(_ script: [Int], end: Int, counts: [Int], there: Set<String> = []) {
+        self.there = there
         self.script = script
         self.end = end
         self.counts = counts
@@ -25,6 +28,8 @@ private final class ScriptedModel: AnswerModel {
         read += tokens
         return (script.isEmpty ? end : script.removeFirst(), read)
     }
+
+    func isThere(_ name: String) -> Bool { there.contains(name) }
 
     func find(_ states: [[Int]], _ route: Route) -> [Finding] {
         asked.append((states, route))
@@ -46,10 +51,11 @@ private final class ScriptedModel: AnswerModel {
     private static let tokens = try! SpecialTokens(tokenizer)
 
     private func write(
-        _ pieces: [String], counts: [Int] = [], tokenLimit: Int = 256, locationLimit: Int = 16
+        _ pieces: [String], counts: [Int] = [], there: Set<String> = [], tokenLimit: Int = 256,
+        locationLimit: Int = 16
     ) throws -> (text: String, whole: String, findings: [Finding], model: ScriptedModel) {
         let model = ScriptedModel(
-            pieces.flatMap { Self.tokenizer.encode($0) }, end: Self.tokens.end, counts: counts)
+            pieces.flatMap { Self.tokenizer.encode($0) }, end: Self.tokens.end, counts: counts, there: there)
         let writer = AnswerWriter(
             Self.tokenizer, Self.tokens, tokenLimit: tokenLimit, locationLimit: locationLimit)
         let (transcript, findings) = try writer.write(after: Self.tokenizer.encode("USER: hi"), with: model)
@@ -142,9 +148,27 @@ private final class ScriptedModel: AnswerModel {
         #expect(try write([location(.count)], counts: [3]).text == "\(location(.count)) three.")
     }
 
-    @Test func aRouteWithoutALocationFindsNothing() throws {
-        let answer = try write(["[DET]. It is red."])
-        #expect(answer.findings.isEmpty && answer.whole == "[DET]. It is red.")
+    @Test func aModelThatLosesItselfIsStopped() throws {
+        #expect(try write(["[DET]. It is red."]).whole == Prompt.lost)
+        #expect(try write(["It is red. There are[COUNT]. There are."]).whole == "It is red.")
+        #expect(try write([Prompt.taskOutput]).whole == Prompt.lost)
+        // A caption of a picture in which there is nothing.
+        let blank = try write(["star[LOC][COUNT]", " There are[COUNT]. There are[COUNT]"], counts: [0])
+        #expect(blank.text == Prompt.blank && blank.findings.map(\.count) == [0])
+        let seen = try write(["star[LOC][COUNT]", " There is one star. There are[COUNT]"], counts: [1])
+        #expect(seen.text == "There is one star.")
+    }
+
+    @Test func whatIsThereIsNotDenied() throws {
+        let there = try write(
+            [location(.detection) + ".", " red circle."], counts: [0], there: ["red circle"])
+        #expect(there.text == "There is nothing like that.")
+        // Nor is nothing named.
+        #expect(try write([location(.detection) + "."], counts: [0]).text == "There is nothing like that.")
+        let both = try write(
+            [location(.detection) + ".", " star.", " \(location(.points)).", " circle."], counts: [0, 0],
+            there: ["star"])
+        #expect(both.text == "There is nothing like that. There is no circle.")
     }
 
     @Test func severalLocationsShareARoute() throws {
@@ -155,9 +179,10 @@ private final class ScriptedModel: AnswerModel {
 
     @Test func endlessAnswersEnd() throws {
         let words = try write(Array(repeating: "It is red. ", count: 1000), tokenLimit: 40)
-        #expect(Self.tokenizer.encode(words.whole).count <= 44)
+        #expect(Self.tokenizer.encode(words.whole).count <= 44 && words.text.hasSuffix("It is red."))
+        #expect(try write(Array(repeating: " red", count: 1000)).text == Prompt.lost)
         let places = try write(Array(repeating: "[LOC]", count: 1000), locationLimit: 5)
-        #expect(places.whole == String(repeating: "[LOC]", count: 5))
+        #expect(places.whole == Prompt.lost && places.findings.isEmpty)
         let counts = try write(
             Array(repeating: "circle[LOC][COUNT]", count: 1000), counts: Array(repeating: 2, count: 1000),
             locationLimit: 5)

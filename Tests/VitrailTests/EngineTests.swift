@@ -198,6 +198,10 @@ import Vitrail
             pixels: [UInt8](repeating: UInt8(value), count: width * height * 3))
         let engine = try Engine()
         try await expectSense(engine, "Find all objects.", image)
+        for request in ["What do you see?", "find everything", "Describe the image."] {
+            let text = try await engine.ask(request, about: engine.open(image)).text
+            #expect(!text.contains("[COUNT]") && text.hasSuffix(".") && text.count < 200, "\(text)")
+        }
         for response in [LocateResponse.boxes, .keypoints, .count] {
             let found = try await engine.locate(["person", "the star"], in: engine.open(image), as: response)
             #expect(found.count == 2 && found[1].count <= 1)
