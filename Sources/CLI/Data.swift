@@ -21,6 +21,12 @@ struct DataCommand: ParsableCommand {
             "A second source: which of its pictures are in the first one, too?", valueName: "file"))
     var validation: String?
 
+    @Flag(
+        help:
+            "Read the header of every picture too: which are broken, or of another size than their labels say?"
+    )
+    var pictures = false
+
     @Flag(help: "Print one JSON document.")
     var json = false
 
@@ -30,10 +36,10 @@ struct DataCommand: ParsableCommand {
     }
 
     func run() throws {
-        let set = try Self.read(source)
+        let set = try read(source)
         var other: LabelledSet?
         if let validation {
-            other = try Self.read(validation)
+            other = try read(validation)
             other!.problems.add(other!.overlap(withTraining: set))
         }
         let document = Document(set: LabelSummary(set), validation: other.map { LabelSummary($0) })
@@ -45,8 +51,10 @@ struct DataCommand: ParsableCommand {
         }
     }
 
-    private static func read(_ path: String) throws -> LabelledSet {
-        try LabelledSet.read(
+    private func read(_ path: String) throws -> LabelledSet {
+        var set = try LabelledSet.read(
             DataSource(contentsOf: path), relativeTo: (path as NSString).deletingLastPathComponent)
+        if pictures { set.checkPictures() }
+        return set
     }
 }

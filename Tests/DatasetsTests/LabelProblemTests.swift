@@ -91,6 +91,24 @@ import Testing
         }
     }
 
+    @Test func picturesAreCheckedByTheirHeaders() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("a.png")
+            try folder.picture("b.png", 21, 10)
+            try folder.write("no picture", "c.png")
+            let images = ["a", "b", "c"].enumerated().map {
+                #"{"id":\#($0.offset + 1),"file_name":"\#($0.element).png","width":20,"height":10}"#
+            }
+            try folder.write(coco("", images.joined(separator: ",")), "labels.json")
+            var set = try folder.read(.coco, "labels.json")
+            #expect(set.pictures.count == 3 && set.problems.isEmpty)
+            set.checkPictures()
+            #expect(set.pictures.map(\.fileName) == ["a.png"])
+            #expect(set.problems.counts[.otherSize]?.first == ["b.png is 21 x 10, not 20 x 10"])
+            #expect(set.problems[.brokenPicture] == 1)
+        }
+    }
+
     @Test func sourcesOfAnotherKindAreNamed() throws {
         try LabelFolder.temporary { folder in
             try folder.picture("a.png")

@@ -10,6 +10,28 @@ extension LabelledSet {
     }
 }
 
+extension LabelledSet {
+    /// Reads the header of every picture, and drops those that are broken or of another size than their labels say; each is
+    /// counted.
+    public mutating func checkPictures() {
+        var problems = problems
+        pictures.removeAll { picture in
+            do {
+                let size = try Image.size(of: picture.source.bytes(), name: picture.source.name)
+                guard picture.width > 0, (picture.width, picture.height) != size else { return false }
+                problems.add(
+                    .otherSize,
+                    "\(picture.fileName) is \(size.width) x \(size.height), not \(picture.width) x \(picture.height)"
+                )
+            } catch {
+                problems.add(.brokenPicture, "\(error)")
+            }
+            return true
+        }
+        self.problems = problems
+    }
+}
+
 extension LabelledSet.Picture {
     /// A box that reaches out by less than rounding does is cut off, but not reported.
     private static let tolerance = 0.5
