@@ -91,6 +91,26 @@ import Testing
         }
     }
 
+    @Test func jointsOutsideTheirPictureAreNotThere() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("a.png")
+            try folder.write(
+                #"""
+                {"images":[{"id":1,"file_name":"a.png","width":20,"height":10}],
+                "categories":[{"id":1,"name":"person","keypoints":["nose","tail"]}],"annotations":[
+                {"id":1,"image_id":1,"category_id":1,"bbox":[2,2,5,5],"keypoints":[3,4,2,90,4,2],"num_keypoints":2},
+                {"id":2,"image_id":1,"category_id":1,"bbox":[2,2,5,5],"keypoints":[3,4,2],"num_keypoints":1},
+                {"id":3,"image_id":1,"category_id":1,"bbox":[2,2,5,5],"keypoints":[20.4,10,2,0,0,0],"num_keypoints":1}]}
+                """#, "labels.json")
+            let set = try folder.read(.coco, "labels.json")
+            let joints = set.pictures[0].things.map { $0.keypoints?.joints.map(\.visibility) }
+            #expect(joints == [[.visible, .absent], nil, [.visible, .absent]])
+            #expect(set.problems.counts[.outside]?.first == ["a.png label 1 joint 2"])
+            #expect(
+                set.problems.counts[.malformed]?.first == ["a.png label 2: 1 joints, its category has 2"])
+        }
+    }
+
     @Test func picturesAreCheckedByTheirHeaders() throws {
         try LabelFolder.temporary { folder in
             try folder.picture("a.png")

@@ -5,7 +5,8 @@ extension LabelledSet {
     /// segmentation that is none; each is counted.
     mutating func mend() {
         var problems = problems
-        for index in pictures.indices { pictures[index].mend(&problems) }
+        let joints = categories.map(\.keypoints.count)
+        for index in pictures.indices { pictures[index].mend(&problems, joints: joints) }
         self.problems = problems
     }
 }
@@ -36,13 +37,18 @@ extension LabelledSet.Picture {
     /// A box that reaches out by less than rounding does is cut off, but not reported.
     private static let tolerance = 0.5
 
-    fileprivate mutating func mend(_ problems: inout LabelProblems) {
+    /// - Parameter joints: how many each category has; 0 where it does not say.
+    fileprivate mutating func mend(_ problems: inout LabelProblems, joints: [Int]) {
         var newIndices: [Int?] = []
         var kept: [LabelledSet.Thing] = []
         for thing in things {
-            let mended = mended(thing, &problems)
-            newIndices.append(mended == nil ? nil : kept.count)
-            if let mended { kept.append(mended) }
+            guard var mended = mended(thing, &problems) else {
+                newIndices.append(nil)
+                continue
+            }
+            mended.keypoints = self.joints(of: thing, joints[thing.category], &problems)
+            newIndices.append(kept.count)
+            kept.append(mended)
         }
         things = kept
         referring = referring.compactMap { $0.moved(newIndices) }
@@ -52,6 +58,31 @@ extension LabelledSet.Picture {
             !((0...Double(width)).contains($0.x) && (0...Double(height)).contains($0.y))
         }
         for _ in points.count..<before { problems.add(.outside, "\(fileName) point") }
+    }
+
+    /// The joints of a thing without those outside the picture; nil for another number than its category has.
+    private func joints(
+        of thing: LabelledSet.Thing, _ count: Int, _ problems: inout LabelProblems
+    ) -> Keypoints? {
+        guard let keypoints = thing.keypoints else { return nil }
+        let place = "\(fileName) label \(thing.id)"
+        guard count == 0 || keypoints.joints.count == count else {
+            problems.add(.malformed, "\(place): \(keypoints.joints.count) joints, its category has \(count)")
+            return nil
+        }
+        guard width > 0, height > 0 else { return keypoints }
+        let (across, down) = (
+            -Self.tolerance...Double(width) + Self.tolerance,
+            -Self.tolerance...Double(height) + Self.tolerance
+        )
+        return Keypoints(
+            keypoints.joints.enumerated().map { number, joint in
+                guard joint.visibility != .absent,
+                    !(across.contains(joint.point.x) && down.contains(joint.point.y))
+                else { return joint }
+                problems.add(.outside, "\(place) joint \(number + 1)")
+                return .init(point: Point(x: 0, y: 0), visibility: .absent)
+            })
     }
 
     private func mended(
