@@ -424,16 +424,16 @@ public struct PredictionScoring: Sendable, Hashable {
 
     private func counting() throws -> ScoreSheet {
         let found = try Self.counts(predictions)
-        var there = split == nil ? try Self.counts(truth) : [:]
-        if let split {
-            let set = try LabelledSet.read(
-                DataSource(format: .fsc147, path: truth, split: split), asWritten: true)
-            for picture in set.pictures {
-                there[EntryID(picture.fileName)] = Double(picture.points.count)
-            }
-        }
+        let there = try split.map(countsOfSplit) ?? Self.counts(truth)
         try Self.match(found.keys, there.keys, predictions, "count")
         return .counting(there.map { (found[$0.key]!, $0.value) })
+    }
+
+    /// By name: of a published FSC-147.
+    private func countsOfSplit(_ split: String) throws -> [EntryID: Double] {
+        let set = try LabelledSet.read(
+            DataSource(format: .fsc147, path: truth, split: split), asWritten: true)
+        return Dictionary(set.pictures.map { (EntryID($0.fileName), Double($0.points.count)) }) { $1 }
     }
 
     /// By name: a JSON object of numbers or of FSC-147's points, a list of `image_id` and `count`, or CSV of both.

@@ -51,9 +51,11 @@ extension [(name: String, value: Tensor)] {
 }
 
 extension Device {
-    /// How many threads make what the next steps learn from: none where the processor is busy with the steps.
-    func loaders(beside threads: Int) -> Int {
-        self == .cpu ? 0 : max(1, min(12, ProcessInfo.processInfo.activeProcessorCount - threads))
+    /// How many threads make what the next steps learn from: where the processor is busy with the steps none, or one where
+    /// files are read, which is done while shards wait for one another.
+    func loaders(beside threads: Int, readingFiles: Bool = false) -> Int {
+        self == .cpu
+            ? (readingFiles ? 1 : 0) : max(1, min(12, ProcessInfo.processInfo.activeProcessorCount - threads))
     }
 
     /// What runs an optimizer's steps: the shards' threads, or as many as it takes to keep a device busy.

@@ -163,7 +163,7 @@ package struct Transcript {
     }
 
     /// Whether there is nothing to read but what was looked up.
-    var isSilent: Bool { shown.allSatisfy(\.isWhitespace) }
+    var isSilent: Bool { shown.trimmed.isEmpty }
 
     /// Leaves out what comes after the last sentence that is whole.
     mutating func dropUnfinished() {

@@ -174,12 +174,7 @@ public actor Engine {
     private func locations(
         _ phrases: [String], in reading: Reading, as response: LocateResponse, by locator: Locator?
     ) throws -> [Location] {
-        let requests = phrases.map { response.request(for: $0) }
-        let maps = try reading.align(
-            model.queries(requests, after: reading.prefix, pictures: 1), with: model)
-        let found = try specialists.decode(
-            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, phrases: phrases,
-            by: locator)
+        let (found, maps) = try specialists.find(phrases, as: response, in: reading, by: locator)
         let heatmaps = try Heatmap.all(maps, in: reading.frame)
         return phrases.indices.map {
             Location(phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0])
@@ -215,11 +210,6 @@ private struct Speaker: AnswerModel {
     }
 
     func isThere(_ name: String) throws -> Bool {
-        let model = specialists.model
-        let request = LocateResponse.points.request(for: name)
-        let maps = try reading.align(
-            model.queries([request], after: reading.prefix, pictures: 1), with: model)
-        return try !specialists.decode(
-            maps, as: .points, areSingle: [Route.isSingle(name)], in: reading, phrases: [name])[0].isEmpty
+        try !specialists.find([name], as: .points, in: reading).found[0].isEmpty
     }
 }

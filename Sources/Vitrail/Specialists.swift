@@ -94,6 +94,19 @@ struct Specialists {
         }
     }
 
+    /// What is found for each phrase, asked for in the fixed form, and the maps that it comes from.
+    func find(
+        _ phrases: [String], as response: LocateResponse, in reading: Reading, by locator: Locator? = nil
+    ) throws -> (found: [[Detection]], maps: AlignerMaps) {
+        let requests = phrases.map { response.request(for: $0) }
+        let maps = try reading.align(
+            model.queries(requests, after: reading.prefix, pictures: 1), with: model)
+        let found = try decode(
+            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, phrases: phrases,
+            by: locator)
+        return (found, maps)
+    }
+
     /// What the maps of a picture's queries stand for.
     ///
     /// - Parameters:

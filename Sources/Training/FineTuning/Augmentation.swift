@@ -21,8 +21,9 @@ public struct Augmentation: Codable, Sendable, Hashable {
     /// have of up and down is learnt in the end; 1 when left out.
     public var until: Double?
 
-    /// What is left of it after ``until``.
-    var calm: Augmentation {
+    /// What is left of it at a step.
+    func at(step: Int, of steps: Int) -> Augmentation {
+        guard Double(step) >= (until ?? 1) * Double(steps) else { return self }
         var calm = self
         (calm.flipVertically, calm.turns, calm.mosaic) = (0, false, 0)
         return calm

@@ -229,8 +229,7 @@ public final class FineTuning: TrainingRun {
     /// Makes what this and the following steps learn from on threads of their own.
     private func batchesAhead() -> Ahead<[(batch: LabelBatch, pictures: Int)]> {
         let (source, device) = (source, model.device)
-        // On the CPU one: pictures are found and decoded while the shards wait for one another.
-        let loaders = max(1, device.loaders(beside: shards.count))
+        let loaders = device.loaders(beside: shards.count, readingFiles: true)
         return Ahead(step..<configuration.steps, threads: loaders, ahead: 2 * loaders) { step in
             try source.batches(step: step, on: ShardThreads(1)).map { (try $0.batch.to(device), $0.pictures) }
         }

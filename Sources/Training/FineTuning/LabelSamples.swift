@@ -100,9 +100,7 @@ final class LabelSamples: @unchecked Sendable {
     func prepared(_ number: Int) throws -> PreparedPicture {
         var random = SceneRandom(seed: configuration.seed, index: number, stream: 11)
         let step = number / configuration.pictures
-        let isCalm =
-            Double(step) >= (configuration.augmentation.until ?? 1) * Double(configuration.steps)
-        let augmentation = isCalm ? configuration.augmentation.calm : configuration.augmentation
+        let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
         let (first, image) = try readable(number)
         var draw = Augmentation.Draw(augmentation, using: &random)
         if augmentation.turns {

@@ -69,19 +69,17 @@ package struct LabelSplit: Sendable {
             throw refuse("segmenter is given, but no thing has a mask")
         }
         let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
-        var strange: [String: Int] = [:]
         func made(_ set: LabelledSet) -> [LabelledSet.Picture] {
             set.pictures.compactMap { picture in
                 var picture = picture
                 var kept: [LabelledSet.Thing] = []
                 var newIndices: [Int?] = []
                 for var thing in picture.things {
-                    let name = set.categories[thing.category].name
-                    newIndices.append(places[name] == nil ? nil : kept.count)
-                    guard let place = places[name] else {
-                        strange[name, default: 0] += 1
+                    guard let place = places[set.categories[thing.category].name] else {
+                        newIndices.append(nil)
                         continue
                     }
+                    newIndices.append(kept.count)
                     thing.category = place
                     kept.append(thing)
                 }
@@ -101,8 +99,11 @@ package struct LabelSplit: Sendable {
         var validation: [LabelledSet.Picture]
         var lines: [String] = []
         if let other {
-            strange = [:]
             validation = made(other)
+            let strange = other.pictures.flatMap(\.things).reduce(into: [String: Int]()) { counts, thing in
+                let name = other.categories[thing.category].name
+                if places[name] == nil { counts[name, default: 0] += 1 }
+            }
             if asksNames, !strange.isEmpty {
                 let named = strange.sorted { $0.key < $1.key }.prefix(3).map { "\($0.key) \($0.value)" }
                 lines.append(

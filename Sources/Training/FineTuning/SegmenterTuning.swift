@@ -132,7 +132,7 @@ final class SegmenterTuning: SteppedRun {
     /// Makes the pictures of this and the following steps on threads of their own.
     private func batchesAhead() -> Ahead<SegmenterBatch> {
         let (source, device) = (source, model.store.device)
-        let loaders = max(1, device.loaders(beside: shards.count))
+        let loaders = device.loaders(beside: shards.count, readingFiles: true)
         return Ahead(step * part.pictures..<steps * part.pictures, threads: loaders, ahead: 2 * loaders) {
             try source.batch($0).to(device)
         }
