@@ -12,6 +12,8 @@ public struct Reformulation: Codable, Sendable, Hashable {
         case boxes, masks, points
         /// "find the joints of all people".
         case keypoints
+        /// "point at the left wrist", of one person who is cut out of the picture.
+        case joint
         /// "how many dogs are there?"
         case count
         /// "is there a dog?"
@@ -88,6 +90,8 @@ public struct LabelledTurn: Sendable, Hashable {
     public var turn: ConversationTurn
     /// The places that its one query means, where they are points and not things.
     public var points: [Point] = []
+    /// The thing that it is asked of where that is cut out of the picture; nil for the whole picture.
+    public var figure: Int?
 }
 
 extension Reformulation {
@@ -107,6 +111,7 @@ extension Reformulation {
             case .points, .count: hasThings || !picture.points.isEmpty
             case .exist: hasThings || !picture.present.isEmpty || picture.absent?.isEmpty == false
             case .keypoints: picture.things.contains { $0.keypoints != nil && !$0.isCrowd }
+            case .joint: picture.things.contains { !labelledJoints(of: $0, set).isEmpty }
             case .grounding: !picture.referring.isEmpty
             case .referringSegmentation:
                 picture.referring.contains { picture.things[$0.thing].segmentation != nil }
@@ -144,6 +149,13 @@ extension Reformulation {
         case .masks: return places(.masks, task, picture, set, phrasing, &random)
         case .points: return places(.points, task, picture, set, phrasing, &random)
         case .keypoints: return places(.keypoints, task, picture, set, phrasing, &random)
+        case .joint:
+            let figures = picture.things.indices.filter {
+                !labelledJoints(of: picture.things[$0], set).isEmpty
+            }
+            guard !figures.isEmpty else { return nil }
+            return joint(
+                of: random.element(of: figures), in: picture, set, phrasing: phrasing, using: &random)
         case .count: return places(.count, task, picture, set, phrasing, &random)
         case .exist: return existence(picture, set, phrasing, &random)
         case .grounding: return referring(.boxes, task, picture, phrasing, &random)
@@ -167,10 +179,60 @@ extension Reformulation {
         }
     }
 
+    /// One of the sentences that ask for a caption.
+    public static let captionRequest = MosaicTemplates.caption.training[0][0]
+
     /// What a class is called in a sentence: "RBC" as the configuration says, "Wine_Glass" as "wine glass", "bow
     /// (weapon)" as "bow".
     public func phrase(for category: LabelledSet.Category) -> String {
         names[category.name] ?? English.noun(category.name)
+    }
+
+    // MARK: Joints
+
+    /// A joint of one thing by its name, as LUMEN asks for the joints of a person who is cut out of the picture (section 3.3).
+    ///
+    /// Joints without a label are not asked for: labels do not tell whether they are to be seen. `points` of the turn is the
+    /// joint's place in pixels of the picture.
+    ///
+    /// - Parameters:
+    ///   - figure: the number of the thing.
+    ///   - picture: of the set.
+    ///   - set: whose classes it has.
+    ///   - joint: the number of a labelled joint among those of the thing's class; nil for any.
+    ///   - phrasing: which sentences may be used.
+    ///   - random: where the choice comes from.
+    /// - Returns: nil for a thing without a labelled joint, and for a joint without a label.
+    public func joint(
+        _ joint: Int? = nil, of figure: Int, in picture: LabelledSet.Picture, _ set: LabelledSet,
+        phrasing: MosaicPhrasing = .training, using random: inout some RandomNumberGenerator
+    ) -> LabelledTurn? {
+        let thing = picture.things[figure]
+        let labelled = labelledJoints(of: thing, set)
+        guard !labelled.isEmpty else { return nil }
+        let chosen = joint ?? random.element(of: labelled)
+        guard labelled.contains(chosen) else { return nil }
+        let name = English.noun(set.categories[thing.category].keypoints[chosen])
+        let isFree = random.chance(freeWording)
+        var request = MosaicSentence(
+            isFree
+                ? phrasing.sentence(MosaicTemplates.one(.points)!, using: &random)
+                : LocateResponse.keypoints.request(for: "{one}")
+        ) { gap in MosaicSentence(gap == "the" ? "the \(name)" : name) }
+        if isFree { request = request.dressed(phrasing, using: &random) }
+        return LabelledTurn(
+            task: .joint,
+            turn: ConversationTurn(
+                request: request.text, answer: Self.found(.points, absent: nil),
+                queries: [LocationQuery(objects: [], description: nil, route: .points)]),
+            points: [thing.keypoints!.joints[chosen].point], figure: figure)
+    }
+
+    /// The numbers of a thing's joints that are labelled and have a name: none of a crowd, or of what is not to be counted.
+    public func labelledJoints(of thing: LabelledSet.Thing, _ set: LabelledSet) -> [Int] {
+        guard !thing.isCrowd, !thing.isIgnored, let joints = thing.keypoints?.joints else { return [] }
+        let count = min(joints.count, set.categories[thing.category].keypoints.count)
+        return (0..<count).filter { joints[$0].visibility != .absent }
     }
 
     // MARK: Classes

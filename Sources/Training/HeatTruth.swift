@@ -110,6 +110,9 @@ package struct BoxTruth {
             stride = grid.stride
         }
 
+        /// A map without a box.
+        mutating func skip() { maps += 1 }
+
         func finish() throws -> BoxTruth {
             BoxTruth(
                 cells: try Tensor(cells), weight: try Tensor(weight),

@@ -2,22 +2,22 @@ import Encoders
 package import Language
 package import Media
 import NN
-import Perception
+package import Perception
 public import Text
 package import Torch
 
 /// What an engine knows of a picture.
-final class Reading {
+package final class Reading {
     let image: Image
     let frame: PictureFrame
     let features: ImageFeatures
-    let prefix: PrefixCache
+    package let prefix: PrefixCache
     /// What the aligner reads of the picture, once it was asked.
     private var aligned: AlignerImage?
     /// What the segmenter saw, once it was asked: of windows, and under nil of the whole picture.
     var segmented: [SegmenterWindow?: SegmenterImage] = [:]
 
-    init(_ image: Image, with model: Lumen) throws {
+    package init(_ image: Image, with model: Lumen) throws {
         self.image = image
         frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
         features = try model.encode(frame.pixels(of: image).to(model.device))
@@ -75,7 +75,7 @@ package struct SegmenterWindow: Hashable {
 }
 
 /// The decoders behind the dense aligner: what its maps become for each kind of answer (LUMEN, section 3.3).
-struct Specialists {
+package struct Specialists {
     /// The dense head's probability of a person from which on a place has joints.
     static let personThreshold: Float = 0.1
     /// The heat from which on a joint counts as seen.
@@ -87,6 +87,12 @@ struct Specialists {
     let locator: Locator
     let segmenter: Segmenter?
 
+    package init(model: Lumen, locator: Locator, segmenter: Segmenter?) {
+        self.model = model
+        self.locator = locator
+        self.segmenter = segmenter
+    }
+
     /// - Throws: ``ModelError/unsupported(_:)`` for masks by a model without a segmenter.
     func check(_ response: LocateResponse) throws {
         if response == .masks, segmenter == nil {
@@ -95,7 +101,7 @@ struct Specialists {
     }
 
     /// What is found for each phrase, asked for in the fixed form, and the maps that it comes from.
-    func find(
+    package func find(
         _ phrases: [String], as response: LocateResponse, in reading: Reading, by locator: Locator? = nil
     ) throws -> (found: [[Detection]], maps: AlignerMaps) {
         let requests = phrases.map { response.request(for: $0) }
@@ -183,10 +189,8 @@ struct Specialists {
     private func addJoints(to found: inout [[Detection]], in reading: Reading) throws {
         guard let isPerson = try personMap(of: reading) else { return }
         let places = found.places.filter { isPerson(found[$0.query][$0.rank].point) }
-        for part in places.parts(of: Self.batch) {
-            let joints = try joints(of: part.map { found[$0.query][$0.rank].box }, in: reading.image)
-            for (place, joints) in zip(part, joints) { found[place.query][place.rank].keypoints = joints }
-        }
+        let joints = try joints(of: places.map { found[$0.query][$0.rank].box }, in: reading.image)
+        for (place, joints) in zip(places, joints) { found[place.query][place.rank].keypoints = joints }
     }
 
     /// Whether there is a person at a place of the picture; nil for a model that knows no people.
@@ -213,7 +217,11 @@ struct Specialists {
     /// The 17 joints of people, asked for in a crop of each. The first answer tells where a head and where hips are; turned
     /// by quarter turns until the head is above them, the crop is asked about again, and its mirror image too: heat is the mean of
     /// both, as pose networks are tested. A crop that is upright already is not asked about twice.
-    private func joints(of people: [Box], in image: Image) throws -> [Keypoints] {
+    package func joints(of people: [Box], in image: Image) throws -> [Keypoints] {
+        try people.parts(of: Self.batch).flatMap { try joints(ofBatch: $0, in: image) }
+    }
+
+    private func joints(ofBatch people: [Box], in image: Image) throws -> [Keypoints] {
         let size = model.encoder.sizes.lowerBound
         let upright = people.map { SquareCrop(of: image, around: $0, side: size) }
         let seen = try jointHeat(in: upright.map(\.image))

@@ -116,6 +116,29 @@ import Text
         ])
         set.pictures[0].things[1].segmentation = .polygons([[0, 0, 4, 0, 4, 4]])
         var random = SceneRandom(seed: 6)
+        // A joint by its name, of one thing that is cut out; the second has no label.
+        set.categories[0].keypoints = ["left_wrist", "nose"]
+        set.pictures[0].things[0].keypoints = Keypoints([
+            .init(point: Point(x: 1, y: 1), visibility: .occluded),
+            .init(point: Point(x: 0, y: 0), visibility: .absent),
+        ])
+        var requests: Set<String> = []
+        for _ in 0..<200 {
+            let joint = try #require(forms.turn(.joint, for: set.pictures[0], in: set, using: &random))
+            #expect(joint.figure == 0 && joint.points == [Point(x: 1, y: 1)])
+            #expect(joint.turn.queries.map(\.route) == [.points] && joint.turn.queries[0].objects == [])
+            #expect(
+                joint.turn.answer.map(\.text) == [
+                    "Sure, the location is [LOC]. The task output is [POINT]."
+                ])
+            #expect(joint.turn.request.lowercased().contains("left wrist"))
+            requests.insert(joint.turn.request)
+        }
+        #expect(requests.contains("Please find the location of left wrist. Respond with points."))
+        #expect(requests.count > 20)
+        #expect(forms.tasks(for: set.pictures[0], in: set).contains(.joint))
+        let crowd = forms.joint(1, of: 0, in: set.pictures[0], set, using: &random)
+        #expect(crowd == nil)
         let joints = try #require(forms.turn(.keypoints, for: set.pictures[0], in: set, using: &random))
         #expect(joints.turn.queries[0].route == .points)
         let mask = try #require(

@@ -209,7 +209,184 @@ internal import Vitrail
         #expect(segmenter.model.configuration.vision.imageSize == 64)
     }
 
+    // MARK: Other labels than boxes
+
+    /// A person is a red rectangle; his left hip is a blue spot.
+    @Test func jointsAreLearntOfPeopleWhoAreCutOut() async throws {
+        let tiny = try TinyFineTuning()
+        let run = try tiny.run(
+            "run",
+            [
+                "data": try tiny.people(), "steps": 150, "validate_every": 150, "log_every": 50,
+                "joints": ["people": 2, "names": 2], "together": 2,
+            ])
+        #expect(run.summary.contains("4 people with joints to learn from"))
+        #expect(try run.run())
+        let figures = try #require(tiny.validations("run").last)
+        #expect(figures["joints_AP"] ?? 0 > 0.5, "\(figures)")
+        let page = try String(contentsOfFile: tiny.folder.file("run/report.html"), encoding: .utf8)
+        #expect(page.contains("joints, AP (OKS 0.50 to 0.95)"))
+
+        let engine = try Engine(model: tiny.folder.file("run/model"))
+        let picture = await engine.open(try tiny.person(at: (20, 12), mark: 3))
+        let found = try await engine.locate(["person"], in: picture, as: .keypoints)
+        let hip = try #require(found[0].detections.first?.keypoints?.joints[11])
+        #expect(abs(hip.point.x - 26) < 4 && abs(hip.point.y - 28) < 4, "\(hip)")
+    }
+
+    /// Wherever a person is put and however turned, the heat of the joint is on its pixels.
+    @Test func jointsGoWithThePixels() throws {
+        let tiny = try TinyFineTuning()
+        let run = try tiny.run(
+            "run",
+            [
+                "data": try tiny.people(), "steps": 20, "joints": ["people": 2, "names": 1], "pictures": 1,
+                "vision_steps": 2,
+                "augmentation": [
+                    "flip": 0.5, "flip_vertically": 0.5, "turns": true, "scale": [1, 1], "colour": 0,
+                    "invert": 0, "mosaic": 0,
+                ],
+            ])
+        #expect(try run.batches(step: 1).count == 1)
+        var places: Set<[Int]> = []
+        for step in 2..<20 {
+            // Crops are as large as the network's smaller input.
+            let figures = try run.batches(step: step).map(\.batch).filter { $0.pixels.size(3) == 48 }
+            #expect(figures.count == 2)
+            for batch in figures {
+                #expect(batch.heat.shape == [1, 1, 144])
+                let cell = try batch.heat.argmax(-1).array(Int.self)[0]
+                let (x, y) = (cell % 12 * 4 + 2, cell / 12 * 4 + 2)
+                let pixels = try batch.pixels.array(Float.self)
+                let colour = (0..<3).map { pixels[($0 * 48 + y) * 48 + x] }
+                #expect(colour[2] > colour[0], "\(x), \(y): \(colour)")
+                places.insert([x, y])
+            }
+        }
+        #expect(places.count > 3)
+    }
+
+    @Test func aMirrorMakesLeftJointsRightOnes() throws {
+        let joints = Keypoints(
+            (0..<17).map { .init(point: Point(x: Double($0), y: 2 * Double($0)), visibility: .visible) })
+        func moved(_ change: (inout Augmentation.Draw) -> Void) -> [Keypoints.Joint] {
+            var draw = Augmentation.Draw()
+            change(&draw)
+            return PicturePlacement(size: (40, 40), into: (0, 0, 40, 40), draw).input(joints).joints
+        }
+        // The left hip's place in the mirror is where the right hip was.
+        #expect(moved { $0.isMirrored = true }[11].point == Point(x: 40 - 12, y: 24))
+        #expect(moved { $0.isUpsideDown = true }[12].point == Point(x: 11, y: 40 - 22))
+        let half = moved { ($0.isMirrored, $0.isUpsideDown) = (true, true) }
+        #expect(half[11].point == Point(x: 40 - 11, y: 40 - 22))
+        #expect(moved { $0.turns = 2 } == half)
+    }
+
+    @Test func pointsAreLearntAsBoxesOfTheirExamplesSize() throws {
+        let tiny = try TinyFineTuning()
+        func set(_ mark: UInt8) throws -> LabelledSet {
+            let pictures = try (0..<2).map { number in
+                let path = tiny.folder.file("\(mark)-\(number).png")
+                try TinyFineTuning.image([], mark: mark + UInt8(number)).writePNG(to: path)
+                var picture = LabelledSet.Picture(
+                    id: 1, source: .file(path), fileName: path, width: 64, height: 64)
+                picture.points = [Point(x: 20, y: 20), Point(x: 62, y: 3)]
+                picture.exemplars = [
+                    Box(x: 1, y: 1, width: 6, height: 10), Box(x: 30, y: 30, width: 10, height: 14),
+                ]
+                if number == 1 { picture.exemplars = [] }
+                (picture.present, picture.absent) = ([1], [])
+                return picture
+            }
+            return LabelledSet(
+                name: "points", categories: [.init(id: 1, name: "apple"), .init(id: 2, name: "shell")],
+                pictures: pictures)
+        }
+        let split = try LabelSplit(set(10), validation: set(90), tiny.configuration(["requests": 1]))
+        #expect(split.classes == ["shell"])
+        #expect(
+            split.train[0].things.map(\.box) == [
+                Box(x: 16, y: 14, width: 8, height: 12), Box(x: 58, y: 0, width: 6, height: 9),
+            ])
+        #expect(split.train[1].things == [])
+        #expect(split.summary.first == "4 points are taken as boxes of their picture's examples' mean size")
+        #expect(split.summary[1] == "4 points are left out: their pictures have no example of the size")
+    }
+
+    @Test func captionsAndConversationsAloneAreLearnt() throws {
+        let tiny = try TinyFineTuning()
+        func source(_ name: String, mark: UInt8) throws -> [String: Any] {
+            _ = try tiny.set(name, [TinyFineTuning.first, TinyFineTuning.second], mark: mark)
+            let long = String(repeating: "more ", count: 700)
+            let records = (0..<2).map { number -> [String: Any] in
+                let turns = [
+                    ("human", "<image>\nWhat is up?"), ("gpt", number == 0 ? "Red." : "Blue, of course."),
+                    ("human", "Go on."), ("gpt", long),
+                ]
+                return [
+                    "id": number, "image": "\(name)-\(number).png",
+                    "conversations": turns.map { ["from": $0.0, "value": $0.1] },
+                ]
+            }
+            try JSONSerialization.data(withJSONObject: records)
+                .write(to: URL(fileURLWithPath: tiny.folder.file("\(name)-talk.json")))
+            return [
+                "format": "conversations", "path": tiny.folder.file("\(name)-talk.json"),
+                "images": tiny.folder.file("\(name)-pictures"),
+            ]
+        }
+        let data = [
+            "train": try source("said", mark: 30), "validation": try source("asked", mark: 60),
+        ]
+        let run = try tiny.run(
+            "run",
+            [
+                "data": data, "names": 0, "requests": 2, "remakes_head": false, "steps": 60,
+                "validate_every": 30, "log_every": 30,
+            ])
+        #expect(run.summary.contains("train: 2 pictures; 2 conversations"))
+        #expect(run.summary.contains("4 texts of more than 480 tokens are left out"))
+        #expect(try run.run())
+        let last = try #require(tiny.validations("run").last)
+        #expect(last["words"] ?? 0 > 0.7, "\(last)")
+        #expect(last["AP"] == nil && last["accuracy"] == nil)
+        let page = try String(contentsOfFile: tiny.folder.file("run/report.html"), encoding: .utf8)
+        #expect(page.contains("tokens of captions and conversations foretold"))
+        let said = refusal {
+            try tiny.run("none", ["data": data, "names": 1, "requests": 2, "remakes_head": false])
+        }
+        #expect(said?.contains("there is nothing labelled with a box in its 2 pictures") == true)
+    }
+
     // MARK: What is refused
+
+    @Test func aValidationOfOtherClassesIsRefused() throws {
+        let tiny = try TinyFineTuning()
+        let path = try tiny.set("other", [TinyFineTuning.first], mark: 40, categories: ["blue", "red"])
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try text.replacing("\"red\"", with: "\"green\"").replacing("\"blue\"", with: "\"black\"")
+            .write(toFile: path, atomically: true, encoding: .utf8)
+        var data = try #require(tiny.fields()["data"] as? [String: Any])
+        data["validation"] = ["format": "coco", "path": path, "images": tiny.folder.file("other-pictures")]
+        let said = refusal { try tiny.run("run", ["data": data]) }
+        #expect(said == "\(path): none of its 2 things is of a class that is learnt: red, blue")
+    }
+
+    /// Two cameras may both count from 0; the same picture is told by its content.
+    @Test func picturesOfOneNameAreToldOf() throws {
+        let tiny = try TinyFineTuning()
+        func set(_ mark: UInt8) throws -> LabelledSet {
+            let path = try tiny.set("marked", [TinyFineTuning.first, TinyFineTuning.second], mark: mark)
+            let folder = tiny.folder.file("pictures-\(mark)")
+            try FileManager.default.moveItem(atPath: tiny.folder.file("marked-pictures"), toPath: folder)
+            return try LabelledSet.read(DataSource(format: .coco, path: path, images: folder))
+        }
+        let split = try LabelSplit(set(1), validation: set(7), tiny.configuration())
+        #expect(
+            split.summary.contains(
+                "2 pictures to validate by are called as others that are learnt from, with other content: marked-0.png, marked-1.png"
+            ), "\(split.summary)")
+    }
 
     @Test func picturesThatAreLearntFromAreNotValidatedBy() throws {
         let tiny = try TinyFineTuning()
@@ -340,9 +517,9 @@ internal import Vitrail
         let error = #expect(throws: TrainingError.self) { try tiny.configuration(["data": data]) }
         #expect(error?.description.contains("format \"cocoa\" is not known, only coco, voc") == true)
         let joints = #expect(throws: TrainingError.self) {
-            try tiny.configuration(["mixture": ["keypoints": 1]])
+            try tiny.configuration(["mixture": ["joint": 1]])
         }
-        #expect(joints?.description.contains("do not learn") == true)
+        #expect(joints?.description.contains("joints says of how many") == true)
     }
 
     // MARK: Augmentation

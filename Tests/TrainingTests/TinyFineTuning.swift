@@ -92,6 +92,49 @@ final class TinyFineTuning {
         return path
     }
 
+    /// A person of 16 x 32 pixels on grey.
+    func person(at corner: (x: Double, y: Double), mark: UInt8) throws -> Image {
+        Self.image(
+            [
+                .init(name: "red", box: Box(x: corner.x, y: corner.y, width: 16, height: 32)),
+                .init(name: "blue", box: Box(x: corner.x + 3, y: corner.y + 13, width: 6, height: 6)),
+            ], mark: mark)
+    }
+
+    /// The sources of four people to learn from, a picture each, and two to validate by; of their joints the left hip alone is
+    /// labelled, the others have no label.
+    func people() throws -> [String: Any] {
+        func source(_ name: String, _ corners: [(x: Double, y: Double)], mark: UInt8) throws -> [String: Any] {
+            let pictures = folder.file("\(name)-pictures")
+            try FileManager.default.createDirectory(atPath: pictures, withIntermediateDirectories: true)
+            var images: [[String: Any]] = []
+            var annotations: [[String: Any]] = []
+            for (number, corner) in corners.enumerated() {
+                let file = "\(name)-\(number).png"
+                try person(at: corner, mark: mark + UInt8(number)).writePNG(to: "\(pictures)/\(file)")
+                images.append(["id": number + 1, "file_name": file, "width": 64, "height": 64])
+                var joints = [Double](repeating: 0, count: 51)
+                joints.replaceSubrange(33..<36, with: [corner.x + 6, corner.y + 16, 2])
+                annotations.append([
+                    "id": number + 1, "image_id": number + 1, "category_id": 1, "iscrowd": 0, "area": 512,
+                    "bbox": [corner.x, corner.y, 16, 32], "keypoints": joints, "num_keypoints": 1,
+                ])
+            }
+            let person: [String: Any] = [
+                "id": 1, "name": "person",
+                "keypoints": Keypoints.cocoNames.map { $0.replacing(" ", with: "_") },
+            ]
+            let path = folder.file("\(name).json")
+            try TinyTraining.write(
+                ["images": images, "annotations": annotations, "categories": [person]], to: path)
+            return ["format": "coco", "path": path, "images": pictures]
+        }
+        return [
+            "train": try source("posed", [(4, 6), (40, 10), (12, 28), (30, 20)], mark: 10),
+            "validation": try source("seen", [(8, 16), (34, 8)], mark: 50),
+        ]
+    }
+
     /// The fields of a valid configuration file, for two sets of two pictures.
     func fields(_ changes: [String: Any] = [:], width: Int = 64) throws -> [String: Any] {
         func source(_ name: String, mark: UInt8) throws -> [String: Any] {

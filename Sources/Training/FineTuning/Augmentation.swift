@@ -192,6 +192,17 @@ package struct PicturePlacement {
             y: Double(area.y) + (place.y - Double(part.y)) * Double(area.height) / Double(part.height))
     }
 
+    /// Joints of the picture in the input's pixels; in a mirror a person's left is the right.
+    package func input(_ joints: Keypoints) -> Keypoints {
+        let places = joints.joints.map {
+            Keypoints.Joint(point: input($0.point), visibility: $0.visibility, score: $0.score)
+        }
+        guard draw.isMirrored != draw.isUpsideDown, places.count == Keypoints.cocoMirrored.count else {
+            return Keypoints(places)
+        }
+        return Keypoints(Keypoints.cocoMirrored.map { places[$0] })
+    }
+
     /// A place of the input in the picture's own pixels; the inverse of ``input(_:)``.
     package func original(_ point: Point) -> Point {
         let place = Point(

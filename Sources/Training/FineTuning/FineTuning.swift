@@ -93,8 +93,8 @@ public final class FineTuning: TrainingRun {
         self.configuration = configuration
         self.folder = folder
         let source = try ModelFolder(path ?? Engine.embeddedModel())
-        labels = try LabelSplit(configuration, relativeTo: data)
         let trained = try Lumen(contentsOf: source)
+        labels = try LabelSplit(configuration, relativeTo: data, tokenizer: trained.tokenizer)
         try labels.checkNames(trained.tokenizer)
         let remade = try RemadeModel(
             trained, imageSize: configuration.imageSize,
@@ -235,7 +235,7 @@ public final class FineTuning: TrainingRun {
         }
     }
 
-    /// What a step learns from, in parts of one input size each.
+    /// What a step learns from, in parts of one form each.
     package func batches(step: Int) throws -> [(batch: LabelBatch, pictures: Int)] {
         try source.batches(step: step, on: threads)
     }
@@ -250,16 +250,21 @@ public final class FineTuning: TrainingRun {
 
         func batches(step: Int, on threads: ShardThreads) throws -> [(batch: LabelBatch, pictures: Int)] {
             let first = step * configuration.pictures
-            let prepared = try threads.map(configuration.pictures) { try samples.prepared(first + $0) }
-            // Pictures whose inputs are of one size are learnt from together.
+            let people = step < configuration.visionSteps ? 0 : configuration.joints?.people ?? 0
+            let prepared = try threads.map(configuration.pictures + people) { number in
+                try number < configuration.pictures
+                    ? samples.prepared(first + number)
+                    : samples.figure(step * people + number - configuration.pictures)
+            }
+            // Pictures of one form are learnt from together.
             var parts: [[PreparedPicture]] = []
-            var open: [Size: Int] = [:]
+            var open: [PreparedPicture.Form: Int] = [:]
             for picture in prepared {
-                let size = Size(picture.image.width, picture.image.height)
-                if let part = open[size], parts[part].count < configuration.together {
+                let form = picture.form
+                if let part = open[form], parts[part].count < configuration.together {
                     parts[part].append(picture)
                 } else {
-                    open[size] = parts.count
+                    open[form] = parts.count
                     parts.append([picture])
                 }
             }
@@ -278,13 +283,6 @@ public final class FineTuning: TrainingRun {
         private static func pixels(_ part: [PreparedPicture]) -> Int {
             part.reduce(0) { $0 + $1.image.width * $1.image.height }
         }
-    }
-
-    private struct Size: Hashable {
-        let width: Int
-        let height: Int
-
-        init(_ width: Int, _ height: Int) { (self.width, self.height) = (width, height) }
     }
 
     /// Moves the parameters once; the losses before it.
@@ -346,7 +344,8 @@ public final class FineTuning: TrainingRun {
         let locator = Locator(
             maximumPeaks: configuration.locator.maximumPeaks,
             overlapLimit: overlapLimit ?? configuration.locator.overlapLimits[0], threshold: threshold)
-        let (labels, writing, samples) = (labels, source.writing, samples)
+        let (labels, writing, samples, configuration) = (labels, source.writing, samples, configuration)
+        let person = configuration.joints == nil ? nil : labels.classes.firstIndex(of: "person")
         let models = Models(models)
         let pictures = labels.validation
         // Each network answers a part of its own.
@@ -357,13 +356,14 @@ public final class FineTuning: TrainingRun {
                     let picture = pictures[place]
                     guard let image = samples.image(of: picture) else { return nil }
                     let answers = try PictureAnswers(
-                        picture, image, models.all[number], writing, classes: labels.classes, locator)
+                        picture, image, models.all[number], writing, classes: labels.classes,
+                        person: person, texts: configuration.texts(of: picture), locator)
                     return (place, answers)
                 } as [(Int, PictureAnswers)]
             }
         }
         let ordered = parts.joined().sorted { $0.0 < $1.0 }.map(\.1)
-        return ValidationAnswers(classes: labels.classes, pictures: ordered)
+        return ValidationAnswers(classes: labels.classes, person: person, pictures: ordered)
     }
 
     /// Says what cannot be decoded, each once, and in the end how much it was.

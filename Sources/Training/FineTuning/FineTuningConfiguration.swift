@@ -1,5 +1,6 @@
 public import Datasets
 import Foundation
+import Media
 public import NN
 
 /// Everything that a fine-tuning on someone's labels depends on; the file given to `vitrail train`, told from others by
@@ -51,6 +52,8 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
     public var validateEvery: Int
     /// Validations without a better one after which the run ends early.
     public var patience: Int
+    /// People whose joints are learnt beside the pictures; nil to learn no joints.
+    public var joints: JointsPart?
     /// The training of the segmenter that follows; nil to leave the model's as it is.
     public var segmenter: SegmenterPart?
 
@@ -79,6 +82,14 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         public var maximumPeaks: Int
         /// The IoU with a better box above which a box is dropped; several, of which the validation takes the best.
         public var overlapLimits: [Double]
+    }
+
+    /// The joints of people, each person cut out of the picture as the pose pathway does it.
+    public struct JointsPart: Codable, Sendable, Hashable {
+        /// People a step, once the encoder does not learn alone any more.
+        public var people: Int
+        /// Joints that each of them is asked for by name, of COCO's 17.
+        public var names: Int
     }
 
     /// The training of the segmenter on boxes and masks of the labels.
@@ -142,6 +153,13 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
                     ("losses.named", losses.named), ("losses.location", losses.location),
                     ("losses.text", losses.text),
                 ].map { ($0.0, $0.1, 0...1000) } + augmentation.ranges, in: path)
+        if let joints {
+            try ConfigurationFile.check(
+                [
+                    count("joints.people", joints.people, 1...4096),
+                    count("joints.names", joints.names, 1...Keypoints.cocoNames.count),
+                ], in: path)
+        }
         if let segmenter {
             try ConfigurationFile.check(
                 [
@@ -163,8 +181,8 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
                 let known = Reformulation.Task.allCases.map(\.rawValue).joined(separator: ", ")
                 throw refuse("mixture has the task \"\(task)\"; there are \(known)")
             }
-            guard weight == 0 || task != Reformulation.Task.keypoints.rawValue else {
-                throw refuse("mixture has the task keypoints, which fine-tunings do not learn")
+            guard weight == 0 || task != Reformulation.Task.joint.rawValue else {
+                throw refuse("mixture has the task joint, which is asked of people: joints says of how many")
             }
             guard weight >= 0, weight.isFinite else { throw refuse("mixture.\(task) is \(weight), below 0") }
         }
@@ -190,6 +208,30 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         }
     }
 
+    /// The tasks of requests that are answered in words alone.
+    var wordTasks: [Reformulation.Task] {
+        guard requests > 0 else { return [] }
+        let weights = reformulation.weights
+        return [.caption, .dialogue, .question].filter { weights[$0, default: 0] > 0 }
+    }
+
+    /// What a picture's captions and conversations answer, as far as they are learnt.
+    func texts(of picture: LabelledSet.Picture) -> [(request: String, answer: String)] {
+        let tasks = wordTasks
+        var texts: [(request: String, answer: String)] = []
+        if tasks.contains(.caption) {
+            texts += picture.captions.map { (Reformulation.captionRequest, $0) }
+        }
+        if tasks.contains(.dialogue) {
+            for turns in picture.dialogues.map(\.turns) {
+                texts += stride(from: 0, to: turns.count - 1, by: 2).map {
+                    (turns[$0].text, turns[$0 + 1].text)
+                }
+            }
+        }
+        return texts
+    }
+
     /// How requests in other words are made.
     var reformulation: Reformulation {
         var weights = Reformulation.evenly
@@ -197,6 +239,8 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
             weights = [:]
             for (task, weight) in mixture { weights[Reformulation.Task(rawValue: task)!] = weight }
         }
+        // It is asked of people who are cut out, not of the picture.
+        weights[.joint] = 0
         return Reformulation(
             weights: weights, negativeRate: negativeRate ?? 0.25, freeWording: freeWording ?? 0.7)
     }

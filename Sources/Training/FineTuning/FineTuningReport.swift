@@ -19,7 +19,8 @@ struct FineTuningReport {
 
     /// - Throws: `MediaError` when a picture cannot be drawn.
     func html() throws -> String {
-        var body = "<h1>Fine-tuned: \(HTML.escaped(answers.classes.prefix(6).joined(separator: ", ")))</h1>\n"
+        let classes = answers.classes.prefix(6).joined(separator: ", ")
+        var body = "<h1>Fine-tuned: \(HTML.escaped(classes.isEmpty ? "words" : classes))</h1>\n"
         body += "<p class=\"soft\">The best model is that of step \(bestStep); all figures are of the "
         body += "validation's pictures, by which it was chosen.</p>\n<ul>"
         for line in summary { body += "<li>\(HTML.escaped(line))</li>" }
@@ -41,8 +42,15 @@ struct FineTuningReport {
             rows.append(("answered from a score of", String(format: "%.2f", locator.threshold)))
             rows.append(("doubles dropped from an IoU of", String(format: "%.2f", locator.overlapLimit)))
         }
+        if let joints = answers.joints {
+            rows.append(("joints, AP (OKS 0.50 to 0.95)", percent(max(0, joints.ap()))))
+            rows.append(("joints, AP50", percent(max(0, joints.ap(threshold: 0)))))
+        }
         if let accuracy = answers.accuracy {
             rows.append(("questions answered to the letter", percent(accuracy)))
+        }
+        if let words = answers.words {
+            rows.append(("tokens of captions and conversations foretold", percent(words)))
         }
         return "<table><tbody>"
             + rows.map { "<tr><th>\(HTML.escaped($0.0))</th><td>\($0.1)</td></tr>" }.joined()
@@ -90,7 +98,7 @@ struct FineTuningReport {
             }.filter { !$0.points.isEmpty }
         }
         var text = "<h2>Curves</h2><div class=\"plots\">"
-        text += Self.plot("validation", lines(scores, ["AP", "AP50", "AP75", "accuracy"]), most: 1)
+        text += Self.plot("validation", lines(scores, ["AP", "AP50", "AP75", "joints_AP", "accuracy", "words"]), most: 1)
         text += Self.plot("loss", lines(losses, ["loss"]), most: nil)
         for name in names { text += Self.plot(name, lines(losses, [name]), most: nil) }
         let masks = ValidationLog.read("\(folder)/segmenter/metrics.jsonl")
@@ -174,12 +182,16 @@ struct FineTuningReport {
         let classes = self.answers.classes
         let truth = answers.picture.things.filter(\.isLearnt).map {
             Annotation(
-                box: $0.box, label: classes.count > 1 ? classes[$0.category] : nil, colour: $0.category)
+                box: $0.box, keypoints: $0.isPosed ? $0.keypoints : nil,
+                label: classes.count > 1 ? classes[$0.category] : nil, colour: $0.category)
         }
         let found = answers.found.enumerated().flatMap { label, detections in
-            detections.filter { $0.score >= locator.threshold }.map {
+            detections.filter { $0.score >= locator.threshold }.map { detection in
                 Annotation(
-                    box: $0.box, label: classes.count > 1 ? classes[label] : nil, colour: label)
+                    box: detection.box,
+                    keypoints: classes[label] == "person"
+                        ? answers.people.first { $0.box == detection.box }?.joints : nil,
+                    label: classes.count > 1 ? classes[label] : nil, colour: label)
             }
         }
         let title = HTML.escaped(answers.picture.fileName)
@@ -224,9 +236,11 @@ struct FineTuningReport {
         <title>Vitrail: fine-tuning</title>
         <style>
         :root { color-scheme: light dark; --ground: #f6f5f2; --card: #fff; --ink: #1d1d20; --soft: #6a6a72;
-          --line: #e2e0da; --c0: #1d6fd1; --c1: #c2571a; --c2: #7a3fc4; --c3: #1f7a3d; }
+          --line: #e2e0da; --c0: #1d6fd1; --c1: #c2571a; --c2: #7a3fc4; --c3: #1f7a3d;
+          --c4: #8a6d00; --c5: #b02a5b; }
         @media (prefers-color-scheme: dark) { :root { --ground: #16171a; --card: #202226; --ink: #ececee;
-          --soft: #9c9ca6; --line: #33353b; --c0: #6aabf7; --c1: #f2a065; --c2: #b795f0; --c3: #63c684; } }
+          --soft: #9c9ca6; --line: #33353b; --c0: #6aabf7; --c1: #f2a065; --c2: #b795f0; --c3: #63c684;
+          --c4: #d9b84a; --c5: #f08bb0; } }
         * { box-sizing: border-box; }
         body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
         main { max-width: 1240px; margin: 0 auto; padding: 2rem 1rem; }
@@ -248,12 +262,12 @@ struct FineTuningReport {
         .grid { stroke: var(--line); fill: none; }
         .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
         .line.c0 { stroke: var(--c0); } .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); }
-        .line.c3 { stroke: var(--c3); }
+        .line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); } .line.c5 { stroke: var(--c5); }
         circle.c0 { fill: var(--c0); } circle.c1 { fill: var(--c1); } circle.c2 { fill: var(--c2); }
-        circle.c3 { fill: var(--c3); }
+        circle.c3 { fill: var(--c3); } circle.c4 { fill: var(--c4); } circle.c5 { fill: var(--c5); }
         .plots p { display: flex; gap: 1rem; margin: .3rem 0 0; font-size: .8rem; }
         span.c0 { color: var(--c0); } span.c1 { color: var(--c1); } span.c2 { color: var(--c2); }
-        span.c3 { color: var(--c3); }
+        span.c3 { color: var(--c3); } span.c4 { color: var(--c4); } span.c5 { color: var(--c5); }
         figcaption { font-size: .85rem; }
         .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; }
         .pair figure { margin: 0; }

@@ -22,6 +22,8 @@ struct PreparedPicture {
         var turn: ConversationTurn
         /// The class that each query names; nil where none is known.
         var labels: [Int?]
+        /// The places that its query means where they are no things, in pixels of the input.
+        var points: [Point]?
     }
 
     var image: Image
@@ -30,6 +32,23 @@ struct PreparedPicture {
     var names: [Turn]
     var requests: [Turn]
     var questions: [Turn]
+
+    /// Whether the aligner is asked anything.
+    var hasQueries: Bool { (names + requests).contains { !$0.turn.queries.isEmpty } }
+
+    /// Pictures that are alike in this can be one batch.
+    var form: Form {
+        Form(
+            width: image.width, height: image.height,
+            turns: [names.count, requests.count, questions.count], hasQueries: hasQueries)
+    }
+
+    struct Form: Hashable {
+        let width: Int
+        let height: Int
+        let turns: [Int]
+        let hasQueries: Bool
+    }
 }
 
 /// What some pictures of a step, whose inputs are of one size, are learnt from.
@@ -54,8 +73,8 @@ package struct LabelBatch {
     let named: Following
     /// [b * q] positions of the [LOC]s that the aligner answers, and what it is to answer, [b, q, cells].
     let aligned: Tensor
-    let queries: Int
-    let heat: Tensor
+    package let queries: Int
+    package let heat: Tensor
     let boxes: BoxTruth
 
     struct Following {
@@ -90,7 +109,7 @@ package struct LabelBatch {
     }
 
     /// - Parameters:
-    ///   - pictures: of one size, and with as many turns of each sort.
+    ///   - pictures: of one form.
     ///   - writing: how the model is told.
     ///   - classes: how many there are.
     ///   - kinds: which of the kinds that the model can read from [LOC] each class is; nil for none.
@@ -102,7 +121,8 @@ package struct LabelBatch {
         let (width, height) = (pictures[0].image.width, pictures[0].image.height)
         let stride = Int(HeatGrid.stride)
         let (rows, columns) = (height / stride, width / stride)
-        let (names, requests) = (pictures[0].names.count, pictures[0].requests.count)
+        let names = pictures[0].names.count
+        queries = pictures[0].hasQueries ? names + pictures[0].requests.count : 0
         var denseHeat: [Float] = []
         var denseBoxes = BoxTruth.Builder()
         var denseLabels: [Int] = []
@@ -135,14 +155,20 @@ package struct LabelBatch {
             for turn in picture.questions { _ = builder.append(turn, .long) }
             // A request may look for several things, or for none.
             if others.isEmpty { others = answered }
-            if names + requests > 0 {
-                for number in 0..<requests { answered.append(others[number % others.count]) }
-            }
+            for number in 0..<(queries - names) { answered.append(others[number % others.count]) }
             for query in answered {
                 builder.aligned.append(query.place)
-                let grid = grid { query.objects.contains($0) }
-                heat += grid.heat
-                boxes.append(grid, boxes: numbers)
+                if let points = query.points {
+                    var grid = HeatGrid(rows: rows, columns: columns)
+                    // A joint's, as of Mosaic's people.
+                    for point in points { grid.add(centre: (point.x, point.y), deviation: (3, 3), target: 0) }
+                    heat += grid.heat
+                    boxes.skip()
+                } else {
+                    let grid = grid { query.objects.contains($0) }
+                    heat += grid.heat
+                    boxes.append(grid, boxes: numbers)
+                }
             }
         }
         let count = pictures.count
@@ -153,7 +179,6 @@ package struct LabelBatch {
         self.denseLabels = try Tensor(self.denseBoxes.target.map { denseLabels[$0] })
         self.attention =
             attention.contains(0) ? try Tensor(attention, [count, 1, rows * columns]) : nil
-        queries = names + requests
         self.heat = try Tensor(heat, [count, queries, rows * columns])
         self.boxes = try boxes.finish()
         let words = try builder.finish(count)
@@ -198,10 +223,11 @@ private struct RowsBuilder {
         let token: Int
     }
 
-    /// A [LOC], and the things that it means.
+    /// A [LOC], and the things or the points that it means.
     struct Query {
         let place: Place
         let objects: Set<Int>
+        let points: [Point]?
     }
 
     private struct Row {
@@ -239,8 +265,8 @@ private struct RowsBuilder {
                 if let label = said.labels[queries.count], let kind = kinds[label] {
                     named.append((place, kind))
                 }
-                queries.append(
-                    Query(place: place, objects: Set(said.turn.queries[queries.count].objects)))
+                let objects = Set(said.turn.queries[queries.count].objects)
+                queries.append(Query(place: place, objects: objects, points: said.points))
             }
         }
         rows[length.rawValue].append(row)

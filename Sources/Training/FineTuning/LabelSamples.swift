@@ -14,7 +14,10 @@ final class LabelSamples: @unchecked Sendable {
     private let lock = NSLock()
     private var images: [PictureSource: Image] = [:]
     private var held = 0
-    private var orders: [Int: [Int]] = [:]
+    private var pictures: Rounds
+    private var figures: Rounds
+    /// The people whose joints are learnt: numbers of pictures and of things in them.
+    private let people: [(picture: Int, thing: Int)]
     /// Pictures that cannot be used, and why.
     private var broken: [PictureSource: String] = [:]
 
@@ -36,6 +39,14 @@ final class LabelSamples: @unchecked Sendable {
         self.configuration = configuration
         self.sizes = sizes
         reformulation = configuration.reformulation
+        people =
+            configuration.joints == nil
+            ? []
+            : labels.train.enumerated().flatMap { picture, labels in
+                labels.things.indices.filter { labels.things[$0].isPosed }.map { (picture, $0) }
+            }
+        pictures = Rounds(of: labels.train.count, seed: configuration.seed, stream: 10)
+        figures = Rounds(of: people.count, seed: configuration.seed, stream: 16)
         // Boxes more often than other answers.
         responses = [.boxes, .boxes, .count, .points] + (hasSegmenter ? [.masks] : [])
     }
@@ -73,16 +84,7 @@ final class LabelSamples: @unchecked Sendable {
 
     /// Which picture the n-th is: every picture once before any comes again.
     private func picture(_ number: Int) -> LabelledSet.Picture {
-        let (epoch, place) = number.quotientAndRemainder(dividingBy: labels.train.count)
-        let order = lock.withLock {
-            if let order = orders[epoch] { return order }
-            var random = SceneRandom(seed: configuration.seed, index: epoch, stream: 10)
-            let order = random.permuted(Array(labels.train.indices))
-            orders[epoch] = order
-            orders[epoch - 2] = nil
-            return order
-        }
-        return labels.train[order[place]]
+        labels.train[lock.withLock { pictures[number] }]
     }
 
     /// The n-th picture, or the next one that can be decoded.
@@ -131,12 +133,11 @@ final class LabelSamples: @unchecked Sendable {
                 size: (image.width, image.height), into: region, fitted: fitted, draw)
             canvas.paste(try placement.pixels(of: image), x: placement.area.x, y: placement.area.y)
             for thing in picture.things {
-                guard let (whole, part) = placement.input(thing.box), part.width >= 1, part.height >= 1
-                else { continue }
-                let isIgnored = !thing.isLearnt || part.area < Self.leastSeen * whole.area
-                things.append(.init(label: thing.category, box: part, isIgnored: isIgnored))
+                guard let place = self.thing(thing, placement.input(thing.box)) else { continue }
+                things.append(place)
                 var moved = thing
-                (moved.box, moved.isIgnored, moved.keypoints) = (part, isIgnored, nil)
+                (moved.box, moved.isIgnored) = (place.box, place.isIgnored)
+                moved.keypoints = thing.keypoints.map(placement.input)
                 seen.things.append(moved)
             }
             // What nobody looked for in one of them may be there.
@@ -144,7 +145,8 @@ final class LabelSamples: @unchecked Sendable {
                 seen.absent = (seen.absent ?? Array(labels.classes.indices)).filter(absent.contains)
             }
         }
-        if random.chance(augmentation.mosaic) {
+        // What is said of one picture is not true of four.
+        if random.chance(augmentation.mosaic), !labels.classes.isEmpty {
             let (halfWidth, halfHeight) = (width / 2, height / 2)
             for quarter in 0..<4 {
                 let chosen = quarter == 0 ? first : random.element(of: labels.train)
@@ -173,6 +175,74 @@ final class LabelSamples: @unchecked Sendable {
             questions: questionTurns(first, things, using: &random))
     }
 
+    /// The n-th person, cut out as the pose pathway does it, with joints that are asked for by name.
+    func figure(_ number: Int) throws -> PreparedPicture {
+        var random = SceneRandom(seed: configuration.seed, index: number, stream: 17)
+        let (picture, thing, image) = try readableFigure(number)
+        let box = picture.things[thing].box
+        // As unsteady as the boxes that a locator gives.
+        let unsteady = Box(
+            x: box.x + random.number(-0.08, 0.08) * box.width,
+            y: box.y + random.number(-0.08, 0.08) * box.height,
+            width: box.width * random.number(0.9, 1.15), height: box.height * random.number(0.9, 1.15))
+        let side = sizes.lowerBound
+        let crop = SquareCrop(of: image, around: unsteady, side: side)
+        var draw = Augmentation.Draw(configuration.augmentation, using: &random)
+        draw.scale = 1
+        let placement = PicturePlacement(size: (side, side), into: (0, 0, side, side), draw)
+        func inside(_ box: Box) -> (whole: Box, seen: Box)? {
+            let (a, b) = (
+                crop.inside(Point(x: box.x, y: box.y)), crop.inside(Point(x: box.maxX, y: box.maxY))
+            )
+            return placement.input(Box(x: a.x, y: a.y, width: b.x - a.x, height: b.y - a.y))
+        }
+        let things = picture.things.compactMap { self.thing($0, inside($0.box)) }
+        var asked = picture.things[thing]
+        asked.keypoints = asked.keypoints.map { joints in
+            placement.input(
+                Keypoints(
+                    joints.joints.map {
+                        Keypoints.Joint(
+                            point: crop.inside($0.point), visibility: $0.visibility, score: $0.score)
+                    }))
+        }
+        var seen = picture
+        seen.things = [asked]
+        // The pathway asks in the fixed form.
+        var fixed = reformulation
+        fixed.freeWording = 0
+        let labelled = random.permuted(fixed.labelledJoints(of: asked, labels.set))
+        let requests = (0..<configuration.joints!.names).map { number in
+            let joint = labelled[number % labelled.count]
+            let turn = fixed.joint(joint, of: 0, in: seen, labels.set, using: &random)!
+            return PreparedPicture.Turn(turn: turn.turn, labels: [nil], points: turn.points)
+        }
+        return PreparedPicture(
+            image: try placement.pixels(of: crop.image), things: things, names: [], requests: requests,
+            questions: [])
+    }
+
+    /// The n-th person, or the next one whose picture can be decoded.
+    private func readableFigure(_ number: Int) throws -> (LabelledSet.Picture, Int, Image) {
+        for next in number..<(number + people.count) {
+            let (picture, thing) = people[lock.withLock { figures[next] }]
+            if let image = image(of: labels.train[picture]) { return (labels.train[picture], thing, image) }
+        }
+        throw TrainingError.badConfiguration(
+            configuration.data.train.path,
+            "none of the pictures of its \(people.count) people with joints can be decoded: \(problems.first ?? "")")
+    }
+
+    /// A thing where it lies in the input; nil when less than a pixel of it is seen.
+    private func thing(
+        _ thing: LabelledSet.Thing, _ place: (whole: Box, seen: Box)?
+    ) -> PreparedPicture.Thing? {
+        guard let (whole, part) = place, part.width >= 1, part.height >= 1 else { return nil }
+        return .init(
+            label: thing.category, box: part,
+            isIgnored: !thing.isLearnt || part.area < Self.leastSeen * whole.area)
+    }
+
     /// How many turns a picture gets of the names that are wanted.
     private func nameTurns(
         _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], _ wanted: Int,
@@ -195,13 +265,13 @@ final class LabelSamples: @unchecked Sendable {
         }
     }
 
-    /// Requests in other words, of the mixture's tasks; a name in the fixed form where the labels answer none of them.
+    /// Requests in other words, of the mixture's tasks; what else can be asked where the labels answer none of them.
     private func requestTurns(
         _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], using random: inout SceneRandom
     ) -> [PreparedPicture.Turn] {
         (0..<configuration.requests).map { _ in
             guard let turn = reformulation.turn(for: picture, in: labels.set, using: &random)?.turn else {
-                return nameTurn(random.integer(below: labels.classes.count), things, using: &random)
+                return otherTurn(picture, things, using: &random)
             }
             let named = turn.queries.map { query -> Int? in
                 let classes = Set(query.objects.map { things[$0].label })
@@ -209,6 +279,20 @@ final class LabelSamples: @unchecked Sendable {
             }
             return .init(turn: turn, labels: named)
         }
+    }
+
+    /// For a picture of which the labels do not say what is wanted: a name in the fixed form, or of a set without boxes any
+    /// question, caption or exchange that they have.
+    private func otherTurn(
+        _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], using random: inout SceneRandom
+    ) -> PreparedPicture.Turn {
+        guard labels.classes.isEmpty else {
+            return nameTurn(random.integer(below: labels.classes.count), things, using: &random)
+        }
+        // A picture of which nothing can be told is not kept.
+        let said = Reformulation(weights: [.caption: 1, .dialogue: 1, .question: 1])
+            .turn(for: picture, in: labels.set, using: &random)!
+        return .init(turn: said.turn, labels: [])
     }
 
     /// LUMEN's fixed form.
@@ -244,9 +328,7 @@ final class LabelSamples: @unchecked Sendable {
         let count = configuration.questions
         guard count > 0 else { return [] }
         guard !picture.questions.isEmpty else {
-            return (0..<count).map { _ in
-                nameTurn(random.integer(below: labels.classes.count), things, using: &random)
-            }
+            return (0..<count).map { _ in otherTurn(picture, things, using: &random) }
         }
         let chosen = random.permuted(picture.questions)
         return (0..<count).map { .init(question: chosen[$0 % chosen.count]) }
@@ -261,5 +343,32 @@ extension PreparedPicture.Turn {
                 request: question.text,
                 answer: [AnswerPiece(question.answers.first { !$0.isEmpty } ?? "")]),
             labels: [])
+    }
+}
+
+/// The numbers below a count in an order of their own for each round: every one once before any comes again.
+private struct Rounds {
+    private let count: Int
+    private let seed: UInt64
+    private let stream: UInt64
+    /// Of the last rounds that were asked for.
+    private var orders: [Int: [Int]] = [:]
+
+    init(of count: Int, seed: UInt64, stream: UInt64) {
+        self.count = count
+        self.seed = seed
+        self.stream = stream
+    }
+
+    subscript(number: Int) -> Int {
+        mutating get {
+            let (round, place) = number.quotientAndRemainder(dividingBy: count)
+            if let order = orders[round] { return order[place] }
+            var random = SceneRandom(seed: seed, index: round, stream: stream)
+            let order = random.permuted(Array(0..<count))
+            orders[round] = order
+            orders[round - 2] = nil
+            return order[place]
+        }
     }
 }

@@ -1,7 +1,7 @@
 package import Datasets
 import Foundation
 import Media
-import Text
+package import Text
 import Vitrail
 
 /// The pictures of a fine-tuning, read and checked: what is learnt from, and what the best model is chosen by.
@@ -15,36 +15,75 @@ package struct LabelSplit: Sendable {
     /// The training set without its pictures.
     let set: LabelledSet
     /// A line each: sets, classes, what was skipped.
-    let summary: [String]
+    package let summary: [String]
 
     /// Reads the sets.
     ///
     /// - Parameters:
     ///   - configuration: which sets, and what is to be learnt of them.
     ///   - folder: what relative paths are relative to; nil for the working directory.
+    ///   - tokenizer: measures texts; those that are too long are left out. Nil for any length.
     /// - Throws: ``TrainingError`` or `LabelError`, one line, for labels that cannot be learnt from.
-    package init(_ configuration: FineTuningConfiguration, relativeTo folder: String? = nil) throws {
+    package init(
+        _ configuration: FineTuningConfiguration, relativeTo folder: String? = nil,
+        tokenizer: Tokenizer? = nil
+    ) throws {
         let read = try LabelledSet.read(configuration.data.train, relativeTo: folder)
         let other = try configuration.data.validation.map { try LabelledSet.read($0, relativeTo: folder) }
-        try self.init(read, validation: other, configuration)
+        try self.init(read, validation: other, configuration, tokenizer: tokenizer)
     }
+
+    /// Tokens of a request and its answer at most.
+    private static let longestText = RemadeModel.textRoom - 32
 
     /// - Parameters:
     ///   - read: what is learnt from, and validated by where there is no other.
     ///   - other: what is validated by.
     ///   - configuration: what is to be learnt.
+    ///   - tokenizer: measures texts; nil for any length.
     package init(
-        _ read: LabelledSet, validation other: LabelledSet?, _ configuration: FineTuningConfiguration
+        _ read: LabelledSet, validation other: LabelledSet?, _ configuration: FineTuningConfiguration,
+        tokenizer: Tokenizer? = nil
     ) throws {
         let name = configuration.data.train.path
         func refuse(_ reason: String) -> TrainingError { .badConfiguration(name, reason) }
+        var (read, other) = (read, other)
+        var lines: [String] = []
+        let boxed = [read.boxPoints(), other?.boxPoints()].compactMap { $0 }
+        let (points, unknown) = boxed.reduce(into: (0, 0)) {
+            $0.0 += $1.points
+            $0.1 += $1.unknown
+        }
+        if points > 0 {
+            lines.append("\(points) points are taken as boxes of their picture's examples' mean size")
+        }
+        if unknown > 0 {
+            lines.append("\(unknown) points are left out: their pictures have no example of the size")
+        }
+        let long = tokenizer.map { tokenizer in
+            let longest = Self.longestText
+            return read.removeTexts(longerThan: longest, tokenizer)
+                + (other?.removeTexts(longerThan: longest, tokenizer) ?? 0)
+        }
+        if let long, long > 0 {
+            lines.append("\(long) texts of more than \(Self.longestText) tokens are left out")
+        }
         let asksQuestions = configuration.questions > 0
-        let asksNames = configuration.names + configuration.requests > 0
+        // What can be asked of a picture without a class of its things.
+        let words = configuration.wordTasks
+        func saysSomething(_ picture: LabelledSet.Picture) -> Bool {
+            words.contains(.caption) && !picture.captions.isEmpty
+                || words.contains(.dialogue) && picture.dialogues.contains { $0.turns.count > 1 }
+                || words.contains(.question) && picture.questions.contains(where: \.isAnswered)
+        }
         // A class of which nothing is there cannot be learnt.
         let counts = read.pictures.reduce(into: [Int](repeating: 0, count: read.categories.count)) {
             for thing in $1.things where thing.isLearnt { $0[thing.category] += 1 }
         }
         let kept = read.categories.indices.filter { counts[$0] > 0 }
+        let isSaid = read.pictures.contains(where: saysSomething)
+        // Without a box nothing but words can be learnt.
+        let asksNames = configuration.names > 0 || configuration.requests > 0 && !(kept.isEmpty && isSaid)
         let classes = asksNames ? kept.map { read.categories[$0].name } : []
         self.classes = classes
         if let twice = classes.first(where: { name in classes.count { $0 == name } > 1 }) {
@@ -53,15 +92,22 @@ package struct LabelSplit: Sendable {
         let hasQuestions = read.pictures.contains { $0.questions.contains(where: \.isAnswered) }
         if asksNames, classes.isEmpty {
             throw refuse(
-                "names and requests are \(configuration.names) and \(configuration.requests), but there is nothing labelled with a box in its \(read.pictures.count) pictures"
+                "names and requests are \(configuration.names) and \(configuration.requests), but there is nothing labelled with a box\(configuration.names == 0 ? ", and nothing said," : "") in its \(read.pictures.count) pictures"
             )
         }
         if asksQuestions, !hasQuestions {
             throw refuse(
                 "questions is \(configuration.questions), but no picture has a question with an answer")
         }
-        if configuration.remakesHead, !asksNames {
-            throw refuse("remakes_head wants names or requests of more than 0")
+        if configuration.remakesHead, classes.isEmpty {
+            throw refuse("remakes_head wants names or requests of more than 0, and things with boxes")
+        }
+        let joints = read.categories.map(\.cocoJoints)
+        if configuration.joints != nil,
+            !read.pictures.contains(where: { $0.things.contains { $0.isPosed && joints[$0.category] != nil } })
+        {
+            throw refuse(
+                "joints is given, but no thing of a class \"person\" has a labelled joint of COCO's names")
         }
         if configuration.segmenter != nil,
             !read.pictures.contains(where: { $0.things.contains { $0.segmentation != nil } })
@@ -80,6 +126,9 @@ package struct LabelSplit: Sendable {
                         continue
                     }
                     newIndices.append(kept.count)
+                    thing.keypoints = set.categories[thing.category].cocoJoints.flatMap {
+                        thing.keypoints?.chosen($0)
+                    }
                     thing.category = place
                     kept.append(thing)
                 }
@@ -91,13 +140,16 @@ package struct LabelSplit: Sendable {
                     $0.compactMap { places[set.categories[$0].name] }
                 }
                 picture.questions.removeAll { !$0.isAnswered }
-                let isEmpty = classes.isEmpty || !picture.isLabelled
-                return isEmpty && picture.questions.isEmpty ? nil : picture
+                if classes.isEmpty || !picture.isLabelled {
+                    guard asksQuestions && !picture.questions.isEmpty || saysSomething(picture) else {
+                        return nil
+                    }
+                }
+                return picture
             }
         }
         var train = made(read)
         var validation: [LabelledSet.Picture]
-        var lines: [String] = []
         if let other {
             validation = made(other)
             let strange = other.pictures.flatMap(\.things).reduce(into: [String: Int]()) { counts, thing in
@@ -114,7 +166,20 @@ package struct LabelSplit: Sendable {
             guard !validation.isEmpty else {
                 throw TrainingError.badConfiguration(own, "no picture to validate by is left")
             }
+            if asksNames, !strange.isEmpty, validation.allSatisfy(\.things.isEmpty) {
+                throw TrainingError.badConfiguration(
+                    own,
+                    "none of its \(strange.values.reduce(0, +)) things is of a class that is learnt: \(classes.prefix(3).joined(separator: ", "))\(classes.count > 3 ? ", …" : "")"
+                )
+            }
             try Self.checkOverlap(train, validation, own)
+            let names = Set(train.map(\.fileName))
+            let alike = validation.map(\.fileName).filter(names.contains)
+            if !alike.isEmpty {
+                lines.append(
+                    "\(alike.count) pictures to validate by are called as others that are learnt from, with other content: \(alike.prefix(LabelProblems.namesKept).joined(separator: ", "))\(alike.count > LabelProblems.namesKept ? ", …" : "")"
+                )
+            }
         } else {
             let share = configuration.data.validationShare!
             (train, validation) = try Self.divided(train, share: share, seed: configuration.seed)
@@ -129,15 +194,30 @@ package struct LabelSplit: Sendable {
         self.validation = validation
         var set = read
         (set.pictures, set.categories) = ([], kept.map { read.categories[$0] })
+        for place in set.categories.indices {
+            let isPosed = set.categories[place].cocoJoints != nil
+            set.categories[place].keypoints = isPosed ? Keypoints.cocoNames : []
+        }
         self.set = set
+        let posed = train.reduce(0) { $0 + $1.things.count(where: \.isPosed) }
+        if posed > 0 {
+            lines.append(
+                "\(posed) people with joints to learn from\(configuration.joints == nil ? ", which are not learnt: joints is not given" : "")"
+            )
+        }
         func line(_ title: String, _ pictures: [LabelledSet.Picture]) -> String {
             let counts = pictures.reduce(into: [Int](repeating: 0, count: classes.count)) { sum, picture in
                 for (label, count) in picture.counts(classes.count).enumerated() { sum[label] += count }
             }
             var named = zip(classes, counts).prefix(12).map { "\($0) \($1)" }
             if classes.count > 12 { named.append("… of \(classes.count) classes") }
-            let questions = pictures.reduce(0) { $0 + $1.questions.count }
-            if asksQuestions { named.append("\(questions) questions") }
+            func count(_ name: String, _ isAsked: Bool, _ count: (LabelledSet.Picture) -> Int) {
+                let sum = pictures.reduce(0) { $0 + count($1) }
+                if isAsked, sum > 0 { named.append("\(sum) \(name)") }
+            }
+            count("questions", asksQuestions || words.contains(.question)) { $0.questions.count }
+            count("captions", words.contains(.caption)) { $0.captions.count }
+            count("conversations", words.contains(.dialogue)) { $0.dialogues.count }
             return "\(title): \(pictures.count) pictures; \(named.joined(separator: ", "))"
         }
         lines.append(line("train", train))
@@ -249,6 +329,89 @@ package struct LabelSplit: Sendable {
 extension LabelledSet.Thing {
     /// Whether it is one thing that counts.
     var isLearnt: Bool { !isCrowd && !isIgnored && !isDifficult }
+
+    /// Whether it is a person with a joint that is labelled.
+    var isPosed: Bool { isLearnt && keypoints?.joints.contains { $0.visibility != .absent } == true }
+}
+
+extension LabelledSet.Category {
+    /// Where each of COCO's 17 joints stands among the category's own; nil for what is no person, or has none of them. It
+    /// is people's joints that the pose pathway asks for.
+    var cocoJoints: [Int?]? {
+        guard name == "person" else { return nil }
+        let own = keypoints.map { $0.lowercased().replacing("_", with: " ") }
+        let places = Keypoints.cocoNames.map(own.firstIndex(of:))
+        return places.contains { $0 != nil } ? places : nil
+    }
+}
+
+extension Keypoints {
+    /// The joints that stand at `places`, in that order, and absent ones for nil.
+    func chosen(_ places: [Int?]) -> Keypoints {
+        Keypoints(
+            places.map { place in
+                place.flatMap { joints.indices.contains($0) ? joints[$0] : nil }
+                    ?? Joint(point: Point(x: 0, y: 0), visibility: .absent)
+            })
+    }
+}
+
+extension LabelledSet {
+    /// Removes questions, captions and exchanges of more tokens.
+    ///
+    /// - Returns: how many.
+    mutating func removeTexts(longerThan longest: Int, _ tokenizer: Tokenizer) -> Int {
+        var removed = 0
+        func isLong(_ texts: String...) -> Bool {
+            // No token is shorter than a byte.
+            guard texts.reduce(0, { $0 + $1.utf8.count }) > longest else { return false }
+            let isLong = texts.reduce(0) { $0 + tokenizer.encode($1).count } > longest
+            removed += isLong ? 1 : 0
+            return isLong
+        }
+        for number in pictures.indices {
+            pictures[number].captions.removeAll { isLong($0) }
+            pictures[number].questions.removeAll { isLong($0.text, $0.answer ?? "") }
+            for dialogue in pictures[number].dialogues.indices {
+                let turns = pictures[number].dialogues[dialogue].turns
+                pictures[number].dialogues[dialogue].turns = stride(from: 0, to: turns.count - 1, by: 2)
+                    .filter { !isLong(turns[$0].text, turns[$0 + 1].text) }
+                    .flatMap { [turns[$0], turns[$0 + 1]] }
+            }
+        }
+        return removed
+    }
+
+    /// The same with things in place of points: boxes as large as the picture's examples are on average, as far as they
+    /// lie in it.
+    ///
+    /// - Returns: how many points became things, and how many could not, for want of an example.
+    mutating func boxPoints() -> (points: Int, unknown: Int) {
+        var (count, unknown) = (0, 0)
+        for number in pictures.indices where !pictures[number].points.isEmpty {
+            let picture = pictures[number]
+            defer { pictures[number].points = [] }
+            guard let category = picture.present.first, !picture.exemplars.isEmpty else {
+                unknown += picture.points.count
+                continue
+            }
+            func mean(_ side: KeyPath<Box, Double>) -> Double {
+                picture.exemplars.reduce(0) { $0 + $1[keyPath: side] } / Double(picture.exemplars.count)
+            }
+            let (width, height) = (max(1, mean(\.width)), max(1, mean(\.height)))
+            let area = Box(x: 0, y: 0, width: Double(picture.width), height: Double(picture.height))
+            let things = picture.points.compactMap { point -> Thing? in
+                let box = Box(x: point.x - width / 2, y: point.y - height / 2, width: width, height: height)
+                return box.intersection(area).map { Thing(id: 0, category: category, box: $0) }
+            }
+            for (place, var thing) in things.enumerated() {
+                thing.id = picture.things.count + place + 1
+                pictures[number].things.append(thing)
+            }
+            count += things.count
+        }
+        return (count, unknown)
+    }
 }
 
 extension LabelledSet.Question {

@@ -90,7 +90,7 @@ package struct RemadeModel {
     }
 
     /// Tokens of a text beside the image's at most.
-    private static let textRoom = 512
+    static let textRoom = 512
 
     /// Whether a parameter's shape or meaning goes by the names that the dense head knows.
     private static func isOfNames(_ name: String) -> Bool {

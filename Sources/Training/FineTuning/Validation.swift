@@ -22,7 +22,22 @@ struct PictureAnswers: Sendable {
     let size: Size
     /// Of each class, best first, in pixels of the picture.
     let found: [[Detection]]
+    /// The joints of those that are surest to be people; none where joints are not learnt.
+    let people: [Person]
     let said: [Said]
+    /// Tokens of captions and conversations, after the right ones before them.
+    let words: Words
+
+    struct Person: Sendable {
+        let box: Box
+        let score: Double
+        let joints: Keypoints
+    }
+
+    struct Words: Sendable {
+        var right = 0
+        var count = 0
+    }
 
     struct Size: Sendable {
         let width: Int
@@ -32,24 +47,40 @@ struct PictureAnswers: Sendable {
     /// Names that are asked for at once.
     private static let batch = 64
 
+    /// People of a picture whose joints COCO's metric takes.
+    private static let peopleLimit = 20
+
+    /// - Parameters:
+    ///   - picture: what its labels say.
+    ///   - image: its pixels.
+    ///   - model: who answers.
+    ///   - writing: how the model is told.
+    ///   - classes: what is asked for.
+    ///   - person: which of the classes has joints; nil where none is learnt.
+    ///   - texts: what is asked and answered beside the questions.
+    ///   - locator: how places are taken from heatmaps.
     init(
         _ picture: LabelledSet.Picture, _ image: Image, _ model: Lumen, _ writing: MosaicWriting,
-        classes: [String], _ locator: Locator
+        classes: [String], person: Int?, texts: [(request: String, answer: String)], _ locator: Locator
     ) throws {
         self.picture = picture
         size = Size(width: image.width, height: image.height)
-        let frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
-        let features = try model.encode(frame.pixels(of: image).to(model.device))
-        let prefix = try model.prefix(features)
-        found = try Swift.stride(from: 0, to: classes.count, by: Self.batch).flatMap { start in
+        let reading = try Reading(image, with: model)
+        let specialists = Specialists(model: model, locator: locator, segmenter: nil)
+        let found = try Swift.stride(from: 0, to: classes.count, by: Self.batch).flatMap { start in
             let names = classes[start..<min(start + Self.batch, classes.count)]
-            let requests = names.map { LocateResponse.boxes.request(for: $0) }
-            let loc = try model.queries(requests, after: prefix, pictures: 1)
-            return try locator.detections(model.align(loc, features), in: frame)
+            return try specialists.find(Array(names), as: .boxes, in: reading).found
         }
-        said =
-            try picture.questions.isEmpty
-            ? [] : Self.said(picture.questions, prefix, model, writing)
+        self.found = found
+        let surest = person.map { Array(found[$0].prefix(Self.peopleLimit)) } ?? []
+        people = zip(surest, try specialists.joints(of: surest.map(\.box), in: image)).map {
+            Person(box: $0.box, score: $0.score, joints: $1)
+        }
+        said = try Self.said(picture.questions, reading.prefix, model, writing)
+        words = try Self.best(texts, reading.prefix, model, writing).reduce(into: Words()) { words, answer in
+            words.right += zip(answer.best, answer.real).count { $0 == $1 }
+            words.count += answer.real.count
+        }
     }
 
     /// Whether greedy decoding would give the answer to the letter: whether each of its tokens, and the end, is the one
@@ -57,11 +88,24 @@ struct PictureAnswers: Sendable {
     private static func said(
         _ questions: [LabelledSet.Question], _ prefix: PrefixCache, _ model: Lumen, _ writing: MosaicWriting
     ) throws -> [Said] {
+        let texts = questions.map { ($0.text, $0.answers.first { !$0.isEmpty } ?? "") }
+        let end = writing.tokenizer.id(of: Prompt.end)
+        return zip(questions, try best(texts, prefix, model, writing)).map { question, answer in
+            let text = writing.tokenizer.decode(answer.best.prefix { $0 != end }, skipSpecialTokens: true)
+            return Said(question: question, answer: text, isRight: answer.best == answer.real)
+        }
+    }
+
+    /// The tokens of each answer, the end among them, and which the model has for the likeliest after those before them.
+    private static func best(
+        _ texts: [(request: String, answer: String)], _ prefix: PrefixCache, _ model: Lumen,
+        _ writing: MosaicWriting
+    ) throws -> [(best: [Int], real: [Int])] {
+        guard !texts.isEmpty else { return [] }
         let tokenizer = writing.tokenizer
-        let rows = questions.map { question in
-            let lead = tokenizer.encode(writing.form.question(question.text))
-            let rest = tokenizer.encode((question.answers.first { !$0.isEmpty } ?? "") + Prompt.end)
-            return (ids: lead + rest, start: lead.count)
+        let rows = texts.map { text in
+            let lead = tokenizer.encode(writing.form.question(text.request))
+            return (ids: lead + tokenizer.encode(text.answer + Prompt.end), start: lead.count)
         }
         let length = rows.map(\.ids.count).max()!
         let ids = try Tensor(
@@ -70,14 +114,10 @@ struct PictureAnswers: Sendable {
         ).to(model.device)
         let states = try model.language.text(ids, after: prefix)
         let best = try model.language.logits(states).argmax(-1).array(Int.self)
-        return zip(questions, rows.enumerated()).map { question, row in
-            let (number, row) = row
+        return rows.enumerated().map { number, row in
             // The token that follows each of the places before the answer's tokens.
             let following = (row.start..<row.ids.count).map { best[number * length + $0 - 1] }
-            let isRight = following == Array(row.ids[row.start...])
-            let end = tokenizer.id(of: Prompt.end)
-            let answer = tokenizer.decode(following.prefix { $0 != end }, skipSpecialTokens: true)
-            return Said(question: question, answer: answer, isRight: isRight)
+            return (following, Array(row.ids[row.start...]))
         }
     }
 
@@ -107,10 +147,15 @@ struct ValidationAnswers: Sendable {
     let pictures: [PictureAnswers]
     /// Of boxes; nil where no class is asked for, or nothing is there.
     let averagePrecision: AveragePrecision?
+    /// Of people's joints by their OKS; nil where none is there or learnt.
+    let joints: AveragePrecision?
     /// The share of questions that are answered to the letter; nil where there is none.
     let accuracy: Double?
+    /// The share of the tokens of captions and conversations that the model has for the likeliest; nil where there is none.
+    let words: Double?
 
-    init(classes: [String], pictures: [PictureAnswers]) {
+    /// - Parameter person: which of the classes has joints; nil where none is learnt.
+    init(classes: [String], person: Int?, pictures: [PictureAnswers]) {
         self.classes = classes
         self.pictures = pictures
         var truth: [AveragePrecision.Truth<Box>] = []
@@ -137,14 +182,47 @@ struct ValidationAnswers: Sendable {
             ? AveragePrecision(found, truth: truth, settings: settings) { box, truth in
                 box.iou(truth.shape, isCrowd: truth.isCrowd)
             } : nil
+        joints = person.flatMap { Self.joints(of: pictures, person: $0) }
         let said = pictures.flatMap(\.said)
         accuracy =
             said.isEmpty ? nil : Double(said.count { $0.isRight }) / Double(said.count)
+        let (right, count) = pictures.reduce(into: (0, 0)) {
+            $0.0 += $1.words.right
+            $0.1 += $1.words.count
+        }
+        words = count == 0 ? nil : Double(right) / Double(count)
     }
 
-    /// By which the best model is chosen: the average precision, the accuracy, or the mean of both.
+    private static func joints(of pictures: [PictureAnswers], person: Int) -> AveragePrecision? {
+        var truth: [AveragePrecision.Truth<JointPlaces>] = []
+        var found: [AveragePrecision.Prediction<JointPlaces>] = []
+        for (image, answers) in pictures.enumerated() {
+            for thing in answers.picture.things where thing.category == person {
+                let none = Keypoints(
+                    Keypoints.cocoNames.map { _ in .init(point: Point(x: 0, y: 0), visibility: .absent) })
+                truth.append(
+                    .init(
+                        image: image, category: person, area: thing.area ?? thing.box.area,
+                        isCrowd: thing.isCrowd, isIgnored: !thing.isPosed,
+                        shape: JointPlaces(thing.keypoints ?? none, box: thing.box)))
+            }
+            for one in answers.people {
+                let places = one.joints.joints.flatMap { [$0.point.x, $0.point.y] }
+                found.append(
+                    .init(
+                        image: image, category: person, score: one.score, area: one.box.area,
+                        shape: JointPlaces(places: places)))
+            }
+        }
+        guard truth.contains(where: { !$0.isIgnored }) else { return nil }
+        return AveragePrecision(keypoints: found, truth: truth)
+    }
+
+    /// By which the best model is chosen: the mean of the average precisions of boxes and of joints, the accuracy and the share
+    /// of words, as far as there are.
     var score: Double {
-        let parts = [averagePrecision.map { max(0, $0.ap()) }, accuracy].compactMap { $0 }
+        let precisions = [averagePrecision, joints].map { $0.map { max(0, $0.ap()) } }
+        let parts = (precisions + [accuracy, words]).compactMap { $0 }
         return parts.isEmpty ? 0 : parts.reduce(0, +) / Double(parts.count)
     }
 
@@ -156,7 +234,9 @@ struct ValidationAnswers: Sendable {
             line["AP50"] = averagePrecision.ap(threshold: 0)
             line["AP75"] = averagePrecision.ap(threshold: 5)
         }
+        line["joints_AP"] = joints?.ap()
         line["accuracy"] = accuracy
+        line["words"] = words
         return line
     }
 
