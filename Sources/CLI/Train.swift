@@ -161,11 +161,13 @@ struct Train: ParsableCommand {
         return configuration
     }
 
-    private func fineTuning() throws -> FineTuning {
+    private func fineTuning(_ group: ProcessGroup?) throws -> FineTuning {
         let tuning = try FineTuning(
             .init(contentsOf: file, setting: settings), folder: output, resume: resume,
-            threads: shards(), device: rankDevice(nil), model: model, data: data)
-        func tell(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+            threads: shards(ranks: group?.count ?? 1), group: group,
+            device: group?.device ?? rankDevice(nil), model: model, data: data)
+        let who = group.map { "rank \($0.rank): " } ?? ""
+        func tell(_ line: String) { FileHandle.standardError.write(Data("\(who)\(line)\n".utf8)) }
         for line in tuning.summary { tell(line) }
         tuning.notice = tell
         return tuning
@@ -206,10 +208,7 @@ struct Train: ParsableCommand {
                 threads: shards(), device: rankDevice(nil))
         }
         if FineTuningConfiguration.isMeant(by: file) {
-            guard group == nil else {
-                throw Failure(.usage, "a fine-tuning is done by one process, WORLD_SIZE is \(group!.count)")
-            }
-            return try fineTuning()
+            return try fineTuning(group)
         }
         let configuration = try configuration()
         let isAdaptation = configuration.adaptation != nil

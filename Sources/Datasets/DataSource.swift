@@ -33,6 +33,9 @@ public struct DataSource: Codable, Sendable, Hashable {
             "format \"\(name)\" is not known, only \(allCases.map(\.rawValue).joined(separator: ", "))"
         }
 
+        /// Whether several processes can read a source of it in parts.
+        public var isSharded: Bool { self == .webDataset }
+
         /// Whether a source of it can name a split.
         var hasSplits: Bool {
             switch self {

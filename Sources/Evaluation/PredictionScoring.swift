@@ -38,6 +38,9 @@ public struct PredictionScoring: Sendable, Hashable {
             throw ScoringError(
                 truth, "a split is for voc, referring and counting, not for \(metric.rawValue)")
         }
+        guard split == nil || metric != .referring || ScoringFiles.isFolder(truth) else {
+            throw ScoringError(truth, "a split is a part of the published folder, and this is a file")
+        }
         return switch metric {
         case .coco: try coco()
         case .voc: try voc()

@@ -294,18 +294,11 @@ public final class Trainer: SteppedRun {
 
     /// Adds up what all ranks learnt; every one of them ends with the same bits.
     private func share(_ gradients: inout [Tensor?], _ learnt: inout Learnt, _ group: ProcessGroup) throws {
-        // A parameter without a gradient anywhere stays without.
-        let counts = try Tensor(gradients.map { $0 == nil ? 0 : 1 } as [Float]).to(group.device)
-        try group.sum([counts])
-        for (index, count) in try counts.array(Float.self).enumerated()
-        where count > 0 && gradients[index] == nil {
-            gradients[index] = try parameters[index].tensor.detached().zerosLike()
-        }
-        try group.sum(gradients.compactMap { $0 })
+        try group.add(&gradients, of: parameters.map(\.tensor))
         learnt.stops = wasAsked()
-        let all = try group.gather(Array(JSONEncoder().encode(learnt)))
+        let all = try group.tell(learnt)
         learnt = Learnt()
-        for rank in all { learnt.add(try JSONDecoder().decode(Learnt.self, from: Data(rank))) }
+        for rank in all { learnt.add(rank) }
     }
 
     func learningRate(of step: Int) -> Double {

@@ -366,6 +366,67 @@ import Testing
         }
     }
 
+    /// As `zhiyuan_objv2_val.json` is published: file names with a folder that the archives do not have, and fields of its own.
+    @Test func objects365() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("val/patch8/objects365_v1_00420917.jpg", 40, 30)
+            try folder.write(
+                #"""
+                {"images":[{"height":30,"id":420917,"license":5,"width":40,"url":"",
+                "file_name":"images/v1/patch8/objects365_v1_00420917.jpg"}],
+                "annotations":[{"id":51,"iscrowd":0,"isfake":0,"isreflected":0,"area":12.06,"image_id":420917,
+                "bbox":[3.14,2.5,4.02,3.0],"category_id":93},
+                {"id":52,"iscrowd":1,"isfake":0,"isreflected":0,"area":100.0,"image_id":420917,
+                "bbox":[10.0,5.0,20.0,5.0],"category_id":1}],
+                "categories":[{"name":"Person","id":1},{"name":"Wild Bird","id":93}],
+                "licenses":[{"name":"","url":"","id":5}]}
+                """#, "zhiyuan_objv2_val.json")
+            let set = try folder.read(.coco, "zhiyuan_objv2_val.json")
+            let picture = try #require(set.pictures.first)
+            #expect((picture.id, picture.width) == (420_917, 40))
+            #expect(picture.source.name.hasSuffix("val/patch8/objects365_v1_00420917.jpg"))
+            #expect(picture.things.map { set.categories[$0.category].name } == ["Wild Bird", "Person"])
+            #expect(picture.things[0].box == Box(x: 3.14, y: 2.5, width: 4.02, height: 3))
+            #expect(picture.things.map(\.isCrowd) == [false, true] && set.problems.isEmpty)
+        }
+    }
+
+    /// As `sharegpt4v_instruct_gpt4-vision_cap100k.json` and `…mix665k….json` are published: pictures of several sets under one
+    /// folder, the place holder before or after the question, and records without a picture.
+    @Test func shareGPT4V() throws {
+        try LabelFolder.temporary { folder in
+            try folder.picture("data/coco/train2017/000000000009.jpg")
+            try folder.picture("data/sam/images/sa_545504.jpg")
+            let long = "In the center of the image, a bowl.\n\nIt is \"green\"; caf\u{e9}."
+            func record(_ id: String, _ image: String?, _ turns: [(String, String)]) -> [String: Any] {
+                var record: [String: Any] = [
+                    "id": id, "conversations": turns.map { ["from": $0.0, "value": $0.1] },
+                ]
+                record["image"] = image
+                return record
+            }
+            let records = [
+                record(
+                    "000000000009", "coco/train2017/000000000009.jpg",
+                    [
+                        ("human", "What do you see happening in this image?\n<image>"), ("gpt", long),
+                        ("human", "And left?"), ("gpt", "A fork."),
+                    ]),
+                record("sa_545504", "sam/images/sa_545504.jpg", [("human", "<image>\nWhy?"), ("gpt", "So.")]),
+                record("text", nil, [("human", "Write a poem."), ("gpt", "Roses.")]),
+            ]
+            try folder.write(Array(JSONSerialization.data(withJSONObject: records)), "cap100k.json")
+            let set = try folder.read(.conversations, "cap100k.json", images: "data")
+            #expect(set.pictures.map { $0.dialogues.map(\.id) } == [["000000000009"], ["sa_545504"]])
+            let turns = set.pictures[0].dialogues[0].turns
+            #expect(
+                turns.map(\.text) == ["What do you see happening in this image?", long, "And left?", "A fork."])
+            #expect(turns.map(\.isUser) == [true, false, true, false])
+            #expect(set.pictures[1].dialogues[0].turns.map(\.text) == ["Why?", "So."])
+            #expect(set.problems[.noPicture] == 1 && set.problems[.missingPicture] == 0)
+        }
+    }
+
     @Test func questions() throws {
         try LabelFolder.temporary { folder in
             try folder.picture("val2014/COCO_val2014_000000000042.jpg")

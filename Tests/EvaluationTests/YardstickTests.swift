@@ -143,6 +143,10 @@ import Testing
                 #"[{"ref_id":5,"sent_id":7,"bbox":[1,2,4,5]},{"ref_id":5,"sent_id":8,"bbox":[11,2,4,5]}]"#)
             #expect(try score("ref.json", "ref", nil, "val")["accuracy@0.5"] == 0.5)
             #expect(try score("ref.json", "ref")["accuracy@0.5"] == 1.0 / 3)
+            let refused = #expect(throws: ScoringError.self) {
+                try score("ref.json", "ref/refs.json", .referring, "val")
+            }
+            #expect(refused?.description.hasSuffix("refs.json: a split is a part of the published folder, and this is a file") == true)
 
             try file(
                 "fsc/annotation_FSC147_384.json",

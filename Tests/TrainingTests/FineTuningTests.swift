@@ -358,6 +358,95 @@ internal import Vitrail
         #expect(said?.contains("there is nothing labelled with a box in its 2 pictures") == true)
     }
 
+    // MARK: Several processes
+
+    /// Each rank takes every second picture: the same step, and the first rank writes.
+    @Test func ranksLearnWhatOneProcessDoes() throws {
+        let tiny = try TinyFineTuning()
+        let changes: [String: Any] = [
+            "steps": 4, "vision_steps": 1, "requests": 1, "validate_every": 2,
+            "augmentation": [
+                "flip": 0.5, "flip_vertically": 0, "turns": false, "scale": [0.7, 1.4], "colour": 0.3,
+                "invert": 0, "mosaic": 0.5,
+            ],
+        ]
+        let configuration = try tiny.configuration(changes)
+        #expect(try tiny.run("one", changes).run())
+        let (folder, model) = (tiny.folder.file("two"), tiny.model)
+        @Sendable func run(_ group: ProcessGroup, resume: Bool, stopAfter: Int?) throws -> Bool {
+            let run = try FineTuning(
+                configuration, folder: folder, resume: resume, group: group, model: model)
+            // One rank alone is asked to stop.
+            return try run.run(shouldStop: { group.rank == 1 && run.step + 1 == stopAfter })
+        }
+        let stopped = try ranks(2) { try run($0, resume: false, stopAfter: 3) }
+        #expect(try stopped.map { try $0.get() } == [false, false])
+        let whole = try ranks(2) { try run($0, resume: true, stopAfter: nil) }
+        #expect(try whole.map { try $0.get() } == [true, true])
+        for name in ["checkpoint.safetensors", "model/image_encoder/model.safetensors"] {
+            let (a, b) = (tiny.folder.file("one/\(name)"), tiny.folder.file("two/\(name)"))
+            #expect(try TinyTraining.differences(a, b) == [])
+        }
+        #expect(
+            try TinyTraining.metrics(tiny.folder.file("one"))
+                == TinyTraining.metrics(tiny.folder.file("two")))
+        #expect(try tiny.validations("one") == tiny.validations("two"))
+        #expect(FileManager.default.fileExists(atPath: tiny.folder.file("two/report.html")))
+        let refused = try ranks(3) { try run($0, resume: true, stopAfter: nil) }
+        for result in refused {
+            #expect("\(result)".contains("pictures 2: they cannot be divided among 3 ranks"), "\(result)")
+        }
+    }
+
+    /// Of shards each rank reads its own; what only one of them shows, all of them can name.
+    @Test func ranksLearnFromShardsOfTheirOwn() throws {
+        let tiny = try TinyFineTuning()
+        for (number, thing) in [TinyFineTuning.first[0], TinyFineTuning.second[0]].enumerated() {
+            let place = tiny.folder.file("shard-\(number)")
+            try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+            let image = TinyFineTuning.image([thing], mark: UInt8(70 + number))
+            try image.writePNG(to: "\(place)/0.png")
+            let box = thing.box
+            try TinyTraining.write(
+                [
+                    "annotations": [
+                        ["category": thing.name, "bbox": [box.x, box.y, box.width, box.height]]
+                    ]
+                ], to: "\(place)/0.json")
+            let tar = Process()
+            tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            tar.arguments = ["tar", "-cf", "\(place).tar", "-C", place, "0.png", "0.json"]
+            try tar.run()
+            tar.waitUntilExit()
+            #expect(tar.terminationStatus == 0)
+        }
+        var data = try #require(tiny.fields()["data"] as? [String: Any])
+        data["train"] = ["format": "webdataset", "path": tiny.folder.file("shard-{0..1}.tar")]
+        let configuration = try tiny.configuration(["data": data])
+        let (folder, model) = (tiny.folder.file("run"), tiny.model)
+        struct Seen: Sendable {
+            let classes: [String]
+            let colours: Set<String>
+            let weights: [Float]
+        }
+        let seen = try ranks(2) { group -> Seen in
+            let run = try FineTuning(configuration, folder: folder, resume: false, group: group, model: model)
+            var colours: Set<String> = []
+            for part in try (0..<4).flatMap({ try run.batches(step: $0) }) {
+                let pixels = try part.batch.pixels.array(Float.self)
+                let sums = (0..<3).map { pixels[$0 * 4096..<($0 + 1) * 4096].reduce(0, +) }
+                colours.insert(sums[0] > sums[2] ? "red" : "blue")
+            }
+            #expect(try run.run())
+            let tensor = run.model.parameters.first { $0.name == "aligner.query.weight" }!.tensor
+            return Seen(
+                classes: run.labels.classes, colours: colours, weights: try tensor.array(Float.self))
+        }.map { try $0.get() }
+        #expect(seen.map(\.classes) == [["blue", "red"], ["blue", "red"]])
+        #expect(seen.map(\.colours) == [["red"], ["blue"]])
+        #expect(seen[0].weights == seen[1].weights)
+    }
+
     // MARK: What is refused
 
     @Test func aValidationOfOtherClassesIsRefused() throws {

@@ -23,13 +23,18 @@ public final class FineTuning: TrainingRun {
     public let summary: [String]
     /// Told of what a user should know while the run goes on.
     public var notice: (String) -> Void = { _ in }
-    let labels: LabelSplit
+    package let labels: LabelSplit
     private let files: RunFolder
     private let samples: LabelSamples
     private let optimizers: [(optimizer: any Optimizer, factor: Double)]
     private let parameters: [(name: String, tensor: Tensor)]
     private let shards: [Shard]
     private let threads: ShardThreads
+    private let group: ProcessGroup?
+    /// Whether a rank was asked to stop.
+    private var isStopping = false
+    /// Asked after each step's work.
+    private var wasAsked: () -> Bool = { false }
     /// What the next steps learn from, of a device that leaves the processor free.
     private lazy var ahead = batchesAhead()
     private let source: Source
@@ -81,6 +86,8 @@ public final class FineTuning: TrainingRun {
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
     ///   - threads: how many parts of a step run at the same time; the result does not depend on it.
+    ///   - group: the processes that divide the pictures of a step among them; nil for this one alone. The first of them
+    ///     validates, writes the run, and fine-tunes the segmenter.
     ///   - device: where to train.
     ///   - path: the folder of the model to start from; the embedded one when left out.
     ///   - data: what relative paths of the configuration's sets are relative to; the working directory when left out.
@@ -88,13 +95,21 @@ public final class FineTuning: TrainingRun {
     ///   to resume; what a data set or the model throws, which names the file.
     public init(
         _ configuration: FineTuningConfiguration, folder: String, resume: Bool, threads: Int = 1,
-        device: Device = .cpu, model path: String? = nil, data: String? = nil
+        group: ProcessGroup? = nil, device: Device = .cpu, model path: String? = nil, data: String? = nil
     ) throws {
         self.configuration = configuration
         self.folder = folder
+        self.group = group
+        let ranks = group?.count ?? 1
+        for (name, count) in [("pictures", configuration.pictures), ("people", configuration.joints?.people ?? 0)]
+        where count % ranks != 0 {
+            throw TrainingError.badConfiguration(
+                "\(name) \(count)", "they cannot be divided among \(ranks) ranks")
+        }
         let source = try ModelFolder(path ?? Engine.embeddedModel())
         let trained = try Lumen(contentsOf: source)
-        labels = try LabelSplit(configuration, relativeTo: data, tokenizer: trained.tokenizer)
+        labels = try LabelSplit(
+            configuration, relativeTo: data, tokenizer: trained.tokenizer, group: group)
         try labels.checkNames(trained.tokenizer)
         let remade = try RemadeModel(
             trained, imageSize: configuration.imageSize,
@@ -114,8 +129,11 @@ public final class FineTuning: TrainingRun {
             labels, configuration, sizes: model.encoder.sizes, hasSegmenter: segmenterFolder != nil)
         self.source = Source(
             configuration: configuration, samples: samples, writing: MosaicWriting(model),
-            kinds: labels.classes.map(known.firstIndex(of:)))
-        files = try RunFolder(folder, configuration: configuration.json(), resume: resume)
+            kinds: labels.classes.map(known.firstIndex(of:)),
+            rank: group?.rank ?? 0, ranks: ranks)
+        files = try RunFolder(
+            folder, configuration: configuration.json(), resume: resume,
+            isWriter: group.map { $0.rank == 0 } ?? true)
         let all = model.parameters
         parameters = all
         func isLanguage(_ name: String) -> Bool { name.hasPrefix("language_model.") }
@@ -124,7 +142,7 @@ public final class FineTuning: TrainingRun {
             (configuration.languageRate, { !remade.fresh.contains($0) && isLanguage($0) }),
             (configuration.freshRate, { remade.fresh.contains($0) }),
         ]
-        let count = max(1, min(threads, configuration.pictures))
+        let count = max(1, min(threads, configuration.pictures / ranks))
         let workers = ShardThreads(count)
         self.threads = workers
         let movers = device.optimizerThreads(workers)
@@ -140,7 +158,9 @@ public final class FineTuning: TrainingRun {
         }
         let master = model
         shards = try (0..<count).map { _ in try Shard(of: master, configuration) }
-        if resume { try restore() } else { try labels.write(to: folder) }
+        if resume { try restore() } else if files.isWriter { try labels.write(to: folder) }
+        // The ranks begin with the same bits, whatever their machines are.
+        try group?.broadcast(parameters.map(\.tensor))
     }
 
     // MARK: Running
@@ -148,8 +168,21 @@ public final class FineTuning: TrainingRun {
     public func run(
         shouldStop: () -> Bool = { false }, progress: (Trainer.Progress) -> Void = { _ in }
     ) throws -> Bool {
-        let isComplete = try learn(shouldStop, progress)
-        guard isComplete else { return false }
+        guard let group else { return try learn(shouldStop, progress) && finish(shouldStop, progress) }
+        // Ranks stop together, after the step in which one of them was asked to.
+        let isComplete = try withoutActuallyEscaping(shouldStop) { shouldStop in
+            wasAsked = shouldStop
+            defer { wasAsked = { false } }
+            return try learn({ isStopping }, progress)
+        }
+        // Nobody leaves before what the first rank writes is whole; the rest is its own work.
+        try group.barrier()
+        group.leave()
+        return try isComplete && (!files.isWriter || finish(shouldStop, progress))
+    }
+
+    /// What follows the steps.
+    private func finish(_ shouldStop: () -> Bool, _ progress: (Trainer.Progress) -> Void) throws -> Bool {
         if let part = configuration.segmenter, let segmenterFolder {
             let tuning = try SegmenterTuning(
                 part, labels, seed: configuration.seed, mixedPrecision: configuration.mixedPrecision,
@@ -159,7 +192,7 @@ public final class FineTuning: TrainingRun {
                 threads: shards.count, device: model.device)
             guard try tuning.run(shouldStop: shouldStop, progress: progress) else { return false }
         }
-        try finish()
+        try report()
         return true
     }
 
@@ -247,14 +280,26 @@ public final class FineTuning: TrainingRun {
         let writing: MosaicWriting
         /// Which of the model's kinds each class is.
         let kinds: [Int?]
+        /// Which of how many processes that divide a step among them.
+        let rank: Int
+        let ranks: Int
+
+        /// The numbers of this rank's among `count` pictures or people a step. Of shards, which are its own, every one is.
+        private func numbers(_ step: Int, _ count: Int) -> [Int] {
+            let own = count / ranks
+            return configuration.data.train.format.isSharded
+                ? Array(step * own..<(step + 1) * own)
+                : Array(stride(from: step * count + rank, to: (step + 1) * count, by: ranks))
+        }
 
         func batches(step: Int, on threads: ShardThreads) throws -> [(batch: LabelBatch, pictures: Int)] {
-            let first = step * configuration.pictures
-            let people = step < configuration.visionSteps ? 0 : configuration.joints?.people ?? 0
-            let prepared = try threads.map(configuration.pictures + people) { number in
-                try number < configuration.pictures
-                    ? samples.prepared(first + number)
-                    : samples.figure(step * people + number - configuration.pictures)
+            let pictures = numbers(step, configuration.pictures)
+            let people =
+                step < configuration.visionSteps ? [] : numbers(step, configuration.joints?.people ?? 0)
+            let prepared = try threads.map(pictures.count + people.count) { number in
+                try number < pictures.count
+                    ? samples.prepared(pictures[number], step: step)
+                    : samples.figure(people[number - pictures.count])
             }
             // Pictures of one form are learnt from together.
             var parts: [[PreparedPicture]] = []
@@ -271,7 +316,8 @@ public final class FineTuning: TrainingRun {
             // Those that run at the same time take about the same time.
             parts.sort { Self.pixels($0) > Self.pixels($1) }
             return try threads.map(parts.count) { [parts] number in
-                var random = SceneRandom(seed: configuration.seed, index: first + number, stream: 12)
+                let place = step * configuration.pictures + rank + number * ranks
+                var random = SceneRandom(seed: configuration.seed, index: place, stream: 12)
                 return (
                     try LabelBatch(
                         parts[number], writing, classes: kinds.count, kinds: kinds, using: &random),
@@ -287,9 +333,11 @@ public final class FineTuning: TrainingRun {
 
     /// Moves the parameters once; the losses before it.
     package func learn(from batches: [(batch: LabelBatch, pictures: Int)]) throws -> [String: Double] {
-        let total = Double(batches.reduce(0) { $0 + $1.pictures })
+        let total = Double(batches.reduce(0) { $0 + $1.pictures } * (group?.count ?? 1))
         let (seesOnly, mixedPrecision) = (step < configuration.visionSteps, configuration.mixedPrecision)
-        let (parts, gradients) = try threads.learn(batches.count, on: shards) { number, shard in
+        var (parts, gradients) = try threads.learn(
+            batches.count, on: shards, check: { try group?.checkOthers() }
+        ) { number, shard in
             let (batch, pictures) = batches[number]
             return try shard.learn(
                 from: batch, share: Double(pictures) / total, seesOnly: seesOnly,
@@ -300,6 +348,12 @@ public final class FineTuning: TrainingRun {
             for (name, value) in values {
                 losses[name, default: 0] += value * Double(batch.pictures) / total
             }
+        }
+        if let group {
+            try group.add(&gradients, of: parameters.map(\.tensor))
+            let all = try group.tell(Told(losses: losses, stops: wasAsked()))
+            losses = all.reduce(into: [:]) { $0.merge($1.losses, uniquingKeysWith: +) }
+            isStopping = all.contains(where: \.stops)
         }
         for (parameter, gradient) in zip(parameters, gradients) { try parameter.tensor.setGrad(gradient) }
         let used = gradients.compactMap { $0 }
@@ -315,10 +369,21 @@ public final class FineTuning: TrainingRun {
         return losses
     }
 
+    /// What a rank tells the others of a step.
+    private struct Told: Codable {
+        let losses: [String: Double]
+        let stops: Bool
+    }
+
     // MARK: Validation
 
     /// Scores the model as it is, keeps it if it is the best so far, and ends the run when it has not been for long.
     private func validate() throws {
+        if files.isWriter { try validateAlone() }
+        if let group { record = try group.tell(record)[0] }
+    }
+
+    private func validateAlone() throws {
         let answers = try answers(of: shards.map(\.losses.model), threshold: Self.generousThreshold)
         let score = answers.score
         try ValidationLog.append(answers.figures(step: step), to: folder)
@@ -387,7 +452,7 @@ public final class FineTuning: TrainingRun {
     }
 
     /// Calibrates the best model, gives it its segmenter, and writes the report.
-    private func finish() throws {
+    private func report() throws {
         defer { reportBroken(isEnd: true) }
         let path = "\(folder)/model"
         let best = try Lumen(contentsOf: ModelFolder(path), device: model.device)
@@ -420,6 +485,7 @@ public final class FineTuning: TrainingRun {
     private var checkpoint: String { "\(folder)/checkpoint.safetensors" }
 
     private func saveCheckpoint() throws {
+        guard files.isWriter else { return }
         let weights = parameters.map { (name: "model.\($0.name)", tensor: $0.tensor) }
         let state = optimizers.flatMap(\.optimizer.state)
             .map { (name: "optimizer.\($0.name)", tensor: $0.tensor) }
@@ -441,6 +507,7 @@ public final class FineTuning: TrainingRun {
         }
         for (optimizer, _) in optimizers { try optimizer.load(SavedState(file: file)) }
         (self.step, self.record) = (step, record)
+        guard files.isWriter else { return }
         for name in ["metrics.jsonl", ValidationLog.name] {
             try ValidationLog.drop(after: step, from: "\(folder)/\(name)")
         }

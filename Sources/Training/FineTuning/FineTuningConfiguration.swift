@@ -21,7 +21,7 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
     /// Of these the first, in which the encoder learns alone, from its dense head, at half the cost of a whole step. There is no
     /// validation before they are over.
     public var visionSteps: Int
-    /// Pictures a step, and of these at most so many together, where their inputs are of one size.
+    /// Pictures a step, of all ranks, and of these at most so many together, where their inputs are of one size.
     public var pictures: Int
     public var together: Int
     /// Class names that a picture is asked for in the fixed form; all of them where there are no more.
@@ -86,7 +86,7 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
 
     /// The joints of people, each person cut out of the picture as the pose pathway does it.
     public struct JointsPart: Codable, Sendable, Hashable {
-        /// People a step, once the encoder does not learn alone any more.
+        /// People a step, of all ranks, once the encoder does not learn alone any more.
         public var people: Int
         /// Joints that each of them is asked for by name, of COCO's 17.
         public var names: Int

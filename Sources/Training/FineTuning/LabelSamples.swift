@@ -98,10 +98,9 @@ final class LabelSamples: @unchecked Sendable {
             "none of its \(labels.train.count) pictures can be decoded: \(problems.first ?? "")")
     }
 
-    /// The n-th picture, changed, with what is asked about it.
-    func prepared(_ number: Int) throws -> PreparedPicture {
+    /// The n-th picture, changed, with what is asked about it; all pictures of a step stand or lie alike.
+    func prepared(_ number: Int, step: Int) throws -> PreparedPicture {
         var random = SceneRandom(seed: configuration.seed, index: number, stream: 11)
-        let step = number / configuration.pictures
         let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
         let (first, image) = try readable(number)
         var draw = Augmentation.Draw(augmentation, using: &random)

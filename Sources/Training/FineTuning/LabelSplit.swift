@@ -2,6 +2,7 @@ package import Datasets
 import Foundation
 import Media
 package import Text
+package import Torch
 import Vitrail
 
 /// The pictures of a fine-tuning, read and checked: what is learnt from, and what the best model is chosen by.
@@ -23,14 +24,22 @@ package struct LabelSplit: Sendable {
     ///   - configuration: which sets, and what is to be learnt of them.
     ///   - folder: what relative paths are relative to; nil for the working directory.
     ///   - tokenizer: measures texts; those that are too long are left out. Nil for any length.
+    ///   - group: the processes that learn together, each from the shards of its own where there are shards.
     /// - Throws: ``TrainingError`` or `LabelError`, one line, for labels that cannot be learnt from.
     package init(
         _ configuration: FineTuningConfiguration, relativeTo folder: String? = nil,
-        tokenizer: Tokenizer? = nil
+        tokenizer: Tokenizer? = nil, group: ProcessGroup? = nil
     ) throws {
-        let read = try LabelledSet.read(configuration.data.train, relativeTo: folder)
+        var read = try LabelledSet.read(
+            configuration.data.train, relativeTo: folder, rank: group?.rank ?? 0, ranks: group?.count ?? 1)
+        // Each rank knows the classes of its own shards.
+        var names: [String]?
+        if let group, configuration.data.train.format.isSharded {
+            names = try Set(group.tell(read.learntNames).joined()).sorted()
+            read.setCategories(names!)
+        }
         let other = try configuration.data.validation.map { try LabelledSet.read($0, relativeTo: folder) }
-        try self.init(read, validation: other, configuration, tokenizer: tokenizer)
+        try self.init(read, validation: other, configuration, tokenizer: tokenizer, learnt: names)
     }
 
     /// Tokens of a request and its answer at most.
@@ -41,9 +50,10 @@ package struct LabelSplit: Sendable {
     ///   - other: what is validated by.
     ///   - configuration: what is to be learnt.
     ///   - tokenizer: measures texts; nil for any length.
+    ///   - learnt: the names of classes that are learnt; nil for those that things of `read` have.
     package init(
         _ read: LabelledSet, validation other: LabelledSet?, _ configuration: FineTuningConfiguration,
-        tokenizer: Tokenizer? = nil
+        tokenizer: Tokenizer? = nil, learnt: [String]? = nil
     ) throws {
         let name = configuration.data.train.path
         func refuse(_ reason: String) -> TrainingError { .badConfiguration(name, reason) }
@@ -77,10 +87,8 @@ package struct LabelSplit: Sendable {
                 || words.contains(.question) && picture.questions.contains(where: \.isAnswered)
         }
         // A class of which nothing is there cannot be learnt.
-        let counts = read.pictures.reduce(into: [Int](repeating: 0, count: read.categories.count)) {
-            for thing in $1.things where thing.isLearnt { $0[thing.category] += 1 }
-        }
-        let kept = read.categories.indices.filter { counts[$0] > 0 }
+        let learnt = Set(learnt ?? read.learntNames)
+        let kept = read.categories.indices.filter { learnt.contains(read.categories[$0].name) }
         let isSaid = read.pictures.contains(where: saysSomething)
         // Without a box nothing but words can be learnt.
         let asksNames = configuration.names > 0 || configuration.requests > 0 && !(kept.isEmpty && isSaid)
@@ -357,6 +365,27 @@ extension Keypoints {
 }
 
 extension LabelledSet {
+    /// The names of categories of which there is a thing to be learnt.
+    fileprivate var learntNames: [String] {
+        let there = Set(pictures.flatMap { $0.things.filter(\.isLearnt).map(\.category) })
+        return categories.indices.filter(there.contains).map { categories[$0].name }
+    }
+
+    /// Makes the categories these, those of every thing among them.
+    fileprivate mutating func setCategories(_ names: [String]) {
+        let places = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
+        let new = categories.map { places[$0.name] }
+        for number in pictures.indices {
+            for thing in pictures[number].things.indices {
+                pictures[number].things[thing].category = new[pictures[number].things[thing].category]!
+            }
+            pictures[number].present = pictures[number].present.compactMap { new[$0] }
+            pictures[number].incomplete = pictures[number].incomplete.compactMap { new[$0] }
+            pictures[number].absent = pictures[number].absent?.compactMap { new[$0] }
+        }
+        categories = names.enumerated().map { Category(id: $0.offset, name: $0.element) }
+    }
+
     /// Removes questions, captions and exchanges of more tokens.
     ///
     /// - Returns: how many.
