@@ -113,6 +113,8 @@ struct Ask: AsyncParsableCommand {
     private func lines(_ finding: Finding, _ picture: Image, after number: Int) -> [String] {
         let place = "in pixels of \(image) (\(picture.width) x \(picture.height))"
         guard finding.count > 0 else {
+            // The answer says it.
+            guard finding.isKnown else { return [] }
             return ["Nothing found: no place scores enough to be answered (--threshold)."]
         }
         let form = finding.route.response

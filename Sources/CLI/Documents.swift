@@ -40,11 +40,13 @@ enum Documents {
 
     struct Finding: Encodable {
         let route: Route
+        let known: Bool
         let count: Int
         let detections: [Place]
 
         init(_ finding: Vitrail.Finding) {
             route = finding.route
+            known = finding.isKnown
             count = finding.count
             detections = finding.detections.map { Place($0, box: true, point: true) }
         }
@@ -59,6 +61,7 @@ enum Documents {
         /// The places stand under the name of what was asked for; a count has none.
         struct Result: Encodable {
             let phrase: String
+            let known: Bool
             let count: Int
             var boxes: [Place]?
             var masks: [Place]?
@@ -67,6 +70,7 @@ enum Documents {
 
             init(_ location: Location, as form: LocateResponse) {
                 phrase = location.phrase
+                known = location.isKnown
                 count = location.count
                 func places(box: Bool, point: Bool) -> [Place] {
                     location.detections.map { Place($0, box: box, point: point) }

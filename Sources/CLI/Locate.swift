@@ -70,6 +70,7 @@ struct Locate: AsyncParsableCommand {
     }
 
     private func printLines(_ location: Location) {
+        guard location.isKnown else { return print("  \(location.phrase): not known to this model") }
         print("  \(location.phrase): \(location.count == 0 ? "none" : "\(location.count)")")
         guard form != .count else { return }
         for line in PlaceList.lines(location.detections, indent: 4, form.description) { print(line) }

@@ -417,6 +417,27 @@ public final class Aligner {
     /// Traps for an aligner without a match term.
     public func readAttributes(_ states: Tensor) throws -> Tensor { try attributes!(states) }
 
+    /// What a state names of each group of attributes, as ``readAttributes(_:)`` or ``AlignerMaps/named`` have it.
+    ///
+    /// - Parameter read: [n, what is read].
+    /// - Returns: of each state and group the likeliest name's number, nil for "not said", and its probability.
+    public func names(_ read: Tensor) throws -> [[(name: Int?, probability: Double)]] {
+        var names = [[(name: Int?, probability: Double)]](repeating: [], count: read.size(0))
+        var start = 0
+        for (group, count) in configuration.attributeGroups.enumerated() {
+            let unsaid = configuration.attributeCount + group
+            let logits = try Tensor.cat(
+                [read.narrowed(1, start, count), read.narrowed(1, unsaid, 1)], axis: 1)
+            let best = try logits.detached().to(.float32).softmax(1).topK(1)
+            let (values, places) = (try best.values.array(Float.self), try best.indices.array(Int.self))
+            for row in names.indices {
+                names[row].append((places[row] < count ? places[row] : nil, Double(values[row])))
+            }
+            start += count
+        }
+        return names
+    }
+
     /// What the relation head reads from hidden states [n, language width] before an answer: logits [n, 4] of the direction
     /// asked for (left, right, above, below), and [n] how far the one thing lies there from the other, in shares of the
     /// picture, negative when opposite. Traps for an aligner without it.

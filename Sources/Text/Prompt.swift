@@ -18,12 +18,19 @@ public enum Prompt {
     /// What the program says in place of ``nothing`` and what follows it, where the model names what is there.
     public static let nothingAlike = " There is nothing like that."
 
+    /// What the program says where the model does not know the word for what is asked about.
+    public static let notKnown = " I do not know what that is."
+
     /// What the program says where the model says nothing at all.
     public static let unknown = "I do not understand that request."
 
     /// What the program says where the model loses itself, and where it does so after looking in vain.
     public static let lost = "I cannot tell."
     public static let blank = "I see nothing that I know."
+
+    /// What stands before what is told of a thing, "It is red.", and what an answer begins with that compares its place.
+    public static let subject = "It is"
+    public static let verdicts = ["Yes", "No"]
 
     /// What the program puts in after `[COUNT]`: " three."
     public static func counted(_ count: Int) -> String { " \(number(count))." }

@@ -48,7 +48,7 @@ struct LumenLosses {
 
         let depth = model.configuration.language.numHiddenLayers
         // A phrase is understood first, then what it leads to, then the answer is found.
-        let (low, middle) = ((depth + 1) / 3, (2 * depth + 1) / 3)
+        let (low, middle) = ((depth + 1) / 3, model.subjectDepth)
         let depths = Set([low - 1, low, low + 1, middle - 1, middle, depth - 1, depth]).sorted()
         let states = try words.ids.map { try model.language.text($0, after: cache, depths: depths) }
         let width = model.configuration.language.hiddenSize

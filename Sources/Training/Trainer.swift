@@ -318,7 +318,7 @@ public final class Trainer: SteppedRun {
     /// How answers of a model that knows Mosaic are taken: its boxes surround what is seen of a thing, as its masks do; the
     /// thresholds are what `vitrail evaluate --calibrate` found for the embedded one.
     private static let locator = Locator(
-        overlapLimit: 0.5, countThreshold: 0.48, masksBoxes: true, largePower: 0.72)
+        overlapLimit: 0.5, countThreshold: 0.48, masksBoxes: true, knownThreshold: 0.99, largePower: 0.72)
 
     func saveModel() throws {
         guard files.isWriter else { return }

@@ -22,13 +22,16 @@ public struct Finding: Sendable {
     public let detections: [Detection]
     /// Where the model looked.
     public let heatmap: Heatmap
+    /// Whether the model knows what was asked for; it finds nothing else, see ``Locator/knownThreshold``.
+    public let isKnown: Bool
 
     public var count: Int { detections.count }
 
-    public init(route: Route, detections: [Detection], heatmap: Heatmap) {
+    public init(route: Route, detections: [Detection], heatmap: Heatmap, isKnown: Bool = true) {
         self.route = route
         self.detections = detections
         self.heatmap = heatmap
+        self.isKnown = isKnown
     }
 }
 
@@ -38,6 +41,8 @@ public struct Location: Sendable {
     /// Best first, in pixels of the original picture.
     public let detections: [Detection]
     public let heatmap: Heatmap
+    /// Whether the model knows what the phrase means; it finds nothing else, see ``Locator/knownThreshold``.
+    public let isKnown: Bool
 
     public var count: Int { detections.count }
 }

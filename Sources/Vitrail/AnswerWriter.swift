@@ -13,6 +13,10 @@ package protocol AnswerModel {
     /// What a decoder finds for the hidden states at some [LOC]; one finding a state.
     func find(_ states: [State], _ route: Route) throws -> [Finding]
 
+    /// What is to be said in place of an answer about a thing, whose word comes next: that there is no such thing; nil for
+    /// nothing.
+    func objection() throws -> String?
+
     /// Whether there is something by that name, asked for by itself.
     func isThere(_ name: String) throws -> Bool
 }
@@ -21,7 +25,8 @@ package protocol AnswerModel {
 ///
 /// The state at a [LOC] goes to the decoder that the next routing token names, at once. After `[COUNT]` the writer puts
 /// in how many there are; after the full stop of any other location answer for which nothing was found, that there is
-/// none, and the model goes on with what; when it then names what is there after all, there is nothing like what was meant.
+/// none, and the model goes on with what; when it then names what is there after all, there is nothing like what was meant. Where the model does not know what was asked for,
+/// or tells of a thing that is not there, its sentence makes way for one that says so.
 /// A model that says nothing has not understood, and the writer says that. One that loses itself, in a routing token without a
 /// [LOC] or in a sentence without an end, is stopped there, and what it had not finished is left out.
 package struct AnswerWriter {
@@ -50,12 +55,16 @@ package struct AnswerWriter {
         var locations = 0
         // Nothing was found for the sentence that is being written.
         var isInVain = false
-        // Where a sentence begins that says what there is none of.
-        var denial: Int?
+        var isKnown = true
+        // Where a sentence begins that says what there is none of, or that makes way for another when it ends.
+        var denial: (start: Int, other: String?)?
         var isLost = true
         while transcript.ids.count < tokenLimit {
             let (token, state) = try model.read(next)
             if transcript.ids.last == tokens.loc { pending.append(state) }
+            if denial == nil, isSubject(transcript, before: token), let other = try model.objection() {
+                denial = (transcript.lastSentence, other)
+            }
             if token == tokens.end {
                 // Not before the output that it has begun to tell of.
                 isLost = transcript.whole.trimmed.hasSuffix(Prompt.taskOutput.trimmed)
@@ -72,27 +81,29 @@ package struct AnswerWriter {
             if let route = tokens.routes[token], !pending.isEmpty {
                 let found = try model.find(pending, route)
                 let count = found.reduce(0) { $0 + $1.count }
+                isKnown = found.allSatisfy(\.isKnown)
                 pending = []
                 findings += found
                 isInVain = route != .count && count == 0
                 if route == .count {
                     next += transcript.insert(Prompt.counted(count))
                     transcript.hideLookup()
+                    if !isKnown { denial = (transcript.ids.count, Prompt.notKnown) }
                 } else if !isInVain {
                     transcript.keepLookup()
                 }
             } else if tokenizer.decode([token]).contains(".") {
-                if let start = denial { try check(&transcript, denialFrom: start, with: model) }
+                if let denial { try check(&transcript, denial, with: model) }
                 denial = nil
                 if isInVain {
                     isInVain = false
                     transcript.hideLookup()
-                    denial = transcript.ids.count
+                    denial = (transcript.ids.count, isKnown ? nil : Prompt.notKnown)
                     next += transcript.insert(Prompt.nothing)
                 }
             }
         }
-        if let start = denial { try check(&transcript, denialFrom: start, with: model) }
+        if let denial { try check(&transcript, denial, with: model) }
         if isLost {
             transcript.dropUnfinished()
             if transcript.isSilent {
@@ -107,11 +118,23 @@ package struct AnswerWriter {
 }
 
 extension AnswerWriter {
+    /// Whether the next token is the first of a word that tells something of a thing: "It is red.", "Yes, it is."
+    private func isSubject(_ transcript: Transcript, before token: Int) -> Bool {
+        let sentence = transcript.text(from: transcript.lastSentence).trimmed
+        let next = tokenizer.decode([token]).trimmed
+        // After a number it is that which is told of.
+        return sentence == Prompt.subject
+            || sentence.isEmpty && !next.isEmpty && !transcript.followsLookup
+                && Prompt.verdicts.contains { $0.hasPrefix(next) }
+    }
+
     /// A model that does not know the word for what it looked for in vain names something else. Where that is in the picture, or
-    /// nothing is named, the sentence says something else.
+    /// nothing is named, the sentence says something else; and so does one that is known to be wrong.
     private func check<Model: AnswerModel>(
-        _ transcript: inout Transcript, denialFrom start: Int, with model: Model
+        _ transcript: inout Transcript, _ denial: (start: Int, other: String?), with model: Model
     ) throws {
+        let start = denial.start
+        if let other = denial.other { return transcript.replace(from: start, with: other) }
         let name = transcript.text(from: start).replacingOccurrences(of: Prompt.nothing, with: "")
             .trimmingCharacters(in: CharacterSet(charactersIn: " ."))
         guard try name.isEmpty || model.isThere(name) else { return }
@@ -153,6 +176,14 @@ package struct Transcript {
         return tokens
     }
 
+    /// Whether the sentence that is being written is the first after what was looked up.
+    var followsLookup: Bool { hidden.last?.upperBound == lastSentence }
+
+    /// Where the sentence begins that is being written.
+    var lastSentence: Int {
+        ids.lastIndex { id in tokenizer.decode([id]).contains { ".?!".contains($0) } }.map { $0 + 1 } ?? 0
+    }
+
     /// What was written from a token on.
     func text(from start: Int) -> String { tokenizer.decode(Array(ids[start...])) }
 
@@ -177,10 +208,7 @@ package struct Transcript {
     mutating func beginLookup() {
         guard lookup == nil else { return }
         let floor = hidden.last?.upperBound ?? 0
-        let stop = ids.indices.last {
-            $0 >= floor && tokenizer.decode([ids[$0]]).contains { ".?!".contains($0) }
-        }
-        lookup = stop.map { $0 + 1 } ?? floor
+        lookup = max(floor, lastSentence)
     }
 
     /// Something was found: the sentence stays.

@@ -87,12 +87,23 @@ public actor Engine {
     /// - Throws: ``Media/MediaError`` that names the file.
     public func open(contentsOf path: String) throws -> Picture { open(try Image(contentsOf: path)) }
 
-    /// Answers a request in free words; one sentence may hold several.
+    /// Answers a request in free words; one sentence may hold several. The embedded model's training had requests of one
+    /// sentence, so its sentences are answered one by one.
     ///
     /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty or too long,
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func ask(_ request: String, about picture: Picture) throws -> Answer {
         try Prompt.check(request)
+        let sentences = model.form == .mosaic ? Prompt.sentences(of: request) : []
+        guard sentences.count > 1 else { return try answer(request, about: picture) }
+        let answers = try sentences.map { try answer($0, about: picture) }
+        return Answer(
+            request: request, text: answers.map(\.text).joined(separator: " "),
+            transcript: answers.map(\.transcript).joined(separator: " "),
+            findings: answers.flatMap(\.findings))
+    }
+
+    private func answer(_ request: String, about picture: Picture) throws -> Answer {
         let prompt = model.tokenizer.encode(model.form.question(request))
         return try withInference {
             let reading = try reading(of: picture)
@@ -107,7 +118,7 @@ public actor Engine {
             let writer = AnswerWriter(
                 model.tokenizer, model.tokens, tokenLimit: min(Self.answerLimit, room - Self.answerRoom / 2),
                 locationLimit: Self.locationLimit)
-            let speaker = Speaker(specialists, reading)
+            let speaker = Speaker(specialists, reading, isStrange: model.tokenizer.hasStrangeWord(request))
             let (transcript, findings) = try writer.write(after: prompt, with: speaker)
             return Answer(
                 request: request, text: transcript.visible, transcript: transcript.whole, findings: findings)
@@ -174,28 +185,34 @@ public actor Engine {
     private func locations(
         _ phrases: [String], in reading: Reading, as response: LocateResponse, by locator: Locator?
     ) throws -> [Location] {
-        let (found, maps) = try specialists.find(phrases, as: response, in: reading, by: locator)
+        let (found, isKnown, maps) = try specialists.find(phrases, as: response, in: reading, by: locator)
         let heatmaps = try Heatmap.all(maps, in: reading.frame)
         return phrases.indices.map {
-            Location(phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0])
+            Location(
+                phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0], isKnown: isKnown[$0])
         }
     }
 }
 
 /// The language model in one conversation about one picture.
-private struct Speaker: AnswerModel {
+private final class Speaker: AnswerModel {
     private let specialists: Specialists
     private let reading: Reading
     private let past: TextCache
+    /// Whether the request has a word of several tokens.
+    private let isStrange: Bool
+    private var conversation: [Int] = []
 
-    init(_ specialists: Specialists, _ reading: Reading) {
+    init(_ specialists: Specialists, _ reading: Reading, isStrange: Bool) {
         self.specialists = specialists
         self.reading = reading
+        self.isStrange = isStrange
         past = TextCache(layers: specialists.model.configuration.language.numHiddenLayers)
     }
 
     func read(_ tokens: [Int]) throws -> (next: Int, state: Tensor) {
         let model = specialists.model
+        conversation += tokens
         let ids = try Tensor(tokens, [1, 1, tokens.count]).to(model.device)
         let hidden = try model.language.text(ids, after: reading.prefix, past: past)[0, 0, -1]
         return (try model.language.logits(hidden).argmax(0).intItem(), hidden)
@@ -203,11 +220,17 @@ private struct Speaker: AnswerModel {
 
     func find(_ states: [Tensor], _ route: Route) throws -> [Finding] {
         let maps = try reading.align(Tensor.stack(states).unsqueezed(0), with: specialists.model)
-        let found = try specialists.decode(
-            maps, as: route.response, areSingle: states.map { _ in route.isSingle }, in: reading)
+        let (found, isKnown) = try specialists.decode(
+            maps, as: route.response, areSingle: states.map { _ in route.isSingle },
+            areStrange: states.map { _ in isStrange }, in: reading)
         let heatmaps = try Heatmap.all(maps, in: reading.frame)
-        return zip(found, heatmaps).map { Finding(route: route, detections: $0, heatmap: $1) }
+        return found.indices.map {
+            Finding(
+                route: route, detections: found[$0], heatmap: heatmaps[$0], isKnown: isKnown[$0])
+        }
     }
+
+    func objection() throws -> String? { try specialists.objection(to: conversation, in: reading) }
 
     func isThere(_ name: String) throws -> Bool {
         try !specialists.find([name], as: .points, in: reading).found[0].isEmpty

@@ -19,6 +19,9 @@ public struct Locator: Sendable, Hashable, Codable {
     public var maximumDetections: Int?
     /// Whether boxes are drawn around the segmenter's masks, for a model whose segmenter knows its world; nil for no.
     public var masksBoxes: Bool?
+    /// How surely a phrase with a strange word, of several tokens, must name some kind, or none, to be looked for, 0 to 1: what
+    /// training never showed is read as this kind and that, none of them surely. Nil where everything is looked for.
+    public var knownThreshold: Double?
     /// What heat is raised to as the score of a thing of 64 input pixels or more: below 1 where the model is less sure of
     /// large things' centres than of small ones' though they are as often right. Between 32 and 64 pixels it passes from 1
     /// to this; nil for 1.
@@ -31,11 +34,12 @@ public struct Locator: Sendable, Hashable, Codable {
     ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
     ///   - maximumDetections: things of one request at most; nil for no limit.
     ///   - masksBoxes: whether boxes are drawn around the segmenter's masks.
+    ///   - knownThreshold: how surely a phrase with a strange word must be understood to be looked for.
     ///   - largePower: what the heat of large things is raised to.
     public init(
         maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
         countThreshold: Double? = nil, maximumDetections: Int? = nil, masksBoxes: Bool? = nil,
-        largePower: Double? = nil
+        knownThreshold: Double? = nil, largePower: Double? = nil
     ) {
         self.maximumPeaks = maximumPeaks
         self.overlapLimit = overlapLimit
@@ -43,6 +47,7 @@ public struct Locator: Sendable, Hashable, Codable {
         self.countThreshold = countThreshold ?? threshold
         self.maximumDetections = maximumDetections
         self.masksBoxes = masksBoxes
+        self.knownThreshold = knownThreshold
         self.largePower = largePower
     }
 
@@ -54,6 +59,7 @@ public struct Locator: Sendable, Hashable, Codable {
         case countThresholds = "count_thresholds"
         case maximumDetections = "maximum_detections"
         case masksBoxes = "masks_boxes"
+        case knownThreshold = "known_threshold"
         case largePower = "large_power"
     }
 

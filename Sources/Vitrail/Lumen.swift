@@ -215,6 +215,9 @@ public final class Lumen {
         return Double(patch) / Double(configuration.aligner.upsample)
     }
 
+    /// Blocks of the language model after which a state knows what the next word is about: training tells it there.
+    package var subjectDepth: Int { (2 * configuration.language.numHiddenLayers + 1) / 3 }
+
     /// Pixels [b, 3, h, w] of 0...255 to features.
     public func encode(_ pixels: Tensor) throws -> ImageFeatures { try encoder(encoder.normalized(pixels)) }
 

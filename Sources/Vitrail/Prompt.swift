@@ -20,6 +20,22 @@ extension Prompt {
     }
 }
 
+extension Prompt {
+    /// A request's sentences: what ends with a full stop, a question mark or an exclamation mark before white space.
+    static func sentences(of request: String) -> [String] {
+        var sentences: [String] = []
+        var rest = request[...]
+        while let end = rest.indices.first(where: { index in
+            let next = rest.index(after: index)
+            return ".?!".contains(rest[index]) && next < rest.endIndex && rest[next].isWhitespace
+        }) {
+            sentences.append(String(rest[...end]))
+            rest = rest[rest.index(after: end)...].drop(while: \.isWhitespace)
+        }
+        return (sentences + [String(rest)]).filter { $0.contains { $0.isLetter || $0.isNumber } }
+    }
+}
+
 /// The ids of the tokens that steer a conversation.
 public struct SpecialTokens: Sendable {
     public let padding: Int

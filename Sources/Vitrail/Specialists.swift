@@ -78,6 +78,8 @@ package struct SegmenterWindow: Hashable {
 package struct Specialists {
     /// The dense head's probability of a person from which on a place has joints.
     static let personThreshold: Float = 0.1
+    /// The heat from which on there may be something of a name.
+    static let traceThreshold = 0.3
     /// The heat from which on a joint counts as seen.
     static let jointThreshold = 0.3
     /// People whose joints are looked for in one batch.
@@ -100,17 +102,36 @@ package struct Specialists {
         }
     }
 
-    /// What is found for each phrase, asked for in the fixed form, and the maps that it comes from.
+    /// What is found for each phrase, asked for in the fixed form, nothing for one that is not known; and the maps that it
+    /// comes from.
     package func find(
         _ phrases: [String], as response: LocateResponse, in reading: Reading, by locator: Locator? = nil
-    ) throws -> (found: [[Detection]], maps: AlignerMaps) {
+    ) throws -> (found: [[Detection]], isKnown: [Bool], maps: AlignerMaps) {
         let requests = phrases.map { response.request(for: $0) }
         let maps = try reading.align(
             model.queries(requests, after: reading.prefix, pictures: 1), with: model)
-        let found = try decode(
-            maps, as: response, areSingle: phrases.map(Route.isSingle), in: reading, phrases: phrases,
+        let (found, isKnown) = try decode(
+            maps, as: response, areSingle: phrases.map(Route.isSingle),
+            areStrange: phrases.map(model.tokenizer.hasStrangeWord), in: reading, phrases: phrases,
             by: locator)
-        return (found, maps)
+        return (found, isKnown, maps)
+    }
+
+    /// What keeps the thing from being told of that the next word of a conversation is about: that there is no thing of its
+    /// kind; nil where there is one, or its kind is not named.
+    func objection(to conversation: [Int], in reading: Reading) throws -> String? {
+        guard locator.knownThreshold != nil, let kinds = model.configuration.encoder?.attributes.first
+        else { return nil }
+        let ids = try Tensor(conversation, [1, 1, conversation.count]).to(model.device)
+        let state = try model.language.text(ids, after: reading.prefix, depths: [model.subjectDepth])[0][
+            0, 0, -1]
+        let kind = try model.aligner.names(model.aligner.readAttributes(state.unsqueezed(0)))[0][0]
+        // Of a word that it does not know the state says any kind.
+        guard let name = kind.name.map({ kinds[$0] }) else { return nil }
+        var generous = locator
+        generous.threshold = Self.traceThreshold
+        let isThere = try !find([name], as: .points, in: reading, by: generous).found[0].isEmpty
+        return isThere ? nil : "\(Prompt.nothing) \(name)."
     }
 
     /// What the maps of a picture's queries stand for.
@@ -119,13 +140,15 @@ package struct Specialists {
     ///   - maps: of one picture, [1, queries, cells].
     ///   - response: what is asked for.
     ///   - areSingle: for each query whether it means one thing alone.
+    ///   - areStrange: for each query whether it was asked with a word of several tokens.
     ///   - reading: the picture.
     ///   - phrases: what the queries ask for, where that is known.
     ///   - locator: what to take in place of the engine's.
+    /// - Returns: what was found, and whether the model knows what was asked for.
     func decode(
-        _ maps: AlignerMaps, as response: LocateResponse, areSingle: [Bool], in reading: Reading,
-        phrases: [String?]? = nil, by locator: Locator? = nil
-    ) throws -> [[Detection]] {
+        _ maps: AlignerMaps, as response: LocateResponse, areSingle: [Bool], areStrange: [Bool],
+        in reading: Reading, phrases: [String?]? = nil, by locator: Locator? = nil
+    ) throws -> (found: [[Detection]], isKnown: [Bool]) {
         try check(response)
         let usual = locator ?? self.locator
         let phrases = phrases ?? areSingle.map { _ in nil }
@@ -137,6 +160,8 @@ package struct Specialists {
                 found[query].removeAll { $0.score < threshold }
             }
         }
+        let isKnown = zip(areStrange, try areSure(maps, by: usual)).map { !$0 || $1 }
+        for query in found.indices where !isKnown[query] { found[query] = [] }
         for query in found.indices where areSingle[query] { found[query] = Array(found[query].prefix(1)) }
         found = locator.best(of: found)
         let needsBoxes = usual.masksBoxes ?? false && (response == .boxes || response == .keypoints)
@@ -145,7 +170,15 @@ package struct Specialists {
         if needsBoxes {
             for place in found.places { found[place.query][place.rank].mask = nil }
         }
-        return found
+        return (found, isKnown)
+    }
+
+    /// Whether each query names some kind, or none, as surely as the locator wants it.
+    private func areSure(_ maps: AlignerMaps, by locator: Locator) throws -> [Bool] {
+        guard let threshold = locator.knownThreshold, let named = maps.named else {
+            return Array(repeating: true, count: maps.heat.size(1))
+        }
+        return try model.aligner.names(named[0]).map { $0[0].probability >= threshold }
     }
 
     // MARK: Masks
@@ -266,6 +299,15 @@ package struct Specialists {
                 Keypoints.Joint(
                     point: place, visibility: score >= Self.jointThreshold ? .visible : .absent, score: score)
             }
+        }
+    }
+}
+
+extension Tokenizer {
+    /// Whether a text has a word of several tokens: a tokenizer that was made for a small world has a token for each of its words.
+    func hasStrangeWord(_ text: String) -> Bool {
+        text.split { !$0.isLetter && !$0.isNumber }.contains { word in
+            [String(word), word.lowercased()].allSatisfy { encode(" \($0)").count > 1 }
         }
     }
 }

@@ -91,7 +91,8 @@ import Vitrail
             for result in results {
                 let count = try #require(result["count"] as? Int)
                 // The places stand under the form's name alone; a count has none.
-                #expect(Set(result.keys) == Set(["phrase", "count", form]))
+                #expect(Set(result.keys) == Set(["phrase", "known", "count", form]))
+                #expect(result["known"] as? Bool == true)
                 guard form != "count" else { continue }
                 let places = try #require(result[form] as? [[String: Any]])
                 #expect(places.count == count)

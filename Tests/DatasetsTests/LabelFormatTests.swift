@@ -412,7 +412,8 @@ import Testing
                         ("human", "What do you see happening in this image?\n<image>"), ("gpt", long),
                         ("human", "And left?"), ("gpt", "A fork."),
                     ]),
-                record("sa_545504", "sam/images/sa_545504.jpg", [("human", "<image>\nWhy?"), ("gpt", "So.")]),
+                record(
+                    "sa_545504", "sam/images/sa_545504.jpg", [("human", "<image>\nWhy?"), ("gpt", "So.")]),
                 record("text", nil, [("human", "Write a poem."), ("gpt", "Roses.")]),
             ]
             try folder.write(Array(JSONSerialization.data(withJSONObject: records)), "cap100k.json")
@@ -420,7 +421,9 @@ import Testing
             #expect(set.pictures.map { $0.dialogues.map(\.id) } == [["000000000009"], ["sa_545504"]])
             let turns = set.pictures[0].dialogues[0].turns
             #expect(
-                turns.map(\.text) == ["What do you see happening in this image?", long, "And left?", "A fork."])
+                turns.map(\.text) == [
+                    "What do you see happening in this image?", long, "And left?", "A fork.",
+                ])
             #expect(turns.map(\.isUser) == [true, false, true, false])
             #expect(set.pictures[1].dialogues[0].turns.map(\.text) == ["Why?", "So."])
             #expect(set.problems[.noPicture] == 1 && set.problems[.missingPicture] == 0)

@@ -146,7 +146,9 @@ import Testing
             let refused = #expect(throws: ScoringError.self) {
                 try score("ref.json", "ref/refs.json", .referring, "val")
             }
-            #expect(refused?.description.hasSuffix("refs.json: a split is a part of the published folder, and this is a file") == true)
+            #expect(
+                refused?.description.hasSuffix(
+                    "refs.json: a split is a part of the published folder, and this is a file") == true)
 
             try file(
                 "fsc/annotation_FSC147_384.json",

@@ -104,7 +104,8 @@ final class TinyFineTuning {
     /// The sources of four people to learn from, a picture each, and two to validate by; of their joints the left hip alone is
     /// labelled, the others have no label.
     func people() throws -> [String: Any] {
-        func source(_ name: String, _ corners: [(x: Double, y: Double)], mark: UInt8) throws -> [String: Any] {
+        func source(_ name: String, _ corners: [(x: Double, y: Double)], mark: UInt8) throws -> [String: Any]
+        {
             let pictures = folder.file("\(name)-pictures")
             try FileManager.default.createDirectory(atPath: pictures, withIntermediateDirectories: true)
             var images: [[String: Any]] = []

@@ -9,6 +9,8 @@ private final class ScriptedModel: AnswerModel {
     private let end: Int
     private var counts: [Int]
     private let there: Set<String>
+    private let objectionText: String?
+    private let isKnown: Bool
     private(set) var read: [Int] = []
     private(set) var asked: [(states: [[Int]], route: Route)] = []
 
@@ -16,8 +18,13 @@ private final class ScriptedModel: AnswerModel {
     ///   - script: the tokens that the model itself writes.
     ///   - counts: how many things there are for each [LOC].
     ///   - there: the names of what is found by itself.
-    init(_ script: [Int], end: Int, counts: [Int], there: Set<String> = []) {
-        self.there = there
+    ///   - objection: what is to be said in place of an answer about a thing.
+    ///   - isKnown: whether what is asked for is known.
+    init(
+        _ script: [Int], end: Int, counts: [Int], there: Set<String> = [], objection: String? = nil,
+        isKnown: Bool = true
+    ) {
+        (self.there, objectionText, self.isKnown) = (there, objection, isKnown)
         self.script = script
         self.end = end
         self.counts = counts
@@ -31,6 +38,8 @@ private final class ScriptedModel: AnswerModel {
 
     func isThere(_ name: String) -> Bool { there.contains(name) }
 
+    func objection() -> String? { objectionText }
+
     func find(_ states: [[Int]], _ route: Route) -> [Finding] {
         asked.append((states, route))
         let frame = PictureFrame(width: 8, height: 8, sizes: 16...16)
@@ -40,7 +49,7 @@ private final class ScriptedModel: AnswerModel {
             let count = counts.isEmpty ? 0 : counts.removeFirst()
             return Finding(
                 route: route, detections: Array(repeating: detection, count: count),
-                heatmap: Heatmap(cells: [0], grid: (1, 1), in: frame))
+                heatmap: Heatmap(cells: [0], grid: (1, 1), in: frame), isKnown: isKnown)
         }
     }
 }
@@ -51,11 +60,12 @@ private final class ScriptedModel: AnswerModel {
     private static let tokens = try! SpecialTokens(tokenizer)
 
     private func write(
-        _ pieces: [String], counts: [Int] = [], there: Set<String> = [], tokenLimit: Int = 256,
-        locationLimit: Int = 16
+        _ pieces: [String], counts: [Int] = [], there: Set<String> = [], objection: String? = nil,
+        isKnown: Bool = true, tokenLimit: Int = 256, locationLimit: Int = 16
     ) throws -> (text: String, whole: String, findings: [Finding], model: ScriptedModel) {
         let model = ScriptedModel(
-            pieces.flatMap { Self.tokenizer.encode($0) }, end: Self.tokens.end, counts: counts, there: there)
+            pieces.flatMap { Self.tokenizer.encode($0) }, end: Self.tokens.end, counts: counts, there: there,
+            objection: objection, isKnown: isKnown)
         let writer = AnswerWriter(
             Self.tokenizer, Self.tokens, tokenLimit: tokenLimit, locationLimit: locationLimit)
         let (transcript, findings) = try writer.write(after: Self.tokenizer.encode("USER: hi"), with: model)
@@ -63,6 +73,28 @@ private final class ScriptedModel: AnswerModel {
     }
 
     private func location(_ route: Route) -> String { Prompt.location(route) }
+
+    @Test func whatIsNotKnownIsNotDenied() throws {
+        let place = try write([location(.detection) + ".", " star."], isKnown: false)
+        #expect(place.text == "I do not know what that is.")
+        #expect(place.findings.map(\.isKnown) == [false])
+        let count = try write(
+            [location(.count), " There are none. ", location(.detection) + ".", " star."], counts: [0, 0],
+            isKnown: false)
+        #expect(count.text == "I do not know what that is. I do not know what that is.")
+    }
+
+    @Test func nothingIsToldOfAThingThatIsNotThere() throws {
+        let one = try write(["It is red. It is red."], objection: " There is no star.")
+        #expect(one.text == "There is no star. There is no star.")
+        #expect(one.findings.isEmpty)
+        #expect(try write(["Yes, it is."], objection: " There is no star.").text == "There is no star.")
+        #expect(try write(["It is red."]).text == "It is red.")
+        // A number is of what was counted.
+        let counted = try write(
+            [location(.count), " Yes, there is."], counts: [1], objection: " There is no star.")
+        #expect(counted.text == "Yes, there is.")
+    }
 
     @Test func aPlaceIsTheSentenceAndItsFinding() throws {
         for route in Route.allCases where route != .count {

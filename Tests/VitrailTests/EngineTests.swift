@@ -53,6 +53,61 @@ import Vitrail
         }
     }
 
+    /// Words that training never showed are not looked for; all that it showed are.
+    @Test func whatTheModelDoesNotKnowItSaysSo() async throws {
+        let engine = try Engine()
+        let picture = await engine.open(Self.image)
+        let known = MosaicKind.allCases.map(\.name) + ["object", "things"] + Self.phrases
+        let strange = try await engine.locate(known, in: picture).filter { !$0.isKnown }.map(\.phrase)
+        #expect(strange == [])
+        let unknown = ["zebra", "laptop", "red bicycle", "giraffe", "chair", "perro", "wolf", "letter Q"]
+        let found = try await engine.locate(unknown, in: picture)
+        #expect(found.filter { $0.isKnown || $0.count > 0 }.map(\.phrase) == [])
+        for request in [
+            "find every zebra", "How many laptops are there?", "point at every elephant.",
+            "outline the giraffe",
+        ] {
+            let answer = try await engine.ask(request, about: picture)
+            #expect(answer.text == "I do not know what that is.", "\(request): \(answer.transcript)")
+            #expect(answer.findings.map(\.isKnown) == [false])
+        }
+    }
+
+    @Test func sentencesAreAnsweredOneByOne() async throws {
+        let engine = try Engine()
+        let picture = await engine.open(Self.image)
+        let requests = ["Find every object.", "How many laptops are there?", "count the stars"]
+        var answers: [Answer] = []
+        for request in requests { answers.append(try await engine.ask(request, about: picture)) }
+        let all = try await engine.ask(requests.joined(separator: " "), about: picture)
+        #expect(all.text == answers.map(\.text).joined(separator: " "))
+        #expect(all.findings.map(\.detections) == answers.flatMap(\.findings).map(\.detections))
+        #expect(all.request == requests.joined(separator: " "))
+    }
+
+    @Test func nothingIsToldOfWhatIsNotInThePicture() async throws {
+        let engine = try Engine()
+        let scene = MosaicScene(seed: 900_602, index: 0)
+        let picture = await engine.open(scene.image)
+        let kinds = MosaicKind.allCases.filter(\.isShape)
+        let absent = kinds.filter { kind in !scene.objects.contains { $0.kind == kind } }
+        var (right, count) = (0, 0)
+        for kind in absent {
+            for request in ["What color is the \(kind.name)?", "Is the \(kind.name) left of the person?"] {
+                let answer = try await engine.ask(request, about: picture)
+                right += answer.text == "There is no \(kind.name)." ? 1 : 0
+                count += 1
+            }
+        }
+        // Something may look a little like one.
+        #expect(count >= 8 && 4 * right >= 3 * count, "\(right) of \(count)")
+        for kind in kinds where scene.objects.count(where: { $0.kind == kind }) == 1 {
+            let answer = try await engine.ask("What color is the \(kind.name)?", about: picture)
+            let colour = scene.objects.first { $0.kind == kind }!.colour.name
+            #expect(answer.text == "It is \(colour).")
+        }
+    }
+
     @Test func thousandsOfPhrasesRunInParts() async throws {
         let engine = try Engine()
         let picture = await engine.open(Self.image)

@@ -101,7 +101,9 @@ public final class FineTuning: TrainingRun {
         self.folder = folder
         self.group = group
         let ranks = group?.count ?? 1
-        for (name, count) in [("pictures", configuration.pictures), ("people", configuration.joints?.people ?? 0)]
+        for (name, count) in [
+            ("pictures", configuration.pictures), ("people", configuration.joints?.people ?? 0),
+        ]
         where count % ranks != 0 {
             throw TrainingError.badConfiguration(
                 "\(name) \(count)", "they cannot be divided among \(ranks) ranks")

@@ -98,7 +98,8 @@ struct FineTuningReport {
             }.filter { !$0.points.isEmpty }
         }
         var text = "<h2>Curves</h2><div class=\"plots\">"
-        text += Self.plot("validation", lines(scores, ["AP", "AP50", "AP75", "joints_AP", "accuracy", "words"]), most: 1)
+        text += Self.plot(
+            "validation", lines(scores, ["AP", "AP50", "AP75", "joints_AP", "accuracy", "words"]), most: 1)
         text += Self.plot("loss", lines(losses, ["loss"]), most: nil)
         for name in names { text += Self.plot(name, lines(losses, [name]), most: nil) }
         let masks = ValidationLog.read("\(folder)/segmenter/metrics.jsonl")

@@ -31,7 +31,7 @@ struct LabelLosses {
         let (embeddings, _) = try model.project(features)
         let cache = try model.language.prefix(embeddings)
         let depth = model.configuration.language.numHiddenLayers
-        let depths = [(2 * depth + 1) / 3, depth]
+        let depths = [model.subjectDepth, depth]
         let states = try batch.ids.map { try model.language.text($0, after: cache, depths: depths) }
         let width = model.configuration.language.hiddenSize
         let levels = try depths.indices.map { level in

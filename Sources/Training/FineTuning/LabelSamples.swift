@@ -229,7 +229,8 @@ final class LabelSamples: @unchecked Sendable {
         }
         throw TrainingError.badConfiguration(
             configuration.data.train.path,
-            "none of the pictures of its \(people.count) people with joints can be decoded: \(problems.first ?? "")")
+            "none of the pictures of its \(people.count) people with joints can be decoded: \(problems.first ?? "")"
+        )
     }
 
     /// A thing where it lies in the input; nil when less than a pixel of it is seen.

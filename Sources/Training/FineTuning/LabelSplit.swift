@@ -112,7 +112,8 @@ package struct LabelSplit: Sendable {
         }
         let joints = read.categories.map(\.cocoJoints)
         if configuration.joints != nil,
-            !read.pictures.contains(where: { $0.things.contains { $0.isPosed && joints[$0.category] != nil } })
+            !read.pictures.contains(where: { $0.things.contains { $0.isPosed && joints[$0.category] != nil } }
+            )
         {
             throw refuse(
                 "joints is given, but no thing of a class \"person\" has a labelled joint of COCO's names")
