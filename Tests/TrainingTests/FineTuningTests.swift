@@ -526,6 +526,8 @@ internal import Vitrail
         #expect(said(["losses": ["dense": 1]]).contains("the field losses.heat is missing"))
         #expect(said(["vision_steps": 4]).contains("vision_steps is 4, 0 to 3 is possible"))
         #expect(said(["patience": 0]).contains("patience is 0"))
+        #expect(said(["joints": ["people": 1, "names": 1]]).contains("no thing of a class \"person\" has"))
+        #expect(said(["joints": ["people": 1, "names": 18]]).contains("joints.names is 18, 1 to 17 is"))
         #expect(said(["mixture": ["dance": 1]]).contains("mixture has the task \"dance\"; there are boxes, "))
         let reserved = try tiny.set("reserved", [TinyFineTuning.first], mark: 1, categories: ["red", "blue"])
         let text = try String(contentsOfFile: reserved, encoding: .utf8)

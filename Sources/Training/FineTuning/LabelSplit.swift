@@ -110,14 +110,6 @@ package struct LabelSplit: Sendable {
         if configuration.remakesHead, classes.isEmpty {
             throw refuse("remakes_head wants names or requests of more than 0, and things with boxes")
         }
-        let joints = read.categories.map(\.cocoJoints)
-        if configuration.joints != nil,
-            !read.pictures.contains(where: { $0.things.contains { $0.isPosed && joints[$0.category] != nil } }
-            )
-        {
-            throw refuse(
-                "joints is given, but no thing of a class \"person\" has a labelled joint of COCO's names")
-        }
         if configuration.segmenter != nil,
             !read.pictures.contains(where: { $0.things.contains { $0.segmentation != nil } })
         {
@@ -199,6 +191,10 @@ package struct LabelSplit: Sendable {
             }
         }
         guard !train.isEmpty else { throw refuse("no picture to learn from is left") }
+        if configuration.joints != nil, !train.contains(where: { $0.things.contains(where: \.isPosed) }) {
+            throw refuse(
+                "joints is given, but no thing of a class \"person\" has a labelled joint of COCO's names")
+        }
         self.train = train
         self.validation = validation
         var set = read
