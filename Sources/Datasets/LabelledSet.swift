@@ -78,7 +78,7 @@ public struct LabelledSet: Sendable {
         public var video: String?
         /// The number of the frame in its video.
         public var frame: Int?
-        /// False for a frame of a video that nobody labelled.
+        /// False for a picture whose things nobody labelled, such as a frame of a video, or one with a caption alone.
         public var isLabelled = true
 
         public init(id: Int, source: PictureSource, fileName: String, width: Int = 0, height: Int = 0) {

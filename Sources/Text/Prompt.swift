@@ -28,8 +28,10 @@ public enum Prompt {
     public static let lost = "I cannot tell."
     public static let blank = "I see nothing that I know."
 
-    /// What stands before what is told of a thing, "It is red.", and what an answer begins with that compares its place.
+    /// What stands before what is told of a thing, "It is red.", and between them where that is a name; and what an answer
+    /// begins with that compares its place.
     public static let subject = "It is"
+    public static let articles = ["a", "an"]
     public static let verdicts = ["Yes", "No"]
 
     /// What the program puts in after `[COUNT]`: " three."

@@ -17,8 +17,14 @@ extension ProcessGroup {
 
     /// What every rank says, by rank.
     func tell<Value: Codable>(_ value: Value) throws -> [Value] {
-        try gather(Array(JSONEncoder().encode(value))).map {
-            try JSONDecoder().decode(Value.self, from: Data($0))
+        let (encoder, decoder) = (JSONEncoder(), JSONDecoder())
+        // A loss that is no number is to be told of, too.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return try gather(Array(encoder.encode(value))).map {
+            try decoder.decode(Value.self, from: Data($0))
         }
     }
 }

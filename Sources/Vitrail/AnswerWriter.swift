@@ -87,8 +87,10 @@ package struct AnswerWriter {
                 isInVain = route != .count && count == 0
                 if route == .count {
                     next += transcript.insert(Prompt.counted(count))
+                    // Not of what the model itself lists for a caption.
+                    let wasAsked = transcript.lookup.contains(Prompt.located)
                     transcript.hideLookup()
-                    if !isKnown { denial = (transcript.ids.count, Prompt.notKnown) }
+                    if !isKnown, wasAsked { denial = (transcript.ids.count, Prompt.notKnown) }
                 } else if !isInVain {
                     transcript.keepLookup()
                 }
@@ -118,12 +120,13 @@ package struct AnswerWriter {
 }
 
 extension AnswerWriter {
-    /// Whether the next token is the first of a word that tells something of a thing: "It is red.", "Yes, it is."
+    /// Whether the next token is the first of a word that tells something of a thing that was named: "It is red.", "Yes, it is.",
+    /// and not "It is a star."
     private func isSubject(_ transcript: Transcript, before token: Int) -> Bool {
         let sentence = transcript.text(from: transcript.lastSentence).trimmed
         let next = tokenizer.decode([token]).trimmed
         // After a number it is that which is told of.
-        return sentence == Prompt.subject
+        return sentence == Prompt.subject && !Prompt.articles.contains(next)
             || sentence.isEmpty && !next.isEmpty && !transcript.followsLookup
                 && Prompt.verdicts.contains { $0.hasPrefix(next) }
     }
@@ -148,7 +151,7 @@ package struct Transcript {
     package private(set) var ids: [Int] = []
     private var hidden: [Range<Int>] = []
     /// Where the sentence began that looks something up.
-    private var lookup: Int?
+    private var lookupStart: Int?
 
     package init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
 
@@ -189,8 +192,15 @@ package struct Transcript {
 
     /// Puts other words in place of the last ones.
     mutating func replace(from start: Int, with text: String) {
-        ids.removeSubrange(start...)
+        keep(start)
         _ = insert(text)
+    }
+
+    /// Drops what comes after the first tokens.
+    private mutating func keep(_ count: Int) {
+        ids.removeSubrange(count...)
+        hidden = hidden.compactMap { $0.lowerBound < count ? $0.clamped(to: 0..<count) : nil }
+        lookupStart = nil
     }
 
     /// Whether there is nothing to read but what was looked up.
@@ -199,26 +209,27 @@ package struct Transcript {
     /// Leaves out what comes after the last sentence that is whole.
     mutating func dropUnfinished() {
         let end = ids.lastIndex { tokenizer.decode([$0]).trimmed.last.map(".?!".contains) ?? false }
-        ids.removeSubrange((end.map { $0 + 1 } ?? 0)...)
-        hidden = hidden.compactMap { $0.lowerBound < ids.count ? $0.clamped(to: 0..<ids.count) : nil }
-        lookup = nil
+        keep(end.map { $0 + 1 } ?? 0)
     }
 
     /// A [LOC] comes next: what is looked up begins with the sentence that it stands in.
     mutating func beginLookup() {
-        guard lookup == nil else { return }
+        guard lookupStart == nil else { return }
         let floor = hidden.last?.upperBound ?? 0
-        lookup = max(floor, lastSentence)
+        lookupStart = max(floor, lastSentence)
     }
 
     /// Something was found: the sentence stays.
-    mutating func keepLookup() { lookup = nil }
+    mutating func keepLookup() { lookupStart = nil }
+
+    /// What is being looked up, as far as it was written.
+    var lookup: String { lookupStart.map(text(from:)) ?? "" }
 
     /// What was looked up, up to here, was for the program alone.
     mutating func hideLookup() {
-        guard let start = lookup else { return }
+        guard let start = lookupStart else { return }
         hidden.append(start..<ids.count)
-        lookup = nil
+        lookupStart = nil
     }
 }
 

@@ -17,9 +17,9 @@ public struct Picture: Sendable {
 public actor Engine {
     /// Pictures whose readings are kept; the one not used for longest goes first, and is read again when needed.
     public static let rememberedPictures = 8
-    /// Tokens of an answer at most.
+    /// Tokens of a sentence's answer at most.
     public static let answerLimit = 256
-    /// [LOC] of an answer at most.
+    /// [LOC] of a sentence's answer at most.
     public static let locationLimit = 16
     /// Phrases of one ``locate(_:in:as:by:)`` at most.
     public static let phraseLimit = 10_000
@@ -87,14 +87,15 @@ public actor Engine {
     /// - Throws: ``Media/MediaError`` that names the file.
     public func open(contentsOf path: String) throws -> Picture { open(try Image(contentsOf: path)) }
 
-    /// Answers a request in free words; one sentence may hold several. The embedded model's training had requests of one
-    /// sentence, so its sentences are answered one by one.
+    /// Answers a request in free words; one sentence may hold several. Where the model knows a closed world
+    /// (``Locator/knownThreshold``), whose requests are of one sentence, up to eight sentences are answered one by one, each within
+    /// the limits of an answer.
     ///
     /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty or too long,
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func ask(_ request: String, about picture: Picture) throws -> Answer {
         try Prompt.check(request)
-        let sentences = model.form == .mosaic ? Prompt.sentences(of: request) : []
+        let sentences = locator.knownThreshold == nil ? [] : Prompt.sentences(of: request)
         guard sentences.count > 1 else { return try answer(request, about: picture) }
         let answers = try sentences.map { try answer($0, about: picture) }
         return Answer(

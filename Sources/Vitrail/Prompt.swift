@@ -21,8 +21,13 @@ extension Prompt {
 }
 
 extension Prompt {
-    /// A request's sentences: what ends with a full stop, a question mark or an exclamation mark before white space.
+    /// Sentences of a request that are answered one by one, at most.
+    static let sentenceLimit = 8
+
+    /// A request's sentences: what ends with a full stop, a question mark or an exclamation mark before white space. One in the
+    /// fixed form, or of more than ``sentenceLimit``, is left whole.
     static func sentences(of request: String) -> [String] {
+        guard !request.contains(LocateResponse.lead) else { return [request] }
         var sentences: [String] = []
         var rest = request[...]
         while let end = rest.indices.first(where: { index in
@@ -32,7 +37,8 @@ extension Prompt {
             sentences.append(String(rest[...end]))
             rest = rest[rest.index(after: end)...].drop(while: \.isWhitespace)
         }
-        return (sentences + [String(rest)]).filter { $0.contains { $0.isLetter || $0.isNumber } }
+        sentences = (sentences + [String(rest)]).filter { $0.contains { $0.isLetter || $0.isNumber } }
+        return sentences.count <= sentenceLimit ? sentences : [request]
     }
 }
 

@@ -129,7 +129,7 @@ package struct Specialists {
         // Of a word that it does not know the state says any kind.
         guard let name = kind.name.map({ kinds[$0] }) else { return nil }
         var generous = locator
-        generous.threshold = Self.traceThreshold
+        generous.threshold = min(locator.threshold, Self.traceThreshold)
         let isThere = try !find([name], as: .points, in: reading, by: generous).found[0].isEmpty
         return isThere ? nil : "\(Prompt.nothing) \(name)."
     }
@@ -304,7 +304,8 @@ package struct Specialists {
 }
 
 extension Tokenizer {
-    /// Whether a text has a word of several tokens: a tokenizer that was made for a small world has a token for each of its words.
+    /// Whether a text has a word of several tokens: a tokenizer that was made for a small world has a token for each of its
+    /// frequent words, the names of all its things among them.
     func hasStrangeWord(_ text: String) -> Bool {
         text.split { !$0.isLetter && !$0.isNumber }.contains { word in
             [String(word), word.lowercased()].allSatisfy { encode(" \($0)").count > 1 }

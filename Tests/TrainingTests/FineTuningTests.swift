@@ -266,6 +266,38 @@ internal import Vitrail
         #expect(places.count > 3)
     }
 
+    /// The spot lies left of a person's middle: it is his left hip, and in a mirror the right one of the person who is seen there.
+    @Test func mirroredPeopleAreAskedForTheOtherSide() throws {
+        let tiny = try TinyFineTuning()
+        let run = try tiny.run(
+            "run",
+            [
+                "data": try tiny.people(), "steps": 12, "joints": ["people": 2, "names": 1], "pictures": 1,
+                "augmentation": [
+                    "flip": 0.5, "flip_vertically": 0, "turns": false, "scale": [1, 1], "colour": 0,
+                    "invert": 0, "mosaic": 0,
+                ],
+            ])
+        let tokenizer = try Lumen.tokenizer(of: ModelFolder(Engine.embeddedModel()))
+        var sides: Set<String> = []
+        for step in 0..<12 {
+            for batch in try run.batches(step: step).map(\.batch) where batch.pixels.size(3) == 48 {
+                let text = tokenizer.decode(try batch.ids[0].array(Int.self))
+                let pixels = try batch.pixels.array(Float.self)
+                func middle(_ isMeant: (_ red: Float, _ blue: Float) -> Bool) -> Double {
+                    let columns = (0..<2304).filter { isMeant(pixels[$0], pixels[2 * 2304 + $0]) }.map {
+                        $0 % 48
+                    }
+                    return Double(columns.reduce(0, +)) / Double(columns.count)
+                }
+                let side = middle { $1 > $0 + 60 } < middle { abs($0 - $1) > 60 } ? "left" : "right"
+                #expect(text.contains("Please find the location of \(side) hip."), "\(text)")
+                sides.insert(side)
+            }
+        }
+        #expect(sides == ["left", "right"])
+    }
+
     @Test func aMirrorMakesLeftJointsRightOnes() throws {
         let joints = Keypoints(
             (0..<17).map { .init(point: Point(x: Double($0), y: 2 * Double($0)), visibility: .visible) })
@@ -308,8 +340,10 @@ internal import Vitrail
             split.train[0].things.map(\.box) == [
                 Box(x: 16, y: 14, width: 8, height: 12), Box(x: 58, y: 0, width: 6, height: 9),
             ])
-        #expect(split.train[1].things == [])
+        // Of the second nothing can be learnt.
+        #expect(split.train.count == 1 && split.validation.count == 1)
         #expect(split.summary.first == "4 points are taken as boxes of their picture's examples' mean size")
+        #expect(split.summary.contains("2 pictures are left out: nobody labelled what is in them"))
         #expect(split.summary[1] == "4 points are left out: their pictures have no example of the size")
     }
 
@@ -321,7 +355,7 @@ internal import Vitrail
             let records = (0..<2).map { number -> [String: Any] in
                 let turns = [
                     ("human", "<image>\nWhat is up?"), ("gpt", number == 0 ? "Red." : "Blue, of course."),
-                    ("human", "Go on."), ("gpt", long),
+                    ("human", "Go on."), ("gpt", number == 0 ? long : "Here: [LOC]."),
                 ]
                 return [
                     "id": number, "image": "\(name)-\(number).png",
@@ -345,7 +379,10 @@ internal import Vitrail
                 "validate_every": 30, "log_every": 30,
             ])
         #expect(run.summary.contains("train: 2 pictures; 2 conversations"))
-        #expect(run.summary.contains("4 texts of more than 480 tokens are left out"))
+        #expect(
+            run.summary.contains(
+                "4 texts are left out, of more than 480 tokens or with a token of the model's own such as [LOC]"
+            ))
         #expect(try run.run())
         let last = try #require(tiny.validations("run").last)
         #expect(last["words"] ?? 0 > 0.7, "\(last)")

@@ -84,6 +84,16 @@ private final class ScriptedModel: AnswerModel {
         #expect(count.text == "I do not know what that is. I do not know what that is.")
     }
 
+    /// What the model itself lists for a caption stays, as far as it is sure of it or not.
+    @Test func aListIsNotTakenForAnUnknownRequest() throws {
+        let counts = "[LOC][COUNT]"
+        let caption = try write(
+            ["red circles\(counts)", " star\(counts)", " There are three red circles and one star."],
+            counts: [3, 1], isKnown: false)
+        #expect(caption.text == "There are three red circles and one star.")
+        #expect(caption.findings.map(\.count) == [3, 1])
+    }
+
     @Test func nothingIsToldOfAThingThatIsNotThere() throws {
         let one = try write(["It is red. It is red."], objection: " There is no star.")
         #expect(one.text == "There is no star. There is no star.")

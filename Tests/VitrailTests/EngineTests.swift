@@ -57,7 +57,9 @@ import Vitrail
     @Test func whatTheModelDoesNotKnowItSaysSo() async throws {
         let engine = try Engine()
         let picture = await engine.open(Self.image)
-        let known = MosaicKind.allCases.map(\.name) + ["object", "things"] + Self.phrases
+        let known =
+            MosaicKind.allCases.map(\.name) + ["object", "things", "star-shaped object", "red-colored star"]
+            + Self.phrases
         let strange = try await engine.locate(known, in: picture).filter { !$0.isKnown }.map(\.phrase)
         #expect(strange == [])
         let unknown = ["zebra", "laptop", "red bicycle", "giraffe", "chair", "perro", "wolf", "letter Q"]
@@ -83,6 +85,12 @@ import Vitrail
         #expect(all.text == answers.map(\.text).joined(separator: " "))
         #expect(all.findings.map(\.detections) == answers.flatMap(\.findings).map(\.detections))
         #expect(all.request == requests.joined(separator: " "))
+        // The fixed form has a full stop within.
+        let fixed = try await engine.ask(LocateResponse.boxes.request(for: "star"), about: picture)
+        #expect(fixed.findings.count == 1 && fixed.transcript.hasPrefix(Prompt.located))
+        // No more than eight are taken apart.
+        let long = try await engine.ask(String(repeating: "Find a star. ", count: 9), about: picture)
+        #expect(long.findings.count < 9)
     }
 
     @Test func nothingIsToldOfWhatIsNotInThePicture() async throws {

@@ -46,6 +46,7 @@ enum WebDatasetFormat {
                 var picture = LabelledSet.Picture(
                     id: set.pictures.count + 1,
                     source: .archive(shard, offset: image.offset, length: image.length), fileName: image.name)
+                picture.isLabelled = false
                 for member in pending where !member.name.isPicture {
                     let source = PictureSource.archive(shard, offset: member.offset, length: member.length)
                     let place = "\(shard.lastPart) \(member.name)"
@@ -121,6 +122,7 @@ enum WebDatasetFormat {
                     picture.questions.append(.init(id: "\(id)-\(index)", text: question, answers: [answer]))
                 }
             case "annotations":
+                picture.isLabelled = true
                 try reader.array { reader, index in
                     var (box, name): (Box?, String?)
                     var segmentation: COCOSegmentation?

@@ -128,7 +128,8 @@ public final class FineTuning: TrainingRun {
         }
         let known = model.configuration.encoder?.attributes[0] ?? []
         samples = LabelSamples(
-            labels, configuration, sizes: model.encoder.sizes, hasSegmenter: segmenterFolder != nil)
+            labels, configuration, rank: group?.rank ?? 0, sizes: model.encoder.sizes,
+            hasSegmenter: segmenterFolder != nil)
         self.source = Source(
             configuration: configuration, samples: samples, writing: MosaicWriting(model),
             kinds: labels.classes.map(known.firstIndex(of:)),
@@ -144,7 +145,8 @@ public final class FineTuning: TrainingRun {
             (configuration.languageRate, { !remade.fresh.contains($0) && isLanguage($0) }),
             (configuration.freshRate, { remade.fresh.contains($0) }),
         ]
-        let count = max(1, min(threads, configuration.pictures / ranks))
+        let count = max(
+            1, min(threads, (configuration.pictures + (configuration.joints?.people ?? 0)) / ranks))
         let workers = ShardThreads(count)
         self.threads = workers
         let movers = device.optimizerThreads(workers)
@@ -301,7 +303,7 @@ public final class FineTuning: TrainingRun {
             let prepared = try threads.map(pictures.count + people.count) { number in
                 try number < pictures.count
                     ? samples.prepared(pictures[number], step: step)
-                    : samples.figure(people[number - pictures.count])
+                    : samples.figure(people[number - pictures.count], step: step)
             }
             // Pictures of one form are learnt from together.
             var parts: [[PreparedPicture]] = []
@@ -413,6 +415,7 @@ public final class FineTuning: TrainingRun {
             overlapLimit: overlapLimit ?? configuration.locator.overlapLimits[0], threshold: threshold)
         let (labels, writing, samples, configuration) = (labels, source.writing, samples, configuration)
         let person = configuration.joints == nil ? nil : labels.classes.firstIndex(of: "person")
+        let asksQuestions = configuration.questions > 0 || configuration.wordTasks.contains(.question)
         let models = Models(models)
         let pictures = labels.validation
         // Each network answers a part of its own.
@@ -424,7 +427,8 @@ public final class FineTuning: TrainingRun {
                     guard let image = samples.image(of: picture) else { return nil }
                     let answers = try PictureAnswers(
                         picture, image, models.all[number], writing, classes: labels.classes,
-                        person: person, texts: configuration.texts(of: picture), locator)
+                        person: person, questions: asksQuestions ? picture.questions : [],
+                        texts: configuration.texts(of: picture), locator)
                     return (place, answers)
                 } as [(Int, PictureAnswers)]
             }

@@ -36,11 +36,15 @@ struct PreparedPicture {
     /// Whether the aligner is asked anything.
     var hasQueries: Bool { (names + requests).contains { !$0.turn.queries.isEmpty } }
 
+    /// Whether it is asked for points, as people who are cut out are, and for nothing else.
+    var hasPoints: Bool { requests.contains { $0.points != nil } }
+
     /// Pictures that are alike in this can be one batch.
     var form: Form {
         Form(
             width: image.width, height: image.height,
-            turns: [names.count, requests.count, questions.count], hasQueries: hasQueries)
+            turns: [names.count, requests.count, questions.count], hasQueries: hasQueries,
+            hasPoints: hasPoints)
     }
 
     struct Form: Hashable {
@@ -48,6 +52,7 @@ struct PreparedPicture {
         let height: Int
         let turns: [Int]
         let hasQueries: Bool
+        let hasPoints: Bool
     }
 }
 
@@ -62,8 +67,10 @@ package struct LabelBatch {
     let denseBoxes: BoxTruth
     /// [n]: the classes at the cells of `denseBoxes`.
     let denseLabels: Tensor
-    /// [b, 1, cells]: 0 where nothing is to be learnt, else 1; nil where everything is.
+    /// [b, 1, cells]: 0 where nothing is to be learnt, else 1; nil where everything is. Of things alone: a point that is asked for
+    /// may lie on what is no thing.
     let attention: Tensor?
+    let asksPoints: Bool
     /// Sequences of similar length together: [b, n, length] each.
     package let ids: [Tensor]
     /// From which of the flattened hidden states which token follows: in answers with a place, and in words.
@@ -92,7 +99,8 @@ package struct LabelBatch {
 
     init(
         pixels: Tensor, denseHeat: Tensor, denseBoxes: BoxTruth, denseLabels: Tensor, attention: Tensor?,
-        ids: [Tensor], location: Following, text: Following, named: Following, aligned: Tensor, queries: Int,
+        asksPoints: Bool, ids: [Tensor], location: Following, text: Following, named: Following,
+        aligned: Tensor, queries: Int,
         heat: Tensor, boxes: BoxTruth
     ) {
         self.pixels = pixels
@@ -100,6 +108,7 @@ package struct LabelBatch {
         self.denseBoxes = denseBoxes
         self.denseLabels = denseLabels
         self.attention = attention
+        self.asksPoints = asksPoints
         self.ids = ids
         (self.location, self.text, self.named) = (location, text, named)
         self.aligned = aligned
@@ -179,6 +188,7 @@ package struct LabelBatch {
         self.denseLabels = try Tensor(self.denseBoxes.target.map { denseLabels[$0] })
         self.attention =
             attention.contains(0) ? try Tensor(attention, [count, 1, rows * columns]) : nil
+        asksPoints = pictures[0].hasPoints
         self.heat = try Tensor(heat, [count, queries, rows * columns])
         self.boxes = try boxes.finish()
         let words = try builder.finish(count)

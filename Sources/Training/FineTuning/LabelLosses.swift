@@ -51,7 +51,8 @@ struct LabelLosses {
         guard batch.queries > 0 else { return losses }
         let loc = try last.indexSelected(0, batch.aligned).view([-1, batch.queries, width])
         let maps = try model.align(loc, features)
-        losses.append(("heat", try focal(maps.heat, batch.heat, batch.attention) * weights.heat))
+        let attention = batch.asksPoints ? nil : batch.attention
+        losses.append(("heat", try focal(maps.heat, batch.heat, attention) * weights.heat))
         if batch.boxes.cells.size(0) > 0 {
             let error = try boxLoss(
                 logSize: maps.logSize.reshaped(-1, 2).indexSelected(0, batch.boxes.cells),

@@ -8,6 +8,7 @@ import Vitrail
 final class LabelSamples: @unchecked Sendable {
     private let labels: LabelSplit
     private let configuration: FineTuningConfiguration
+    private let seed: UInt64
     private let sizes: ClosedRange<Int>
     private let responses: [LocateResponse]
     private let reformulation: Reformulation
@@ -29,12 +30,14 @@ final class LabelSamples: @unchecked Sendable {
     /// - Parameters:
     ///   - labels: the pictures.
     ///   - configuration: what is learnt of them, and how they are changed.
+    ///   - rank: of several processes; where each has pictures of its own, their changes are its own, too.
     ///   - sizes: the longer sides that the encoder takes.
     ///   - hasSegmenter: whether masks can be asked for.
     init(
-        _ labels: LabelSplit, _ configuration: FineTuningConfiguration, sizes: ClosedRange<Int>,
-        hasSegmenter: Bool
+        _ labels: LabelSplit, _ configuration: FineTuningConfiguration, rank: Int,
+        sizes: ClosedRange<Int>, hasSegmenter: Bool
     ) {
+        seed = configuration.seed &+ (configuration.data.train.format.isSharded ? UInt64(rank) << 32 : 0)
         self.labels = labels
         self.configuration = configuration
         self.sizes = sizes
@@ -45,8 +48,8 @@ final class LabelSamples: @unchecked Sendable {
             : labels.train.enumerated().flatMap { picture, labels in
                 labels.things.indices.filter { labels.things[$0].isPosed }.map { (picture, $0) }
             }
-        pictures = Rounds(of: labels.train.count, seed: configuration.seed, stream: 10)
-        figures = Rounds(of: people.count, seed: configuration.seed, stream: 16)
+        pictures = Rounds(of: labels.train.count, seed: seed, stream: 10)
+        figures = Rounds(of: people.count, seed: seed, stream: 16)
         // Boxes more often than other answers.
         responses = [.boxes, .boxes, .count, .points] + (hasSegmenter ? [.masks] : [])
     }
@@ -100,7 +103,7 @@ final class LabelSamples: @unchecked Sendable {
 
     /// The n-th picture, changed, with what is asked about it; all pictures of a step stand or lie alike.
     func prepared(_ number: Int, step: Int) throws -> PreparedPicture {
-        var random = SceneRandom(seed: configuration.seed, index: number, stream: 11)
+        var random = SceneRandom(seed: seed, index: number, stream: 11)
         let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
         let (first, image) = try readable(number)
         var draw = Augmentation.Draw(augmentation, using: &random)
@@ -144,7 +147,7 @@ final class LabelSamples: @unchecked Sendable {
                 seen.absent = (seen.absent ?? Array(labels.classes.indices)).filter(absent.contains)
             }
         }
-        // What is said of one picture is not true of four.
+        // What is written under one picture is not true of four.
         if random.chance(augmentation.mosaic), !labels.classes.isEmpty {
             let (halfWidth, halfHeight) = (width / 2, height / 2)
             for quarter in 0..<4 {
@@ -163,6 +166,9 @@ final class LabelSamples: @unchecked Sendable {
             }
         } else {
             try place(first, image, (0, 0, width, height), fitted: frame.fitted, draw)
+            // What was cut away is not there.
+            let gone = Set(first.things.map(\.category)).subtracting(things.map(\.label))
+            seen.absent = seen.absent.map { Set($0).union(gone).sorted() }
             // Sentences mean sides, and others to compare with.
             let isUpright = !draw.isMirrored && !draw.isUpsideDown && draw.turns == 0
             if isUpright, seen.things.count == first.things.count { seen.referring = first.referring }
@@ -175,8 +181,8 @@ final class LabelSamples: @unchecked Sendable {
     }
 
     /// The n-th person, cut out as the pose pathway does it, with joints that are asked for by name.
-    func figure(_ number: Int) throws -> PreparedPicture {
-        var random = SceneRandom(seed: configuration.seed, index: number, stream: 17)
+    func figure(_ number: Int, step: Int) throws -> PreparedPicture {
+        var random = SceneRandom(seed: seed, index: number, stream: 17)
         let (picture, thing, image) = try readableFigure(number)
         let box = picture.things[thing].box
         // As unsteady as the boxes that a locator gives.
@@ -186,7 +192,8 @@ final class LabelSamples: @unchecked Sendable {
             width: box.width * random.number(0.9, 1.15), height: box.height * random.number(0.9, 1.15))
         let side = sizes.lowerBound
         let crop = SquareCrop(of: image, around: unsteady, side: side)
-        var draw = Augmentation.Draw(configuration.augmentation, using: &random)
+        let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
+        var draw = Augmentation.Draw(augmentation, using: &random)
         draw.scale = 1
         let placement = PicturePlacement(size: (side, side), into: (0, 0, side, side), draw)
         func inside(_ box: Box) -> (whole: Box, seen: Box)? {
@@ -287,7 +294,12 @@ final class LabelSamples: @unchecked Sendable {
         _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], using random: inout SceneRandom
     ) -> PreparedPicture.Turn {
         guard labels.classes.isEmpty else {
-            return nameTurn(random.integer(below: labels.classes.count), things, using: &random)
+            // What nobody looked for may be there.
+            let known = Set(picture.absent ?? Array(labels.classes.indices)).union(things.map(\.label))
+            let label =
+                known.isEmpty
+                ? random.integer(below: labels.classes.count) : random.element(of: known.sorted())
+            return nameTurn(label, things, using: &random)
         }
         // A picture of which nothing can be told is not kept.
         let said = Reformulation(weights: [.caption: 1, .dialogue: 1, .question: 1])

@@ -32,10 +32,11 @@ package struct LabelSplit: Sendable {
     ) throws {
         var read = try LabelledSet.read(
             configuration.data.train, relativeTo: folder, rank: group?.rank ?? 0, ranks: group?.count ?? 1)
-        // Each rank knows the classes of its own shards.
+        // Each rank knows the classes of its own shards; their order is that of no rank.
         var names: [String]?
-        if let group, configuration.data.train.format.isSharded {
-            names = try Set(group.tell(read.learntNames).joined()).sorted()
+        if configuration.data.train.format.isSharded {
+            let all = try group?.tell(read.learntNames) ?? [read.learntNames]
+            names = Set(all.joined()).sorted()
             read.setCategories(names!)
         }
         let other = try configuration.data.validation.map { try LabelledSet.read($0, relativeTo: folder) }
@@ -76,7 +77,9 @@ package struct LabelSplit: Sendable {
                 + (other?.removeTexts(longerThan: longest, tokenizer) ?? 0)
         }
         if let long, long > 0 {
-            lines.append("\(long) texts of more than \(Self.longestText) tokens are left out")
+            lines.append(
+                "\(long) texts are left out, of more than \(Self.longestText) tokens or with a token of the model's own such as \(Prompt.loc)"
+            )
         }
         let asksQuestions = configuration.questions > 0
         // What can be asked of a picture without a class of its things.
@@ -87,8 +90,10 @@ package struct LabelSplit: Sendable {
                 || words.contains(.question) && picture.questions.contains(where: \.isAnswered)
         }
         // A class of which nothing is there cannot be learnt.
-        let learnt = Set(learnt ?? read.learntNames)
-        let kept = read.categories.indices.filter { learnt.contains(read.categories[$0].name) }
+        let there = read.learntCategories
+        let kept = read.categories.indices.filter {
+            learnt?.contains(read.categories[$0].name) ?? there.contains($0)
+        }
         let isSaid = read.pictures.contains(where: saysSomething)
         // Without a box nothing but words can be learnt.
         let asksNames = configuration.names > 0 || configuration.requests > 0 && !(kept.isEmpty && isSaid)
@@ -116,6 +121,7 @@ package struct LabelSplit: Sendable {
             throw refuse("segmenter is given, but no thing has a mask")
         }
         let places = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+        var unlabelled = 0
         func made(_ set: LabelledSet) -> [LabelledSet.Picture] {
             set.pictures.compactMap { picture in
                 var picture = picture
@@ -142,7 +148,10 @@ package struct LabelSplit: Sendable {
                 }
                 picture.questions.removeAll { !$0.isAnswered }
                 if classes.isEmpty || !picture.isLabelled {
-                    guard asksQuestions && !picture.questions.isEmpty || saysSomething(picture) else {
+                    let isAsked = asksQuestions && !picture.questions.isEmpty || saysSomething(picture)
+                    // Nobody says which classes are there.
+                    guard isAsked, classes.isEmpty || configuration.names == 0 else {
+                        unlabelled += classes.isEmpty ? 0 : 1
                         return nil
                     }
                 }
@@ -230,6 +239,9 @@ package struct LabelSplit: Sendable {
             line(
                 other == nil
                     ? "validation, drawn from it by seed \(configuration.seed)" : "validation", validation))
+        if unlabelled > 0 {
+            lines.append("\(unlabelled) pictures are left out: nobody labelled what is in them")
+        }
         let without = read.categories.count - kept.count
         if asksNames, without > 0 {
             lines.append("\(without) classes of which nothing is there are left out")
@@ -362,19 +374,23 @@ extension Keypoints {
 }
 
 extension LabelledSet {
-    /// The names of categories of which there is a thing to be learnt.
-    fileprivate var learntNames: [String] {
-        let there = Set(pictures.flatMap { $0.things.filter(\.isLearnt).map(\.category) })
-        return categories.indices.filter(there.contains).map { categories[$0].name }
+    /// The categories of which there is a thing to be learnt.
+    fileprivate var learntCategories: Set<Int> {
+        Set(pictures.flatMap { $0.things.filter(\.isLearnt).map(\.category) })
     }
 
-    /// Makes the categories these, those of every thing among them.
+    fileprivate var learntNames: [String] { learntCategories.sorted().map { categories[$0].name } }
+
+    /// Makes the categories these; things of others go.
     fileprivate mutating func setCategories(_ names: [String]) {
         let places = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         let new = categories.map { places[$0.name] }
         for number in pictures.indices {
-            for thing in pictures[number].things.indices {
-                pictures[number].things[thing].category = new[pictures[number].things[thing].category]!
+            pictures[number].things = pictures[number].things.compactMap { thing in
+                var thing = thing
+                guard let category = new[thing.category] else { return nil }
+                thing.category = category
+                return thing
             }
             pictures[number].present = pictures[number].present.compactMap { new[$0] }
             pictures[number].incomplete = pictures[number].incomplete.compactMap { new[$0] }
@@ -383,27 +399,34 @@ extension LabelledSet {
         categories = names.enumerated().map { Category(id: $0.offset, name: $0.element) }
     }
 
-    /// Removes questions, captions and exchanges of more tokens.
+    /// Removes questions, captions and exchanges of more tokens, and those with a token that steers the model.
     ///
     /// - Returns: how many.
     mutating func removeTexts(longerThan longest: Int, _ tokenizer: Tokenizer) -> Int {
         var removed = 0
-        func isLong(_ texts: String...) -> Bool {
+        func isBad(_ texts: String...) -> Bool {
             // No token is shorter than a byte.
-            guard texts.reduce(0, { $0 + $1.utf8.count }) > longest else { return false }
-            let isLong = texts.reduce(0) { $0 + tokenizer.encode($1).count } > longest
-            removed += isLong ? 1 : 0
-            return isLong
+            let isLong =
+                texts.reduce(0) { $0 + $1.utf8.count } > longest
+                && texts.reduce(0) { $0 + tokenizer.encode($1).count } > longest
+            let isBad =
+                isLong
+                || Prompt.specialTokens.contains { token in texts.contains { $0.contains(token.content) } }
+            removed += isBad ? 1 : 0
+            return isBad
         }
         for number in pictures.indices {
-            pictures[number].captions.removeAll { isLong($0) }
-            pictures[number].questions.removeAll { isLong($0.text, $0.answer ?? "") }
+            pictures[number].captions.removeAll { isBad($0) }
+            pictures[number].questions.removeAll { question in
+                isBad(question.text) || question.answers.contains { isBad(question.text, $0) }
+            }
             for dialogue in pictures[number].dialogues.indices {
                 let turns = pictures[number].dialogues[dialogue].turns
                 pictures[number].dialogues[dialogue].turns = stride(from: 0, to: turns.count - 1, by: 2)
-                    .filter { !isLong(turns[$0].text, turns[$0 + 1].text) }
+                    .filter { !isBad(turns[$0].text, turns[$0 + 1].text) }
                     .flatMap { [turns[$0], turns[$0 + 1]] }
             }
+            pictures[number].dialogues.removeAll(where: \.turns.isEmpty)
         }
         return removed
     }
@@ -419,6 +442,7 @@ extension LabelledSet {
             defer { pictures[number].points = [] }
             guard let category = picture.present.first, !picture.exemplars.isEmpty else {
                 unknown += picture.points.count
+                pictures[number].isLabelled = false
                 continue
             }
             func mean(_ side: KeyPath<Box, Double>) -> Double {

@@ -57,11 +57,13 @@ struct PictureAnswers: Sendable {
     ///   - writing: how the model is told.
     ///   - classes: what is asked for.
     ///   - person: which of the classes has joints; nil where none is learnt.
-    ///   - texts: what is asked and answered beside the questions.
+    ///   - questions: of the picture, as far as they are learnt.
+    ///   - texts: what is asked and answered beside them.
     ///   - locator: how places are taken from heatmaps.
     init(
         _ picture: LabelledSet.Picture, _ image: Image, _ model: Lumen, _ writing: MosaicWriting,
-        classes: [String], person: Int?, texts: [(request: String, answer: String)], _ locator: Locator
+        classes: [String], person: Int?, questions: [LabelledSet.Question],
+        texts: [(request: String, answer: String)], _ locator: Locator
     ) throws {
         self.picture = picture
         size = Size(width: image.width, height: image.height)
@@ -70,13 +72,18 @@ struct PictureAnswers: Sendable {
         let found = try Swift.stride(from: 0, to: classes.count, by: Self.batch).flatMap { start in
             let names = classes[start..<min(start + Self.batch, classes.count)]
             return try specialists.find(Array(names), as: .boxes, in: reading).found
+        }.enumerated().map { label, found in
+            // What nobody looked for is neither right nor wrong.
+            let isKnown =
+                picture.absent?.contains(label) ?? true || picture.things.contains { $0.category == label }
+            return isKnown ? found : []
         }
         self.found = found
         let surest = person.map { Array(found[$0].prefix(Self.peopleLimit)) } ?? []
         people = zip(surest, try specialists.joints(of: surest.map(\.box), in: image)).map {
             Person(box: $0.box, score: $0.score, joints: $1)
         }
-        said = try Self.said(picture.questions, reading.prefix, model, writing)
+        said = try Self.said(questions, reading.prefix, model, writing)
         words = try Self.best(texts, reading.prefix, model, writing).reduce(into: Words()) { words, answer in
             words.right += zip(answer.best, answer.real).count { $0 == $1 }
             words.count += answer.real.count
