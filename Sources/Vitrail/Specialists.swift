@@ -79,7 +79,7 @@ package struct Specialists {
     /// The dense head's probability of a person from which on a place has joints.
     static let personThreshold: Float = 0.1
     /// The heat from which on there may be something of a name.
-    static let traceThreshold = 0.3
+    static let traceThreshold = 0.05
     /// The heat from which on a joint counts as seen.
     static let jointThreshold = 0.3
     /// People whose joints are looked for in one batch.
