@@ -160,7 +160,7 @@ package struct Specialists {
                 found[query].removeAll { $0.score < threshold }
             }
         }
-        let isKnown = zip(areStrange, try areSure(maps, by: usual)).map { !$0 || $1 }
+        let isKnown = try areKnown(maps, areStrange, by: usual)
         for query in found.indices where !isKnown[query] { found[query] = [] }
         for query in found.indices where areSingle[query] { found[query] = Array(found[query].prefix(1)) }
         found = locator.best(of: found)
@@ -173,12 +173,13 @@ package struct Specialists {
         return (found, isKnown)
     }
 
-    /// Whether each query names some kind, or none, as surely as the locator wants it.
-    private func areSure(_ maps: AlignerMaps, by locator: Locator) throws -> [Bool] {
-        guard let threshold = locator.knownThreshold, let named = maps.named else {
-            return Array(repeating: true, count: maps.heat.size(1))
+    /// Whether each query has no strange word, or names some kind, or none, as surely as the locator wants it.
+    private func areKnown(_ maps: AlignerMaps, _ areStrange: [Bool], by locator: Locator) throws -> [Bool] {
+        guard areStrange.contains(true), let threshold = locator.knownThreshold, let named = maps.named
+        else { return areStrange.map { _ in true } }
+        return zip(areStrange, try model.aligner.names(named[0])).map {
+            !$0 || $1[0].probability >= threshold
         }
-        return try model.aligner.names(named[0]).map { $0[0].probability >= threshold }
     }
 
     // MARK: Masks
