@@ -150,14 +150,19 @@ final class ShardThreads: @unchecked Sendable {
         return (learnt, sums)
     }
 
-    /// The results of `body` for 0 ..< count, spread over the threads.
+    /// The results of `body` for 0 ..< count, spread over the threads, each with as many threads of libtorch as the caller's:
+    /// a new thread would have the number that any other thread of the process set last, and sums depend on it.
     func map<Result>(_ count: Int, _ body: @escaping (Int) throws -> Result) throws -> [Result] {
         nonisolated(unsafe) var results = [Swift.Result<Result, any Error>?](repeating: nil, count: count)
         let lock = NSLock()
         let threads = workers.count + 1
+        let within = Threads.count
         func run(_ thread: Int) {
             for number in stride(from: thread, to: count, by: threads) {
-                let result = Swift.Result { try body(number) }
+                let result = Swift.Result {
+                    if thread > 0 { try Threads.set(within) }
+                    return try body(number)
+                }
                 lock.withLock { results[number] = result }
             }
         }

@@ -80,6 +80,24 @@ internal import Vitrail
         #expect(try TinyTraining.differences("\(one)/\(name)", "\(two)/\(name)") == [])
     }
 
+    /// libtorch gives a new thread the number that was last set in the process.
+    @Test func theResultDoesNotDependOnWhatOtherThreadsSet() throws {
+        let folder = try TemporaryFolder()
+        let (alone, beside) = (folder.file("alone"), folder.file("beside"))
+        #expect(try TinyTraining.trainer(alone).run())
+        let trainer = try TinyTraining.trainer(beside)
+        let isSet = DispatchSemaphore(value: 0)
+        Thread {
+            #expect(throws: Never.self) { try Threads.set(3) }
+            isSet.signal()
+        }.start()
+        isSet.wait()
+        #expect(Threads.count == 1)
+        #expect(try trainer.run())
+        let name = "checkpoint.safetensors"
+        #expect(try TinyTraining.differences("\(alone)/\(name)", "\(beside)/\(name)") == [])
+    }
+
     @Test func interruptingWritesAWholeCheckpoint() throws {
         let folder = try TemporaryFolder()
         let run = folder.file("run")
