@@ -51,7 +51,9 @@ struct Compare: AsyncParsableCommand {
         var report = Report(threads: options.threads, python: python.version)
 
         note("answers")
-        try await measureAnswers(scene, python.side, rounds, &report)
+        for dtype in [DType.float32, .bfloat16] {
+            try await measureAnswers(scene, python.side, rounds, in: dtype, &report)
+        }
         note("many phrases")
         try await measurePhrases(scene, rounds, &report)
         note("stages of an answer")

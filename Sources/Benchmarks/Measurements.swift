@@ -11,9 +11,9 @@ internal import Training
 internal import Vitrail
 
 /// Answers to a picture file: read, resize, encode, read by the language model, locate, suppress, and for masks segment.
-/// Swift and Python take turns, so that whatever else the machine does meets both.
+/// Swift and Python take turns, so that whatever else the machine does meets both; either multiplies in `dtype`.
 func measureAnswers(
-    _ scene: BenchmarkScene, _ python: PythonSide?, _ rounds: Int, _ report: inout Report
+    _ scene: BenchmarkScene, _ python: PythonSide?, _ rounds: Int, in dtype: DType, _ report: inout Report
 ) async throws {
     struct Answered: Decodable {
         let milliseconds: [Double]
@@ -22,14 +22,14 @@ func measureAnswers(
     // Boxes are compared as the aligner gives them, before they are drawn around masks.
     var locator = try ModelFolder(scene.modelPath).locator ?? Locator()
     locator.masksBoxes = nil
-    let engine = try Engine(model: scene.modelPath, locator: locator)
+    let engine = try Engine(model: scene.modelPath, dtype: dtype, locator: locator)
     var kinds: [(name: String, phrases: [String], response: LocateResponse)] = [
         ("one phrase", Array(scene.phrases.prefix(1)), .boxes),
         ("\(scene.phrases.count) phrases", scene.phrases, .boxes),
     ]
     if scene.segmenter != nil {
         kinds.append(("masks of one phrase", Array(scene.phrases.prefix(1)), .masks))
-    } else {
+    } else if dtype == .float32 {
         report.remarks.append("masks: not measured, the model has no part segmenter")
     }
     for picture in scene.pictures {
@@ -41,6 +41,7 @@ func measureAnswers(
             func asked(_ count: Int) -> [String: Any] {
                 [
                     "do": "answer", "picture": picture.path, "masks": response == .masks, "count": count,
+                    "dtype": "\(dtype)",
                     "rows": phrases.map { scene.tokens(for: $0, as: response) },
                 ]
             }
@@ -60,7 +61,8 @@ func measureAnswers(
             var notes = other.map { [comparison(found, $0.boxes)] } ?? []
             if response == .masks { notes += segmenterNotes(scene, python) }
             report.add(
-                "\(picture.side) px, \(name)", "ms", ours, side == nil ? nil : theirs,
+                "\(picture.side) px, \(name)\(dtype == .float32 ? "" : ", \(dtype)")", "ms", ours,
+                side == nil ? nil : theirs,
                 note: notes.isEmpty ? nil : notes.joined(separator: "; "))
         }
     }
@@ -73,6 +75,7 @@ private func segmenterNotes(_ scene: BenchmarkScene, _ python: PythonSide?) -> [
     let missing =
         (segmenter.vision.skipChannels > 0 ? ["skip_channels"] : [])
         + (segmenter.maskDecoder.boxCoordinates ? ["box_coordinates"] : [])
+        + (segmenter.maskDecoder.pointCoordinates ? ["point_coordinates"] : [])
     return missing.isEmpty
         ? [] : ["in Python transformers' SamModel, which has no \(missing.joined(separator: " and no "))"]
 }
@@ -122,8 +125,25 @@ private func comparison(_ ours: [Location], _ theirs: [[[Double]]]) -> String {
 
 /// Where the time of an answer to one phrase goes.
 func measureStages(_ scene: BenchmarkScene, _ report: inout Report) throws {
-    let model = try Lumen(contentsOf: ModelFolder(scene.modelPath))
-    let segmenter = try scene.segmenter == nil ? nil : Segmenter(contentsOf: scene.modelPath)
+    let (timed, counts) = try stages(scene, in: .float32)
+    let low = try stages(scene, in: .bfloat16).times
+    let peak = try measurePeak()
+    report.peak = peak
+    report.stages = zip(timed, low).map { stage, low in
+        let millions = counts[stage.name].map { Double($0) / 1e6 }
+        return Report.Stage(
+            name: stage.name, milliseconds: stage.milliseconds, bfloat16: low.milliseconds,
+            multiplyAdds: millions, partOfPeak: millions.map { $0 / stage.milliseconds / peak })
+    }
+}
+
+/// How long each stage takes, and how many multiply-adds it needs.
+private func stages(
+    _ scene: BenchmarkScene, in dtype: DType
+) throws -> (times: [(name: String, milliseconds: Double)], multiplyAdds: [String: Int]) {
+    let model = try Lumen(contentsOf: ModelFolder(scene.modelPath), dtype: dtype)
+    let segmenter =
+        try scene.segmenter == nil ? nil : Segmenter(contentsOf: scene.modelPath, dtype: dtype)
     var names: [String] = []
     var times: [[Double]] = []
     var counts: [String: Int] = [:]
@@ -171,14 +191,7 @@ func measureStages(_ scene: BenchmarkScene, _ report: inout Report) throws {
             ]
         }
     }
-    let peak = try measurePeak()
-    report.peak = peak
-    report.stages = zip(names, times).map { name, times in
-        let (time, millions) = (median(times), counts[name].map { Double($0) / 1e6 })
-        return Report.Stage(
-            name: name, milliseconds: time, multiplyAdds: millions,
-            partOfPeak: millions.map { $0 / time / peak })
-    }
+    return (zip(names, times).map { ($0, median($1)) }, counts)
 }
 
 /// Millions of multiply-adds a millisecond, the best of some float32 products of 2048 x 2048 matrices.

@@ -93,8 +93,8 @@ struct MultiplyAdds {
         let crossing = 4 * patches * tokens * heads * width
         let block = tokenWork + crossing + patches * 4 * square
         let decode =
-            patches * width * 4 * channels + cells * (aligner.fineChannels * channels + channels * channels)
-            + maps * (square + width * channels) + cells * channels * maps
+            patches * width * 4 * channels + cells * aligner.fineChannels * channels
+            + maps * (square + width * channels + channels * channels) + cells * channels * maps
         let (names, groups, match) = (
             aligner.attributeCount, aligner.attributeGroups.count, aligner.matchChannels
         )

@@ -35,6 +35,8 @@ struct Report: Codable {
     struct Stage: Codable {
         let name: String
         let milliseconds: Double
+        /// The same where products are computed in bfloat16.
+        let bfloat16: Double
         /// Millions, and by them the part of ``peak`` that the stage reaches, 0...1; nil where they are not counted.
         var multiplyAdds: Double?
         var partOfPeak: Double?
@@ -87,21 +89,23 @@ struct Report: Codable {
         func percent(_ part: Double?) -> String {
             part.map { "\(Int((100 * $0).rounded())) %" } ?? ""
         }
-        let head = ["where an answer's time goes", "", "", "multiply-adds", "of the peak"]
+        let low = stages.reduce(0) { $0 + $1.bfloat16 }
+        let head = ["where an answer's time goes", "", "", "multiply-adds", "of the peak", "in bfloat16"]
         let parts = stages.map { stage in
             [
                 stage.name, cell(stage.milliseconds, "ms"), percent(stage.milliseconds / whole),
                 stage.multiplyAdds.map { cell($0, "M") } ?? "", percent(stage.partOfPeak),
+                cell(stage.bfloat16, "ms"),
             ]
         }
-        let best = ["a large product of matrices", "", "", peak.map { cell($0, "M/ms") } ?? "", "100 %"]
+        let best = ["a large product of matrices", "", "", peak.map { cell($0, "M/ms") } ?? "", "100 %", ""]
         let notes = rows.compactMap { row in row.note.map { "\(row.name): \($0)" } } + remarks
         return """
             \(threads) threads, medians. Python: \(python)
 
             \(columns([["", "Swift", "Python", "times as fast"]] + table))
 
-            \(columns([head] + parts + [["together", cell(whole, "ms"), "", "", ""], best]))
+            \(columns([head] + parts + [["together", cell(whole, "ms"), "", "", "", cell(low, "ms")], best]))
             \(notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n"))
             """
     }

@@ -58,6 +58,12 @@ struct Evaluate: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "What to multiply in: float32 or bfloat16. (default: float32)", valueName: "dtype"),
+        transform: Precision.option)
+    var dtype = Precision.float32
+
+    @Option(
+        help: ArgumentHelp(
             "Scenes of Mosaic asked about at the same time; on the CPU each by a model and a thread of its own. The report is the same for any number. (default: as many as cores; 1 on other devices)",
             valueName: "count"))
     var workers: Int?
@@ -258,7 +264,9 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     private func openModel() throws -> EngineModel {
-        try EngineModel(model: model ?? Engine.embeddedModel(), peaks: peaks, device: device)
+        try EngineModel(
+            model: model ?? Engine.embeddedModel(), peaks: peaks, device: device,
+            dtype: dtype == .bfloat16 ? .bfloat16 : .float32)
     }
 
     /// One for each worker.

@@ -37,13 +37,6 @@ struct LLaVAOptions: ParsableArguments {
         help: ArgumentHelp("End the answer at this text; may be repeated.", valueName: "text"))
     var stop: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "What to compute in: auto (the weights' own), float32 or bfloat16. (default: auto)",
-            valueName: "dtype"),
-        transform: Precision.option)
-    var dtype: Precision?
-
     @Option(help: ArgumentHelp("A chat template in place of the folder's own.", valueName: "name"))
     var conversation: String?
 
@@ -70,7 +63,7 @@ struct LLaVAOptions: ParsableArguments {
             ("--top-k", topK != nil),
             ("--top-p", topP != nil), ("--repetition-penalty", repetitionPenalty != nil),
             ("--seed", seed != nil),
-            ("--stop", !stop.isEmpty), ("--dtype", dtype != nil), ("--conversation", conversation != nil),
+            ("--stop", !stop.isEmpty), ("--conversation", conversation != nil),
             ("--raw-prompt", rawPrompt), ("--base", base != nil), ("--vision-tower", visionTower != nil),
             ("--lora", lora != nil),
         ]
@@ -116,7 +109,7 @@ extension Ask {
         if let threads = engine.threads { try Threads.set(threads) }
         let model = try LLaVAEngine(
             model: path, base: llava.base, visionTower: llava.visionTower, conversation: llava.conversation,
-            adaptation: llava.lora ?? .merged, device: engine.device, precision: llava.dtype ?? .auto)
+            adaptation: llava.lora ?? .merged, device: engine.device, precision: engine.dtype)
         let question = LLaVARequest(
             llava.rawPrompt ? .verbatim(request) : .messages([.user(request, images: 1)]),
             options: llava.generation(repetitionPenalty: model.repetitionPenalty), stop: llava.stop)

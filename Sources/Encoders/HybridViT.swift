@@ -109,7 +109,10 @@ public final class HybridViT: ImageEncoder {
     public func normalized(_ pixels: Tensor) throws -> Tensor { try (pixels - 128.0) / 64.0 }
 
     public func callAsFunction(_ images: Tensor) throws -> ImageFeatures {
-        var f4 = try stem[1](stem[0](images.contiguous(.channelsLast)).relu()).relu()
+        // Convolutions give what they take: all maps are in the dtype of products.
+        let low = stem[0].conv.productDType
+        let images = try images.to(low ?? images.dtype).contiguous(.channelsLast)
+        var f4 = try stem[1](stem[0](images).relu()).relu()
         for block in stage4 { f4 = try block(f4) }
         var f8 = try stem[2](f4).relu()
         for block in stage8 { f8 = try block(f8) }
@@ -124,7 +127,7 @@ public final class HybridViT: ImageEncoder {
         tokens = try norm(tokens)
 
         let raised = try pixelShuffle(up(tokens).transposed(1, 2).reshaped(b, -1, height, width), 2)
-        let map = try fuse((raised + skip(f4)).relu()).relu()
+        let map = try fuse((raised.to(f4.dtype) + skip(f4)).relu()).relu()
         let seen = try head(map).relu()
         let dense = try predict(seen).to(.float32)
 
@@ -139,8 +142,9 @@ public final class HybridViT: ImageEncoder {
         let things = configuration.attributes[0].count - (configuration.jointCount ?? 0)
         let objectness = try probabilities[0].narrowed(1, 0, things).amax(1, keepDims: true).detached()
             .to(seen.dtype)
+        let fine = try Tensor.cat([map, seen, seen * objectness], axis: 1)
         return ImageFeatures(
-            tokens: tokens, grid: grid, fine: try Tensor.cat([map, seen, seen * objectness], axis: 1),
+            tokens: tokens, grid: grid, fine: low == nil ? fine : try fine.to(tokens.dtype),
             attributes: try Tensor.cat(probabilities, axis: 1), dense: dense)
     }
 }

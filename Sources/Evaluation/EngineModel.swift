@@ -15,11 +15,14 @@ public actor EngineModel: BenchmarkModel {
     ///   - path: a model's folder.
     ///   - peaks: how many of a heatmap count at most, LUMEN's K; the model's own when left out.
     ///   - device: where to run.
+    ///   - dtype: what to multiply in.
     /// - Throws: what ``Vitrail/Engine`` throws when a model cannot be opened.
-    public init(model path: String, peaks: Int? = nil, device: Device = .cpu) throws {
+    public init(
+        model path: String, peaks: Int? = nil, device: Device = .cpu, dtype: DType = .float32
+    ) throws {
         var locator = try ModelFolder(path).locator ?? Locator()
         if let peaks { locator.maximumPeaks = peaks }
-        engine = try Engine(model: path, device: device, locator: locator)
+        engine = try Engine(model: path, device: device, dtype: dtype, locator: locator)
         locator.threshold = 0.05
         locator.maximumDetections = max(100, locator.maximumPeaks)
         generous = locator

@@ -151,7 +151,9 @@ package struct LlamaMLP: Layer {
         down = try Linear(path["down_proj"], intermediate, width, bias: bias)
     }
 
-    package func callAsFunction(_ x: Tensor) throws -> Tensor { try down(gate(x).silu() * up(x)) }
+    package func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try inDType(gate.productDType, x) { try down(gate($0).silu() * up($0)) }
+    }
 }
 
 package struct LlamaBlock {

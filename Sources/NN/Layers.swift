@@ -5,12 +5,20 @@ public protocol Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor
 }
 
+/// What `body` makes of `x` in another dtype, in that of `x`; nil leaves everything as it is.
+public func inDType(_ dtype: DType?, _ x: Tensor, _ body: (Tensor) throws -> Tensor) throws -> Tensor {
+    guard let dtype else { return try body(x) }
+    return try body(x.to(dtype)).to(x.dtype)
+}
+
 /// `x @ weight^T + bias` over the last axis, with the low-rank update and the new rows that its store asks for.
 public struct Linear: Layer {
     public let weight: Tensor
     public let bias: Tensor?
     public let lora: LoRA?
     public let newRows: NewRows?
+    /// What the product is computed in, where that is not its input's dtype.
+    public let productDType: DType?
 
     /// - Parameters:
     ///   - path: where `weight` and `bias` are registered.
@@ -21,14 +29,15 @@ public struct Linear: Layer {
     public init(
         _ path: ParameterPath, _ input: Int, _ output: Int, bias: Bool = true, initializer: Initializer? = nil
     ) throws {
-        weight = try path.parameter("weight", [output, input], initializer ?? .fanIn(input))
-        self.bias = bias ? try path.parameter("bias", [output], initializer ?? .fanIn(input)) : nil
+        weight = try path.factor("weight", [output, input], initializer ?? .fanIn(input))
+        self.bias = bias ? try path.factor("bias", [output], initializer ?? .fanIn(input)) : nil
+        productDType = path.productDType
         lora = try path.lora(input, output, dtype: weight.dtype)
         newRows = try path.newRows(of: weight)
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        var out = try linear(x, weight, bias)
+        var out = try inDType(productDType, x) { try linear($0, weight, bias) }
         if let lora { out = try out + lora(x).to(out.dtype) }
         return try newRows.map { try $0.scored(x, out) } ?? out
     }
@@ -40,20 +49,23 @@ public struct Conv2d: Layer {
     public let bias: Tensor?
     public let stride: Int
     public let padding: Int
+    /// What the product is computed in, where that is not its input's dtype.
+    public let productDType: DType?
 
     public init(
         _ path: ParameterPath, _ input: Int, _ output: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
         bias: Bool = true, initializer: Initializer? = nil
     ) throws {
         let fanIn = input * kernel * kernel
-        weight = try path.parameter("weight", [output, input, kernel, kernel], initializer ?? .fanIn(fanIn))
-        self.bias = bias ? try path.parameter("bias", [output], initializer ?? .fanIn(fanIn)) : nil
+        weight = try path.factor("weight", [output, input, kernel, kernel], initializer ?? .fanIn(fanIn))
+        self.bias = bias ? try path.factor("bias", [output], initializer ?? .fanIn(fanIn)) : nil
+        productDType = path.productDType
         self.stride = stride
         self.padding = padding
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try conv2d(x, weight, bias, stride: stride, padding: padding)
+        try inDType(productDType, x) { try conv2d($0, weight, bias, stride: stride, padding: padding) }
     }
 }
 
@@ -152,5 +164,7 @@ public struct MLP: Layer {
         fc2 = try Linear(path[names.1], hidden, output)
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try fc2(fc1(x).gelu()) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try inDType(fc1.productDType, x) { try fc2(fc1($0).gelu()) }
+    }
 }

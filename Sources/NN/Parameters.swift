@@ -56,6 +56,8 @@ public final class ParameterStore {
     public let device: Device
     /// The dtype that parameters are held in; nil keeps the source's.
     public let dtype: DType?
+    /// The dtype that linear layers and convolutions are held and computed in, whatever comes in and goes out; nil for ``dtype``.
+    public let productDType: DType?
     /// Which linear layers get a low-rank update.
     public let lora: LoRAConfiguration?
     /// Which tables get new rows.
@@ -79,12 +81,13 @@ public final class ParameterStore {
     }
 
     public init(
-        _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, lora: LoRAConfiguration? = nil,
-        newRows: NewRowsConfiguration? = nil
+        _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, productDType: DType? = nil,
+        lora: LoRAConfiguration? = nil, newRows: NewRowsConfiguration? = nil
     ) {
         self.origin = origin
         self.device = device
         self.dtype = dtype
+        self.productDType = productDType
         self.lora = lora
         self.newRows = newRows
     }
@@ -103,14 +106,15 @@ public final class ParameterStore {
         newRows?.source = source
         // No dtype: every parameter keeps its own.
         self.init(
-            .loaded(source), device: device ?? other.device, dtype: nil, lora: lora, newRows: newRows)
+            .loaded(source), device: device ?? other.device, dtype: nil, productDType: other.productDType,
+            lora: lora, newRows: newRows)
     }
 
     /// Whether a parameter was added to the network by ``lora`` or ``newRows``.
     public static func isAdded(_ name: String) -> Bool { Sort(name) != .base }
 
     /// The place from which a network's layers build their paths.
-    public var root: ParameterPath { ParameterPath(store: self, name: "") }
+    public var root: ParameterPath { ParameterPath(store: self, name: "", productDType: productDType) }
 
     public var parameters: [Tensor] { names.map { values[$0]! } }
     public var named: [(name: String, tensor: Tensor)] { names.map { ($0, values[$0]!) } }
@@ -119,7 +123,9 @@ public final class ParameterStore {
     /// How many numbers the parameters hold.
     public var count: Int { values.values.reduce(0) { $0 + $1.count } }
 
-    fileprivate func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+    fileprivate func parameter(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, dtype: DType?
+    ) throws -> Tensor {
         try register(name, value(name, shape, initializer, from: origin, dtype: dtype, .base))
     }
 
@@ -242,15 +248,26 @@ public struct ParameterError: Error, CustomStringConvertible {
 public struct ParameterPath {
     let store: ParameterStore
     public let name: String
+    /// What products are computed in here, where that is not their input's dtype.
+    let productDType: DType?
 
     public subscript(_ child: String) -> ParameterPath {
-        ParameterPath(store: store, name: name.isEmpty ? child : "\(name).\(child)")
+        ParameterPath(
+            store: store, name: name.isEmpty ? child : "\(name).\(child)", productDType: productDType)
     }
     public subscript(_ child: Int) -> ParameterPath { self["\(child)"] }
 
+    /// The same place for what needs exact products, whatever the store's ``ParameterStore/productDType``.
+    public var exact: ParameterPath { ParameterPath(store: store, name: name, productDType: nil) }
+
     /// Registers the parameter `name` under this path and gives its tensor.
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
-        try store.parameter(self[name].name, shape, initializer)
+        try store.parameter(self[name].name, shape, initializer, dtype: store.dtype)
+    }
+
+    /// The same for the weight or bias of a product.
+    func factor(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+        try store.parameter(self[name].name, shape, initializer, dtype: productDType ?? store.dtype)
     }
 
     /// The low-rank update of the linear layer at this path, when the store gives it one.

@@ -121,7 +121,7 @@ public struct AlignerImage {
     let cells: Tensor
     /// The patches' rows and columns.
     let grid: (height: Int, width: Int)
-    /// [b, cells of the maps, map channels]: what the finer map adds to each.
+    /// [b, n, cells of the maps in a patch, map channels]: what the finer map adds to each.
     let fine: Tensor?
     /// [b, cells of the maps, match channels].
     let offered: Tensor?
@@ -230,18 +230,19 @@ public final class Aligner {
         let comparesPlaces = matched && configuration.placeMatch ?? false
         attributes =
             matched
-            ? try Linear(path["attributes"], width, names + groups + configuration.placeRows) : nil
+            ? try Linear(path.exact["attributes"], width, names + groups + configuration.placeRows) : nil
         let compared = matched && configuration.match ?? true
         matchNorm = compared ? try LayerNorm(path["match_norm"], configuration.headChannels) : nil
         let match = configuration.matchChannels
-        matchQuery = compared ? try Linear(path["match_query"], width + names + groups, match) : nil
+        matchQuery = compared ? try Linear(path.exact["match_query"], width + names + groups, match) : nil
         matchKey =
-            compared ? try Linear(path["match_key"], configuration.headChannels + names + 1, match) : nil
+            compared
+            ? try Linear(path.exact["match_key"], configuration.headChannels + names + 1, match) : nil
         placeGain =
             comparesPlaces ? try path.parameter("place_gain", [1], .constant(Self.placeGainStart)) : nil
         relation =
             configuration.relations ?? false
-            ? try Linear(path["relation"], width, 5, initializer: .zeros) : nil
+            ? try Linear(path.exact["relation"], width, 5, initializer: .zeros) : nil
         self.configuration = configuration
     }
 
@@ -317,9 +318,15 @@ public final class Aligner {
         }
         var offered: Tensor?
         if let rows, let fineAttributes, matchKey != nil { offered = try self.offered(rows, fineAttributes) }
-        return AlignerImage(
-            cells: x, grid: grid, fine: try fineUp.flatMap { layer in try rows.map { try layer($0) } },
-            offered: offered, boxes: boxes)
+        let (factor, channels) = (configuration.upsample, configuration.mapChannels)
+        // Cells of a patch side by side, as the patches' own are.
+        let added = try fineUp.flatMap { layer in
+            try rows.map { rows in
+                try layer(rows).view([-1, grid.height, factor, grid.width, factor, channels])
+                    .transposed(2, 3).reshaped(rows.size(0), -1, factor * factor, channels)
+            }
+        }
+        return AlignerImage(cells: x, grid: grid, fine: added, offered: offered, boxes: boxes)
     }
 
     /// - Parameters:
@@ -362,14 +369,20 @@ public final class Aligner {
         // Each token becomes factor x factor cells.
         let (rows, columns, channels) = (image.grid.height, image.grid.width, configuration.mapChannels)
         let cells = rows * columns * factor * factor
-        var u = try up(x).view([b, queries, rows, columns, factor, factor, channels]).transposed(3, 4)
-            .reshaped(b, queries, cells, channels)
+        var u = try up(x).view([b, queries, -1, factor * factor, channels])
         if let fine = image.fine { u = try u + fine.unsqueezed(1) }
-        // Nothing after the projection: with a ReLU here all channels died at high learning rates.
-        u = try upProj(upNorm(u).gelu())
+        u = try upNorm(u).gelu().view([b, queries, cells, channels])
         let kernels = try Tensor.stack(
             mapHeads.enumerated().map { try $1(outputs[.all, .all, 1 + $0]) }, axis: 2)
-        var maps = try matmul(u, kernels.transposed(2, 3)).to(.float32) / 8 + mapBias
+        // Nothing stands between the projection and the inner products, as a ReLU whose channels all died at high learning
+        // rates: so the few kernels are projected and not the many cells.
+        let (projected, raised) = (
+            try matmul(kernels, upProj.weight.to(kernels.dtype)),
+            try matmul(kernels, upProj.bias!.to(kernels.dtype)).unsqueezed(2)
+        )
+        var maps = try (matmul(u, projected.transposed(2, 3)) + raised).to(.float32) / 8 + mapBias
+        maps = try maps.view([b, queries, rows, columns, factor, factor, -1]).transposed(3, 4)
+            .reshaped(b, queries, cells, -1)
         if queryTokens != nil {
             // Each cell is answered by the query that is surest of it.
             let all = try maps.view([b, phrases, -1, cells, configuration.mapCount])

@@ -225,13 +225,13 @@ public final class SAMMaskDecoder {
         maps = try maps.reshaped([b, p, channels, fineSide, fineSide])
         if let skip, let fine { maps = try maps + skip(fine).unsqueezed(1) }
         if let boxes, let promptBoxes {
-            let places = try boxes(Self.coordinates(promptBoxes, fineSide))
+            let places = try boxes(Self.coordinates(promptBoxes, fineSide).to(maps.dtype))
             maps = try maps + places.reshaped([b, p, channels, fineSide, fineSide])
         }
         if let points, let promptPoints {
             // A square of a quarter of the picture around the point stands for the box.
             let square = try Tensor.cat([promptPoints - 0.125, promptPoints + 0.125], axis: -1)
-            let places = try points(Self.coordinates(square, fineSide))
+            let places = try points(Self.coordinates(square, fineSide).to(maps.dtype))
             maps = try maps + places.reshaped([b, p, channels, fineSide, fineSide])
         }
         maps = try maps.flattened(0, 1).gelu()

@@ -48,7 +48,8 @@ public actor Engine {
     /// - Parameters:
     ///   - path: a folder with `model_index.json`.
     ///   - device: where to run.
-    ///   - dtype: what to compute in.
+    ///   - dtype: what to compute products of matrices and convolutions in. Where the processor multiplies bfloat16
+    ///     (AVX-512 BF16, AMX) bfloat16 takes two thirds of the time; places then differ by parts of a pixel.
     ///   - locator: thresholds for what is answered; the folder's own when left out, see ``ModelFolder/locator``.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public init(
@@ -65,7 +66,7 @@ public actor Engine {
                 locator: locator ?? folder.locator ?? Locator(),
                 segmenter: folder.parts["segmenter"] == nil
                     ? nil
-                    : try Segmenter(contentsOf: folder.folder(of: "segmenter"), device: device, dtype: dtype))
+                    : try Segmenter(contentsOf: folder.path, device: device, dtype: dtype))
         }
         self.executor = executor
         self.specialists = specialists
@@ -89,7 +90,7 @@ public actor Engine {
 
     /// Answers a request in free words; one sentence may hold several. Where the model knows a closed world
     /// (``Locator/knownThreshold``), whose requests are of one sentence, up to eight sentences are answered one by one, each within
-    /// the limits of an answer.
+    /// the limits of an answer, and one that is mostly of words without a token of their own is not understood.
     ///
     /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty or too long,
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
@@ -105,6 +106,12 @@ public actor Engine {
     }
 
     private func answer(_ request: String, about picture: Picture) throws -> Answer {
+        let words = model.tokenizer.words(of: request)
+        // Another language, or none: the model would answer something or other.
+        if locator.knownThreshold != nil, 2 * words.strange.count > words.all.count {
+            return Answer(
+                request: request, text: Prompt.unknown, transcript: Prompt.unknown, findings: [])
+        }
         let prompt = model.tokenizer.encode(model.form.question(request))
         return try withInference {
             let reading = try reading(of: picture)
@@ -119,7 +126,7 @@ public actor Engine {
             let writer = AnswerWriter(
                 model.tokenizer, model.tokens, tokenLimit: min(Self.answerLimit, room - Self.answerRoom / 2),
                 locationLimit: Self.locationLimit)
-            let speaker = Speaker(specialists, reading, isStrange: model.tokenizer.hasStrangeWord(request))
+            let speaker = Speaker(specialists, reading, isStrange: !words.strange.isEmpty)
             let (transcript, findings) = try writer.write(after: prompt, with: speaker)
             return Answer(
                 request: request, text: transcript.visible, transcript: transcript.whole, findings: findings)

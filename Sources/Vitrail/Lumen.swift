@@ -35,7 +35,8 @@ public final class Lumen {
     /// - Parameters:
     ///   - folder: where its parts lie.
     ///   - device: where the parameters will be.
-    ///   - dtype: what the parameters are held in; nil keeps the file's.
+    ///   - dtype: what the parameters are held in; nil keeps the file's. A small model computes in bfloat16 or float16 products of
+    ///     matrices and convolutions alone, and everything else in float32, much as it was trained.
     /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
     public convenience init(contentsOf folder: ModelFolder, device: Device = .cpu, dtype: DType? = .float32)
         throws
@@ -48,8 +49,11 @@ public final class Lumen {
                 projector: try folder.configuration(of: "projector"),
                 language: try folder.configuration(of: "language_model"),
                 aligner: try folder.configuration(of: "aligner"))
+            let isLow = dtype == .bfloat16 || dtype == .float16
             try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in
-                ParameterStore(.loaded(try folder.weights(of: part)), device: device, dtype: dtype)
+                ParameterStore(
+                    .loaded(try folder.weights(of: part)), device: device, dtype: isLow ? .float32 : dtype,
+                    productDType: isLow ? dtype : nil)
             }
         case "LLaVA":
             let base = try LumenBase(folder)

@@ -36,14 +36,17 @@ public final class SAM {
     ///   - checkpoint: where sizes and weights come from.
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
+    ///   - productDType: what linear layers and convolutions are held and computed in; nil for `dtype`.
     /// - Throws: ``NN/ParameterError`` that lists what does not fit, ``NN/ConfigurationError`` for impossible sizes.
-    public convenience init(_ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32)
-        throws
-    {
+    public convenience init(
+        _ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32,
+        productDType: DType? = nil
+    ) throws {
         try MemoryCheck.require(checkpoint.weights, as: dtype, on: device)
         try self.init(
             checkpoint.configuration,
-            ParameterStore(.loaded(checkpoint.weights), device: device, dtype: dtype))
+            ParameterStore(
+                .loaded(checkpoint.weights), device: device, dtype: dtype, productDType: productDType))
         try store.finish()
     }
 

@@ -73,12 +73,12 @@ public final class Segmenter {
     /// - Parameters:
     ///   - path: the folder, or the original file of weights.
     ///   - device: where to run.
-    ///   - dtype: what to compute in; nil for the file's.
+    ///   - dtype: what to compute in; nil for the file's. The part of a model folder computes in bfloat16 or float16 the products of
+    ///     linear layers and convolutions alone.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public convenience init(contentsOf path: String, device: Device = .cpu, dtype: DType? = .float32) throws {
-        let checkpoint = try SAMCheckpoint(contentsOf: Self.part(of: path) ?? path)
-        self.init(
-            try SAM(checkpoint, device: device, dtype: dtype), processor: checkpoint.processor)
+        let part = try Self.part(of: path)
+        try self.init(SAMCheckpoint(contentsOf: part ?? path), isPart: part != nil, device, dtype)
     }
 
     /// Opens a segmenter to compute in what `precision` makes of the weights' dtype; for a model folder, whose weights
@@ -87,8 +87,18 @@ public final class Segmenter {
         let part = try Self.part(of: path)
         let checkpoint = try SAMCheckpoint(contentsOf: part ?? path)
         let precision = part != nil && precision == .auto ? .float32 : precision
+        try self.init(
+            checkpoint, isPart: part != nil, device, precision.dtype(for: checkpoint.weights, on: device))
+    }
+
+    private convenience init(
+        _ checkpoint: SAMCheckpoint, isPart: Bool, _ device: Device, _ dtype: DType?
+    ) throws {
+        let isMixed = isPart && (dtype == .bfloat16 || dtype == .float16)
         self.init(
-            try SAM(checkpoint, device: device, dtype: precision.dtype(for: checkpoint.weights, on: device)),
+            try SAM(
+                checkpoint, device: device, dtype: isMixed ? .float32 : dtype,
+                productDType: isMixed ? dtype : nil),
             processor: checkpoint.processor)
     }
 
@@ -111,14 +121,16 @@ public final class Segmenter {
         try model.save(to: folder, dtype: dtype)
     }
 
-    /// What the networks compute in.
-    public var dtype: DType { model.store.parameters[0].dtype }
+    /// What the networks compute in, or at least their products.
+    public var dtype: DType { model.store.productDType ?? heldIn }
+
+    private var heldIn: DType { model.store.parameters[0].dtype }
 
     // MARK: Pictures
 
     /// Reads a picture.
     public func encode(_ image: Image) throws -> SegmenterImage {
-        let pixels = try processor(image).to(device: model.store.device, dtype: dtype)
+        let pixels = try processor(image).to(device: model.store.device, dtype: heldIn)
         return try withInference {
             SegmenterImage(width: image.width, height: image.height, features: try model.encode(pixels))
         }

@@ -112,7 +112,8 @@ package struct Specialists {
             model.queries(requests, after: reading.prefix, pictures: 1), with: model)
         let (found, isKnown) = try decode(
             maps, as: response, areSingle: phrases.map(Route.isSingle),
-            areStrange: phrases.map(model.tokenizer.hasStrangeWord), in: reading, phrases: phrases,
+            areStrange: phrases.map { !model.tokenizer.words(of: $0).strange.isEmpty }, in: reading,
+            phrases: phrases,
             by: locator)
         return (found, isKnown, maps)
     }
@@ -305,12 +306,14 @@ package struct Specialists {
 }
 
 extension Tokenizer {
-    /// Whether a text has a word of several tokens: a tokenizer that was made for a small world has a token for each of its
-    /// frequent words, the names of all its things among them.
-    func hasStrangeWord(_ text: String) -> Bool {
-        text.split { !$0.isLetter && !$0.isNumber }.contains { word in
+    /// The words of a text, and those of several tokens among them: a tokenizer that was made for a small world has a token for
+    /// each of its frequent words, the names of all its things among them.
+    package func words(of text: String) -> (all: [Substring], strange: [Substring]) {
+        let words = text.split { !$0.isLetter && !$0.isNumber }
+        let strange = words.filter { word in
             [String(word), word.lowercased()].allSatisfy { encode(" \($0)").count > 1 }
         }
+        return (words, strange)
     }
 }
 

@@ -101,6 +101,12 @@ import Vitrail
         )
         #expect(exact.dtype == "float32" && half.dtype == "bfloat16")
         #expect(abs(exact.results[0].masks[0].score - half.results[0].masks[0].score) < 0.05)
+        // The embedded one, too.
+        let result = try await Program.run(
+            ["segment", pictures.good, "--dtype", "bfloat16", "--json"] + prompt)
+        #expect(result.code == 0, "\(result.error)")
+        let own = try JSONDecoder().decode(Document.self, from: Data(result.output.utf8))
+        #expect(own.dtype == "bfloat16" && own.results[0].masks.count == 1)
     }
 
     @Test func badInput() async throws {

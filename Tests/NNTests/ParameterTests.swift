@@ -47,6 +47,41 @@ struct ParameterTests {
         #expect(try dtype(nil) == .bfloat16 && dtype(.float32) == .float32 && dtype(.float16) == .float16)
     }
 
+    /// What goes in and out of a product in bfloat16 is float32; nothing else is in bfloat16.
+    @Test func productsInADTypeOfTheirOwn() throws {
+        let store = ParameterStore(.initialised(try Generator(seed: 3)), productDType: .bfloat16)
+        func layers(_ store: ParameterStore) throws -> (Linear, Conv2d, MLP, LayerNorm) {
+            (
+                try Linear(store.root["fc"], 8, 5), try Conv2d(store.root["conv"], 3, 4, kernel: 3),
+                try MLP(store.root["mlp"], 8, 16, 8), try LayerNorm(store.root["norm"], 8)
+            )
+        }
+        let (fc, conv, mlp, norm) = try layers(store)
+        #expect(
+            store.named.filter { $0.tensor.dtype == .bfloat16 }.map(\.name) == [
+                "fc.weight", "fc.bias", "conv.weight", "conv.bias", "mlp.fc1.weight", "mlp.fc1.bias",
+                "mlp.fc2.weight", "mlp.fc2.bias",
+            ])
+        #expect(norm.weight.dtype == .float32)
+        let x = try Tensor.randn([6, 8], generator: Generator(seed: 4))
+        let out = try fc(x)
+        #expect(out.dtype == .float32)
+        #expect(try (out .== linear(x.to(.bfloat16), fc.weight, fc.bias).to(.float32)).allTrue())
+        let same = try linear(x, fc.weight.to(.float32), fc.bias?.to(.float32))
+        #expect(try out.isClose(to: same, absolute: 0.02) && !(out .== same).allTrue())
+        let map = try conv(Tensor.randn([1, 3, 5, 5], generator: Generator(seed: 5)))
+        #expect(map.dtype == .float32 && map.shape == [1, 4, 3, 3])
+        let hidden = try linear(x.to(.bfloat16), mlp.fc1.weight, mlp.fc1.bias).gelu()
+        #expect(
+            try (mlp(x) .== linear(hidden, mlp.fc2.weight, mlp.fc2.bias).to(.float32)).allTrue())
+        let exact = try Linear(
+            ParameterStore(.initialised(try Generator(seed: 3)), productDType: .bfloat16).root.exact["fc"], 8,
+            5)
+        #expect(exact.weight.dtype == .float32)
+        let (shared, _, _, _) = try layers(ParameterStore(sharing: store))
+        #expect(try (shared(x) .== out).allTrue())
+    }
+
     @Test func everythingThatDoesNotFitIsListed() throws {
         let table = Table(tensors: [
             "fc.weight": try Tensor.ones([5, 3]), "fc.bias": try Tensor.ones([5]),

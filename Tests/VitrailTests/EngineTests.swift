@@ -37,6 +37,31 @@ import Vitrail
         }
     }
 
+    /// Products in bfloat16 change nothing that a user would see.
+    @Test func anEngineInBFloat16FindsTheSame() async throws {
+        let path = try Engine.embeddedModel()
+        let (engine, low) = (try Engine(), try Engine(model: path, dtype: .bfloat16))
+        let (picture, same) = (await engine.open(Self.image), await low.open(Self.image))
+        let phrases = MosaicKind.plain.map(\.name)
+        for response in [LocateResponse.masks, .keypoints] {
+            let (all, others) = (
+                try await engine.locate(phrases, in: picture, as: response),
+                try await low.locate(phrases, in: same, as: response)
+            )
+            #expect(all.map(\.count) == others.map(\.count))
+            #expect(all.contains { $0.count > 0 })
+            for (a, b) in zip(all.flatMap(\.detections), others.flatMap(\.detections)) {
+                #expect(abs(a.score - b.score) < 0.02 && a.score != b.score)
+                #expect(a.box.iou(b.box) > 0.9, "\(a.box), \(b.box)")
+                guard let mask = a.mask, let other = b.mask else { continue }
+                #expect(try mask.iou(other) > 0.9)
+            }
+        }
+        #expect(
+            try await low.ask("describe the image", about: same).text
+                == engine.ask("describe the image", about: picture).text)
+    }
+
     /// The same heat, and the same best place or one that scores as high.
     private func expectSame(_ a: Location, _ b: Location) throws {
         #expect(a.phrase == b.phrase && a.heatmap.width == b.heatmap.width)
@@ -72,6 +97,32 @@ import Vitrail
             let answer = try await engine.ask(request, about: picture)
             #expect(answer.text == "I do not know what that is.", "\(request): \(answer.transcript)")
             #expect(answer.findings.map(\.isKnown) == [false])
+        }
+    }
+
+    @Test func aRequestOfStrangeWordsIsNotUnderstood() async throws {
+        let engine = try Engine()
+        let picture = await engine.open(Self.image)
+        for request in ["finde alle Sterne", "Décris cette image", "画像を説明して", "asdf", "Hello!"] {
+            let answer = try await engine.ask(request, about: picture)
+            #expect(answer.text == Prompt.unknown && answer.findings.isEmpty, "\(request): \(answer.text)")
+        }
+        // What a caption or a question asks of it is known, also where a word is not.
+        for request in ["Summarize this image", "What's going on here?", "Explain the picture."] {
+            let answer = try await engine.ask(request, about: picture)
+            #expect(answer.text != Prompt.unknown, "\(request)")
+        }
+        let tokenizer = try Lumen.tokenizer(of: ModelFolder(Engine.embeddedModel()))
+        for index in 0..<200 {
+            let scene = MosaicScene(seed: 7, index: index, configuration: index % 2 == 0 ? .standard : .rich)
+            var random = SceneRandom(seed: 7, index: index, stream: 2)
+            for phrasing in [MosaicPhrasing.training, .unseen] {
+                let request = scene.locationTurn(
+                    referringShare: 0.5, negativeRate: 0.3, freeWording: 1, phrasing: phrasing, using: &random
+                ).request
+                let words = tokenizer.words(of: request)
+                #expect(2 * words.strange.count <= words.all.count, "\(request): \(words.strange)")
+            }
         }
     }
 

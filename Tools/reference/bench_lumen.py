@@ -87,7 +87,8 @@ def open_segmenter(folder):
     state = {name: value.float() for name, value in read_safetensors(f"{folder}/model.safetensors").items()}
     positions = "shared_image_embedding.positional_embedding"
     state["prompt_encoder.shared_embedding.positional_embedding"] = state[positions]
-    own = ("vision_encoder.skip.", "mask_decoder.skip.", "mask_decoder.boxes.", "mask_decoder.refine.")
+    own = (
+        "vision_encoder.skip.", "mask_decoder.skip.", "mask_decoder.boxes.", "mask_decoder.points.", "mask_decoder.refine.")
     sam.load_state_dict({name: value for name, value in state.items() if not name.startswith(own)})
     return sam.eval().to(memory_format=torch.channels_last)
 
@@ -395,8 +396,10 @@ def serve(folder):
             if request["masks"]:
                 segmenter = segmenter or open_segmenter(folder)
             chosen = segmenter if request["masks"] else None
-            times, (boxes, *_) = timed(
-                request["count"], lambda: answer(model, request["picture"], request["rows"], chosen))
+            isLow = request["dtype"] == "bfloat16"
+            with torch.autocast("cpu", torch.bfloat16, enabled=isLow):
+                times, (boxes, *_) = timed(
+                    request["count"], lambda: answer(model, request["picture"], request["rows"], chosen))
             reply = {"milliseconds": times, "boxes": boxes}
         elif request["do"] == "train":
             if training is None or training.folder != request["folder"]:
