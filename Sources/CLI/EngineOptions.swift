@@ -38,12 +38,11 @@ struct EngineOptions: ParsableArguments {
     func open() throws -> Engine {
         if let threads { try Threads.set(threads) }
         let path = try model ?? Engine.embeddedModel()
-        let dtype: DType = dtype == .bfloat16 ? .bfloat16 : .float32
-        guard let threshold else { return try Engine(model: path, device: device, dtype: dtype) }
+        guard let threshold else { return try Engine(model: path, device: device, dtype: dtype.ofProducts) }
         var locator = try ModelFolder(path).locator ?? Locator()
         (locator.threshold, locator.countThreshold) = (threshold, threshold)
         locator.countThresholds = nil
-        return try Engine(model: path, device: device, dtype: dtype, locator: locator)
+        return try Engine(model: path, device: device, dtype: dtype.ofProducts, locator: locator)
     }
 
     static func device(_ name: String) throws -> Device {

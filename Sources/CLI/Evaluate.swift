@@ -266,7 +266,7 @@ struct Evaluate: AsyncParsableCommand {
     private func openModel() throws -> EngineModel {
         try EngineModel(
             model: model ?? Engine.embeddedModel(), peaks: peaks, device: device,
-            dtype: dtype == .bfloat16 ? .bfloat16 : .float32)
+            dtype: dtype.ofProducts)
     }
 
     /// One for each worker.

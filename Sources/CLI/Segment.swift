@@ -198,6 +198,9 @@ extension Precision {
         }
         return precision
     }
+
+    /// What a model folder of Vitrail's multiplies in.
+    var ofProducts: DType { self == .bfloat16 ? .bfloat16 : .float32 }
 }
 
 extension Documents {

@@ -37,9 +37,11 @@ public struct Linear: Layer {
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        var out = try inDType(productDType, x) { try linear($0, weight, bias) }
-        if let lora { out = try out + lora(x).to(out.dtype) }
-        return try newRows.map { try $0.scored(x, out) } ?? out
+        try inDType(productDType, x) { x in
+            var out = try linear(x, weight, bias)
+            if let lora { out = try out + lora(x).to(out.dtype) }
+            return try newRows.map { try $0.scored(x, out) } ?? out
+        }
     }
 }
 

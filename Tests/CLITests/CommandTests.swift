@@ -35,6 +35,25 @@ import Vitrail
         #expect(Set(folder.contents) == ["out.png", "made", "new"])
     }
 
+    /// Masks that it cannot make are wrong answers, and not the end of all.
+    @Test func aModelWithoutASegmenterIsScored() async throws {
+        let model = try ModelCopy(of: Engine.embeddedModel())
+        try model.setPart("segmenter", to: nil)
+        let result = try await Program.run([
+            "evaluate", "--model", model.path, "--ring", "plain", "--scenes", "4", "--tasks",
+            "routes,questions", "--json",
+        ])
+        #expect(result.code == 0, "\(result.error)")
+        let reports = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+        let report = try #require((reports as? [[String: Any]])?.first ?? reports as? [String: Any])
+        let figures = try #require(report["figures"] as? [[String: Any]])
+        func value(_ title: String) -> Double? {
+            figures.first { ($0["title"] as? String)?.hasPrefix(title) == true }?["value"] as? Double
+        }
+        #expect(try #require(value("right route")) < 1)
+        #expect(try #require(value("questions")) > 0.8)
+    }
+
     @Test func askAsJSON() async throws {
         let folder = try TemporaryFolder()
         let result = try await Program.run(

@@ -32,6 +32,20 @@ public final class ModelCopy {
 
     public func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: file(name)) }
 
+    /// Makes it a model without a part, or with another in its place.
+    public func setPart(_ name: String, to type: String?) throws {
+        try? remove(name)
+        let index = file("model_index.json")
+        let data = try Data(contentsOf: URL(fileURLWithPath: index))
+        guard var object = try JSONSerialization.jsonObject(with: data) as? [String: Any],
+            var parts = object["parts"] as? [String: Any]
+        else { return }
+        parts[name] = type.map { ["type": $0, "path": name] }
+        object["parts"] = parts
+        let changed = try JSONSerialization.data(withJSONObject: object)
+        try write(String(decoding: changed, as: UTF8.self), to: "model_index.json")
+    }
+
     /// Writes the weights of a part anew, after a change to the list.
     public func rewrite(_ part: String, _ change: (inout [(name: String, tensor: Tensor)]) throws -> Void)
         throws

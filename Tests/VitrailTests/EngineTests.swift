@@ -211,18 +211,8 @@ import Vitrail
     /// The embedded model with another segmenter, or with none.
     private func copy(segmenter: Segmenter?) throws -> ModelCopy {
         let model = try ModelCopy(of: Engine.embeddedModel())
-        try? model.remove("segmenter")
-        let data = try Data(contentsOf: URL(fileURLWithPath: model.file("model_index.json")))
-        var index = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        var parts = try #require(index["parts"] as? [String: Any])
-        parts["segmenter"] = nil
-        if let segmenter {
-            parts["segmenter"] = ["type": "SAM", "path": "segmenter"]
-            try segmenter.save(to: model.file("segmenter"))
-        }
-        index["parts"] = parts
-        let changed = try JSONSerialization.data(withJSONObject: index)
-        try model.write(String(decoding: changed, as: UTF8.self), to: "model_index.json")
+        try model.setPart("segmenter", to: segmenter.map { _ in "SAM" })
+        try segmenter?.save(to: model.file("segmenter"))
         return model
     }
 
