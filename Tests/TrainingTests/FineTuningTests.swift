@@ -13,10 +13,10 @@ internal import Vitrail
 @Suite(.serialized) struct FineTuningTests {
     @Test func aSetOfTwoPicturesIsLearnt() async throws {
         let tiny = try TinyFineTuning()
-        let run = try tiny.run("run", threads: 2, ["steps": 120, "validate_every": 60, "log_every": 20])
+        let run = try tiny.run("run", threads: 2, ["steps": 200, "validate_every": 100, "log_every": 20])
         #expect(try run.run())
         let validations = try tiny.validations("run")
-        #expect(validations.map { $0["step"] } == [60, 120])
+        #expect(validations.map { $0["step"] } == [100, 200])
         let best = validations.compactMap { $0["AP50"] }.max() ?? 0
         #expect(best > 0.95, "\(validations)")
 
