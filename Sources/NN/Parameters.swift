@@ -110,6 +110,11 @@ public final class ParameterStore {
             lora: lora, newRows: newRows)
     }
 
+    /// What parameters are held in, and products if otherwise, where `dtype` is meant for products alone: one of 16 bits is.
+    public static func mixed(_ dtype: DType?) -> (dtype: DType?, productDType: DType?) {
+        dtype == .bfloat16 || dtype == .float16 ? (.float32, dtype) : (dtype, nil)
+    }
+
     /// Whether a parameter was added to the network by ``lora`` or ``newRows``.
     public static func isAdded(_ name: String) -> Bool { Sort(name) != .base }
 

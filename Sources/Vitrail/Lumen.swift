@@ -49,11 +49,11 @@ public final class Lumen {
                 projector: try folder.configuration(of: "projector"),
                 language: try folder.configuration(of: "language_model"),
                 aligner: try folder.configuration(of: "aligner"))
-            let isLow = dtype == .bfloat16 || dtype == .float16
+            let (dtype, productDType) = ParameterStore.mixed(dtype)
             try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in
                 ParameterStore(
-                    .loaded(try folder.weights(of: part)), device: device, dtype: isLow ? .float32 : dtype,
-                    productDType: isLow ? dtype : nil)
+                    .loaded(try folder.weights(of: part)), device: device, dtype: dtype,
+                    productDType: productDType)
             }
         case "LLaVA":
             let base = try LumenBase(folder)

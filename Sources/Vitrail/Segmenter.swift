@@ -94,11 +94,9 @@ public final class Segmenter {
     private convenience init(
         _ checkpoint: SAMCheckpoint, isPart: Bool, _ device: Device, _ dtype: DType?
     ) throws {
-        let isMixed = isPart && (dtype == .bfloat16 || dtype == .float16)
+        let (dtype, productDType) = isPart ? ParameterStore.mixed(dtype) : (dtype, nil)
         self.init(
-            try SAM(
-                checkpoint, device: device, dtype: isMixed ? .float32 : dtype,
-                productDType: isMixed ? dtype : nil),
+            try SAM(checkpoint, device: device, dtype: dtype, productDType: productDType),
             processor: checkpoint.processor)
     }
 

@@ -113,8 +113,7 @@ package struct Specialists {
         let (found, isKnown) = try decode(
             maps, as: response, areSingle: phrases.map(Route.isSingle),
             areStrange: phrases.map { !model.tokenizer.words(of: $0).strange.isEmpty }, in: reading,
-            phrases: phrases,
-            by: locator)
+            phrases: phrases, by: locator)
         return (found, isKnown, maps)
     }
 
