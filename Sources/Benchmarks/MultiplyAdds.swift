@@ -28,13 +28,19 @@ struct MultiplyAdds {
         patches / (projector.unshuffle * projector.unshuffle)
     }
 
+    /// Convolutions of 3 x 3 without stride, which are `multiplyAdds` by themselves, as Winograd's algorithm has them (Sources/CTorch/Winograd.cpp): a quarter, where there are tiles enough.
+    private func winograd(_ multiplyAdds: Int, cells: Int) -> Int {
+        cells >= 512 ? multiplyAdds / 4 : multiplyAdds
+    }
+
     /// Pixels to features.
     var encode: Int {
         let (stem, fine, width) = (encoder.stemChannels, encoder.fineChannels, encoder.hiddenSize)
         let outputs = encoder.attributeCount + encoder.boxChannels
         let convolutions =
             9 * 3 * stem[0] * 4 * cells + 9 * stem[0] * stem[1] * cells + 9 * stem[1] * stem[2] * patches
-            + 4 * 9 * stem[1] * stem[1] * cells + 4 * 9 * stem[2] * stem[2] * patches
+            + winograd(4 * 9 * stem[1] * stem[1] * cells, cells: cells)
+            + winograd(4 * 9 * stem[2] * stem[2] * patches, cells: patches)
         // A token sees the picture, or its window.
         let window = min(patches, 256)
         let seen = (0..<encoder.numHiddenLayers).map {
@@ -43,9 +49,9 @@ struct MultiplyAdds {
         let blocks = 12 * width * width * seen.count + 2 * width * seen.reduce(0, +)
         let vision = patches * (stem[2] * width + blocks + width * 4 * fine)
         let head =
-            stem[1] * fine + 9 * fine * fine + 9 * fine * encoder.headChannels + encoder.headChannels
-            * outputs
-        return convolutions + vision + cells * head
+            winograd(9 * fine * (fine + encoder.headChannels) * cells, cells: cells)
+            + (stem[1] * fine + encoder.headChannels * outputs) * cells
+        return convolutions + vision + head
     }
 
     /// Features to the language model's keys and values.

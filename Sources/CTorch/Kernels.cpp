@@ -4,22 +4,25 @@
 // There the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of
 // matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
 // next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Many rows of
-// float32 are oneDNN's product. Everything else (gradients, autocast, other devices and dtypes) is `aten::linear`. In the
-// same way `vitrail::attention` is `aten::scaled_dot_product_attention` but for queries that see everything: for a few of
-// them, and for many of float32, libtorch takes several times as long (docs/benchmarks.md).
+// float32 are oneDNN's product, with GELU on its way out in `vitrail::linear_gelu`. Everything else (gradients, autocast,
+// other devices and dtypes) is `aten::linear`. In the same way `vitrail::attention` is
+// `aten::scaled_dot_product_attention` but for queries that see everything: for a few of them, and for many of float32,
+// libtorch takes several times as long (docs/benchmarks.md); and `vitrail::rms_norm` is `aten::rms_norm`.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/TensorIterator.h>
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
+
+#include "Vectors.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <vector>
+
+using namespace vitrail;
 
 namespace {
 
@@ -28,7 +31,7 @@ constexpr int64_t mostRows = 8;
 /// Registers for the sums of more rows are there with AVX-512 alone.
 constexpr int64_t mostRowsWithoutAVX512 = 4;
 /// Smaller matrices stay in the caches, where nothing is to be gained.
-constexpr int64_t leastWeights = 1 << 18;
+constexpr int64_t leastWeights = 1 << 17;
 /// Below so many rows, or multiplications, oneDNN's preparations are not worth it.
 constexpr int64_t leastDenseRows = 64;
 constexpr int64_t leastDenseWork = 1 << 24;
@@ -45,28 +48,6 @@ struct Product {
   int64_t inputs;
   int64_t outputs;
 };
-
-template <int width>
-using Floats = float __attribute__((ext_vector_type(width)));
-template <int width>
-using Words = uint32_t __attribute__((ext_vector_type(width)));
-template <int width>
-using Halves = uint16_t __attribute__((ext_vector_type(width)));
-
-#define INLINE inline __attribute__((always_inline))
-
-template <int width>
-INLINE void load(const float *from, Floats<width> &to) {
-  std::memcpy(&to, from, sizeof to);
-}
-/// bfloat16 is the upper half of a float32.
-template <int width>
-INLINE void load(const c10::BFloat16 *from, Floats<width> &to) {
-  Halves<width> halves;
-  std::memcpy(&halves, from, sizeof halves);
-  const Words<width> words = __builtin_convertvector(halves, Words<width>) << 16;
-  std::memcpy(&to, &words, sizeof to);
-}
 
 /// The outputs from `output` on, `outputs` of them, of every row. `width` floats make a vector, `unroll` of them are
 /// summed side by side, so that a sum does not wait for the one before.
@@ -112,9 +93,6 @@ INLINE void columns(const Product<Element> &p, int64_t begin, int64_t end) {
   for (; output < end; ++output) block<width, unroll, 1, rows>(p, output);
 }
 
-/// The instruction sets that the kernel is compiled for; the numbers are those that `vitrail::linear_rows` takes.
-enum Variant : int64_t { portable = 0, avx2 = 1, avx512 = 2 };
-
 template <int rows, typename Element>
 void portableColumns(const Product<Element> &p, int64_t begin, int64_t end) {
   columns<4, rows == 1 ? 8 : 2, rows == 1 ? 1 : 2, rows>(p, begin, end);
@@ -131,22 +109,6 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512Columns
 }
 #endif
 
-bool has(Variant variant) {
-#if defined(__x86_64__)
-  if (variant == avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (variant == avx512)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-#endif
-  return variant == portable;
-}
-
-/// The fastest variant of this machine.
-Variant best() {
-  static const Variant found = has(avx512) ? avx512 : has(avx2) ? avx2 : portable;
-  return found;
-}
-
 /// Up to how many rows the kernel is faster than libtorch's own.
 int64_t gainedRows() {
 #if defined(__x86_64__)
@@ -154,26 +116,6 @@ int64_t gainedRows() {
 #else
   return 1;
 #endif
-}
-
-/// Calls `body(begin, end)` for parts of the elements' numbers, on libtorch's threads, whichever they are.
-/// `at::parallel_for` is a template that is serial where OpenMP is not switched on at compile time; an iterator over a
-/// tensor is not.
-template <typename Element, typename Body>
-void inParallel(const at::Tensor &contiguous, int64_t grain, const Body &body) {
-  auto iterator = at::TensorIteratorConfig()
-                      .check_all_same_dtype(false)
-                      .resize_outputs(false)
-                      .declare_static_shape(contiguous.sizes())
-                      .add_output(contiguous)
-                      .build();
-  const auto *start = static_cast<const Element *>(contiguous.const_data_ptr());
-  iterator.for_each(
-      [&](char **data, const int64_t *, int64_t count) {
-        const int64_t begin = reinterpret_cast<const Element *>(data[0]) - start;
-        body(begin, begin + count);
-      },
-      grain);
 }
 
 template <int rows, typename Element>
@@ -254,26 +196,95 @@ bool isPlain(const at::Tensor &x, const at::Tensor &weight, const std::optional<
 /// Many rows of float32: oneDNN's product, where libtorch has it. `at::linear` would take MKL's, which is as exact, and on
 /// CPUs that are not Intel's takes twice as long.
 std::optional<at::Tensor> linearDense(const at::Tensor &x, const at::Tensor &weight,
-                                      const std::optional<at::Tensor> &bias) {
+                                      const std::optional<at::Tensor> &bias, bool thenGELU) {
   using Scalars = c10::List<std::optional<at::Scalar>>;
   using Signature = at::Tensor(const at::Tensor &, const at::Tensor &, const std::optional<at::Tensor> &,
                                std::string_view, Scalars, std::optional<std::string_view>);
   static const auto product = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
   if (!product || !at::globalContext().userEnabledMkldnn()) return std::nullopt;
-  return product->typed<Signature>().call(x, weight, bias, "none", Scalars(), std::nullopt);
+  return thenGELU ? product->typed<Signature>().call(x, weight, bias, "gelu", Scalars(), "none")
+                  : product->typed<Signature>().call(x, weight, bias, "none", Scalars(), std::nullopt);
 }
 
-at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias, bool thenGELU) {
   if (isPlain(x, weight, bias)) {
     const int64_t rows = x.numel() / x.size(-1);
     if (rows >= 1 && rows <= gainedRows() && weight.numel() >= leastWeights) {
-      return linearRows(x, weight, bias, best());
+      const at::Tensor out = linearRows(x, weight, bias, best());
+      return thenGELU ? at::gelu(out) : out;
     }
     if (weight.scalar_type() == at::kFloat && rows >= leastDenseRows && rows * weight.numel() >= leastDenseWork) {
-      if (auto out = linearDense(x, weight, bias)) return *out;
+      if (auto out = linearDense(x, weight, bias, thenGELU)) return *out;
     }
   }
-  return at::linear(x, weight, bias);
+  const at::Tensor out = at::linear(x, weight, bias);
+  return thenGELU ? at::gelu(out) : out;
+}
+
+// MARK: Root mean square norm
+
+/// Rows of `x` [rows, width], divided by their root mean square and multiplied by `weight`.
+template <int lanes>
+INLINE void normRows(const float *x, const float *weight, float *out, int64_t width, float epsilon, int64_t begin,
+                     int64_t end) {
+  const int64_t whole = width / lanes * lanes;
+  Floats<lanes> value, factor;
+  for (int64_t row = begin; row < end; ++row) {
+    const float *from = x + row * width;
+    float *to = out + row * width;
+    Floats<lanes> squares = {};
+    for (int64_t i = 0; i < whole; i += lanes) {
+      load<lanes>(from + i, value);
+      squares += value * value;
+    }
+    float sum = 0;
+    for (int lane = 0; lane < lanes; ++lane) sum += squares[lane];
+    for (int64_t i = whole; i < width; ++i) sum += from[i] * from[i];
+    const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + epsilon);
+    for (int64_t i = 0; i < whole; i += lanes) {
+      load<lanes>(from + i, value);
+      load<lanes>(weight + i, factor);
+      value = value * scale * factor;
+      std::memcpy(to + i, &value, sizeof value);
+    }
+    for (int64_t i = whole; i < width; ++i) to[i] = from[i] * scale * weight[i];
+  }
+}
+
+void portableNormRows(const float *x, const float *weight, float *out, int64_t width, float epsilon, int64_t begin,
+                      int64_t end) {
+  normRows<4>(x, weight, out, width, epsilon, begin, end);
+}
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) void avx2NormRows(const float *x, const float *weight, float *out, int64_t width,
+                                                      float epsilon, int64_t begin, int64_t end) {
+  normRows<8>(x, weight, out, width, epsilon, begin, end);
+}
+#endif
+
+/// libtorch makes this of six operators, each of which writes a tensor.
+at::Tensor rmsNorm(const at::Tensor &x, at::IntArrayRef shape, const std::optional<at::Tensor> &weight,
+                   std::optional<double> epsilon) {
+  const bool plain = shape.size() == 1 && weight && weight->defined() && epsilon && x.dim() > 0 && x.numel() > 0 &&
+                     x.size(-1) == shape[0] && weight->dim() == 1 && weight->size(0) == shape[0] &&
+                     x.is_contiguous() && weight->is_contiguous() && x.device().is_cpu() && weight->device().is_cpu() &&
+                     x.scalar_type() == at::kFloat && weight->scalar_type() == at::kFloat &&
+                     !(c10::GradMode::is_enabled() && (x.requires_grad() || weight->requires_grad()));
+  if (!plain) return at::rms_norm(x, shape, weight, epsilon);
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  auto compute = portableNormRows;
+#if defined(__x86_64__)
+  if (best() != portable) compute = avx2NormRows;
+#endif
+  const auto *from = static_cast<const float *>(x.const_data_ptr());
+  const auto *factors = static_cast<const float *>(weight->const_data_ptr());
+  auto *to = static_cast<float *>(out.mutable_data_ptr());
+  // One element each stands for a row.
+  inParallel<uint8_t>(at::empty({x.numel() / shape[0]}, at::kByte), std::max<int64_t>(1, 16384 / shape[0]),
+                      [&](int64_t begin, int64_t end) {
+                        compute(from, factors, to, shape[0], static_cast<float>(*epsilon), begin, end);
+                      });
+  return out;
 }
 
 // MARK: Attention of a few queries
@@ -288,7 +299,8 @@ struct Attention {
   };
   Part queries, keys, values;
   Element *out;
-  int64_t heads, rows, length, width;
+  /// The width of queries and keys, and of values.
+  int64_t heads, rows, length, width, valueWidth;
   float scale;
 };
 
@@ -296,8 +308,8 @@ struct Attention {
 /// are few; everything is summed in float32.
 template <int lanes, typename Element>
 INLINE void attend(const Attention<Element> &a, int64_t begin, int64_t end) {
-  std::vector<float> queries(a.rows * a.width), weights(a.rows * a.length), sums(a.rows * a.width);
-  const int64_t whole = a.width / lanes * lanes;
+  std::vector<float> queries(a.rows * a.width), weights(a.rows * a.length), sums(a.rows * a.valueWidth);
+  const int64_t whole = a.width / lanes * lanes, wholeValue = a.valueWidth / lanes * lanes;
   Floats<lanes> x, y;
   for (int64_t number = begin; number < end; ++number) {
     const int64_t entry = number / a.heads, head = number % a.heads;
@@ -331,22 +343,22 @@ INLINE void attend(const Attention<Element> &a, int64_t begin, int64_t end) {
     std::fill(sums.begin(), sums.end(), 0.0f);
     for (int64_t token = 0; token < a.length; ++token) {
       const Element *value = a.values.at(entry, head, token);
-      for (int64_t i = 0; i < a.width; i += 64 / sizeof(Element))
+      for (int64_t i = 0; i < a.valueWidth; i += 64 / sizeof(Element))
         __builtin_prefetch(value + 8 * a.values.row + i, 0, 0);
       for (int64_t row = 0; row < a.rows; ++row) {
         const float weight = weights[row * a.length + token];
-        float *sum = &sums[row * a.width];
-        for (int64_t i = 0; i < whole; i += lanes) {
+        float *sum = &sums[row * a.valueWidth];
+        for (int64_t i = 0; i < wholeValue; i += lanes) {
           load<lanes>(value + i, x);
           load<lanes>(sum + i, y);
           y += weight * x;
           std::memcpy(sum + i, &y, sizeof y);
         }
-        for (int64_t i = whole; i < a.width; ++i) sum[i] += weight * static_cast<float>(value[i]);
+        for (int64_t i = wholeValue; i < a.valueWidth; ++i) sum[i] += weight * static_cast<float>(value[i]);
       }
     }
-    Element *out = a.out + number * a.rows * a.width;
-    for (int64_t i = 0; i < a.rows * a.width; ++i) out[i] = static_cast<Element>(sums[i]);
+    Element *out = a.out + number * a.rows * a.valueWidth;
+    for (int64_t i = 0; i < a.rows * a.valueWidth; ++i) out[i] = static_cast<Element>(sums[i]);
   }
 }
 
@@ -374,7 +386,7 @@ Attention<Element> attentionOf(const at::Tensor &query, const at::Tensor &key, c
                                              x.stride(2)};
   };
   return {part(query),   part(key),   part(value),  static_cast<Element *>(out.mutable_data_ptr()),
-          query.size(1), query.size(2), key.size(2), query.size(3),
+          query.size(1), query.size(2), key.size(2), query.size(3), value.size(3),
           static_cast<float>(scale)};
 }
 
@@ -395,28 +407,10 @@ void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tens
 
 // MARK: Attention of many queries
 
-/// Rows of a tile, whose sums all lie in registers.
-constexpr int64_t tileRows = 6;
 /// Queries whose weights are held at a time.
 constexpr int64_t chunkRows = 48;
 /// For fewer queries it is not worth it to lay keys and values out anew.
 constexpr int64_t leastQueries = 64;
-
-/// `c` [tileRows, panel] = `a` [tileRows, n] times `b` [n, panel], where a panel is `lanes` x `vectors` floats.
-template <int lanes, int vectors>
-INLINE void tile(const float *a, int64_t aRow, const float *b, int64_t n, float *c, int64_t cRow) {
-  Floats<lanes> sums[tileRows][vectors] = {};
-  Floats<lanes> y[vectors];
-  for (int64_t i = 0; i < n; ++i) {
-    for (int v = 0; v < vectors; ++v) load<lanes>(b + (i * vectors + v) * lanes, y[v]);
-    for (int row = 0; row < tileRows; ++row) {
-      const float x = a[row * aRow + i];
-      for (int v = 0; v < vectors; ++v) sums[row][v] += y[v] * x;
-    }
-  }
-  for (int row = 0; row < tileRows; ++row)
-    for (int v = 0; v < vectors; ++v) std::memcpy(c + row * cRow + v * lanes, &sums[row][v], sizeof sums[row][v]);
-}
 
 /// e^x of numbers that are not above 0, to the last digit or two: 2^n e^r, the latter by its polynomial.
 template <int lanes>
@@ -473,7 +467,7 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
   constexpr int64_t panel = lanes * vectors;
   auto panels = [](int64_t count) { return (count + panel - 1) / panel; };
   const int64_t padded = panels(a.length) * panel;
-  std::vector<float> keys(padded * a.width), values(panels(a.width) * panel * a.length);
+  std::vector<float> keys(padded * a.width), values(panels(a.valueWidth) * panel * a.length);
   std::vector<float> queries(chunkRows * a.width), scores(chunkRows * padded), sums(chunkRows), out(tileRows * panel);
   int64_t laidOut = -1;
   for (int64_t number = begin; number < end; ++number) {
@@ -484,8 +478,9 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         const float *key = a.keys.at(entry, head, token), *value = a.values.at(entry, head, token);
         float *to = &keys[token / panel * panel * a.width + token % panel];
         for (int64_t i = 0; i < a.width; ++i) to[i * panel] = key[i];
-        for (int64_t i = 0; i < a.width; i += panel)
-          std::memcpy(&values[(i * a.length) + token * panel], value + i, std::min(panel, a.width - i) * sizeof(float));
+        for (int64_t i = 0; i < a.valueWidth; i += panel)
+          std::memcpy(&values[(i * a.length) + token * panel], value + i,
+                      std::min(panel, a.valueWidth - i) * sizeof(float));
       }
     }
     const int64_t last = (part + 1) * a.rows / parts;
@@ -504,11 +499,11 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         sums[row] = exponentials<lanes>(&scores[row * padded], padded);
       }
       for (int64_t row = 0; row < count; row += tileRows)
-        for (int64_t column = 0; column < a.width; column += panel) {
+        for (int64_t column = 0; column < a.valueWidth; column += panel) {
           tile<lanes, vectors>(&scores[row * padded], padded, &values[column * a.length], a.length, out.data(), panel);
           for (int64_t r = 0; r < std::min(tileRows, count - row); ++r) {
-            float *to = a.out + ((entry * a.rows + first + row + r) * a.heads + head) * a.width + column;
-            for (int64_t i = 0; i < std::min(panel, a.width - column); ++i)
+            float *to = a.out + ((entry * a.rows + first + row + r) * a.heads + head) * a.valueWidth + column;
+            for (int64_t i = 0; i < std::min(panel, a.valueWidth - column); ++i)
               to[i] = out[r * panel + i] / sums[row + r];
           }
         }
@@ -534,7 +529,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512AttendM
 /// Of any number of queries, in float32.
 at::Tensor runAttentionMany(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
                             Variant variant) {
-  at::Tensor out = at::empty({query.size(0), query.size(2), query.size(1), query.size(3)}, query.options());
+  at::Tensor out = at::empty({query.size(0), query.size(2), query.size(1), value.size(3)}, query.options());
   const Attention<float> a = attentionOf<float>(query, key, value, scale, out);
   auto compute = portableAttendMany;
 #if defined(__x86_64__)
@@ -549,21 +544,22 @@ at::Tensor runAttentionMany(const at::Tensor &query, const at::Tensor &key, cons
   return out.transpose(1, 2);
 }
 
-/// The kernels alone: queries [b, heads, rows, width], keys and values [b, heads, n, width] of one dtype.
+/// The kernels alone: queries [b, heads, rows, width], keys [b, heads, n, width] and values [b, heads, n, value width] of
+/// one dtype.
 at::Tensor attendRows(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value, double scale,
                       int64_t variant) {
   TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
                               "this machine has no variant ", variant);
   for (const at::Tensor *x : {&query, &key, &value})
     TORCH_CHECK(x->dim() == 4 && x->numel() > 0 && x->stride(3) == 1 && x->size(0) == query.size(0) &&
-                    x->size(1) == query.size(1) && x->size(3) == query.size(3) && x->dtype() == query.dtype(),
+                    x->size(1) == query.size(1) && x->dtype() == query.dtype(),
                 "the shapes or dtypes do not fit");
-  TORCH_CHECK(key.size(2) == value.size(2), "the numbers of tokens do not fit");
+  TORCH_CHECK(key.size(3) == query.size(3) && key.size(2) == value.size(2), "the shapes do not fit");
   if (query.size(2) > mostRows) {
     TORCH_CHECK_TYPE(query.scalar_type() == at::kFloat, "many queries are of float32 alone");
     return runAttentionMany(query, key, value, scale, Variant(variant));
   }
-  at::Tensor out = at::empty(query.sizes(), query.options());
+  at::Tensor out = at::empty({query.size(0), query.size(1), query.size(2), value.size(3)}, query.options());
   if (query.scalar_type() == at::kBFloat16) {
     runAttention<c10::BFloat16>(query, key, value, scale, out, Variant(variant));
   } else {
@@ -580,10 +576,10 @@ bool isGainedFrom(const at::Tensor &query, const at::Tensor &key, const at::Tens
   for (const at::Tensor *x : {&query, &key, &value}) {
     if (x->dim() != 4 || x->numel() == 0 || !x->device().is_cpu() || x->scalar_type() != dtype || x->stride(3) != 1)
       return false;
-    if (x->size(0) != query.size(0) || x->size(1) != query.size(1) || x->size(3) != query.size(3)) return false;
+    if (x->size(0) != query.size(0) || x->size(1) != query.size(1)) return false;
     if (c10::GradMode::is_enabled() && x->requires_grad()) return false;
   }
-  if (key.size(2) != value.size(2)) return false;
+  if (key.size(3) != query.size(3) || key.size(2) != value.size(2)) return false;
   // Many queries: where tiles are as wide as AVX-512 makes them.
   return query.size(2) <= gainedRows() ||
          (best() == avx512 && dtype == at::kFloat && query.size(2) >= leastQueries);
@@ -657,7 +653,15 @@ int64_t readMemory(const at::Tensor &tensor) {
 }  // namespace
 
 TORCH_LIBRARY(vitrail, library) {
-  library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", linear);
+  library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
+              [](const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+                return linear(x, weight, bias, false);
+              });
+  library.def("linear_gelu(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
+              [](const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+                return linear(x, weight, bias, true);
+              });
+  library.def("rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", rmsNorm);
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
               static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));
   library.def("read_memory(Tensor self) -> int", readMemory);

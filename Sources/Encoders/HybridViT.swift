@@ -126,7 +126,10 @@ public final class HybridViT: ImageEncoder {
         }
         tokens = try norm(tokens)
 
-        let raised = try pixelShuffle(up(tokens).transposed(1, 2).reshaped(b, -1, height, width), 2)
+        // A pixel shuffle of 2, but channels-last, as all maps are.
+        let fine = configuration.fineChannels
+        let raised = try up(tokens).view([b, height, width, fine, 2, 2]).permuted(0, 1, 4, 2, 5, 3)
+            .reshaped(b, 2 * height, 2 * width, fine).permuted(0, 3, 1, 2)
         let map = try fuse((raised.to(f4.dtype) + skip(f4)).relu()).relu()
         let seen = try head(map).relu()
         let dense = try predict(seen).to(.float32)
@@ -142,9 +145,9 @@ public final class HybridViT: ImageEncoder {
         let things = configuration.attributes[0].count - (configuration.jointCount ?? 0)
         let objectness = try probabilities[0].narrowed(1, 0, things).amax(1, keepDims: true).detached()
             .to(seen.dtype)
-        let fine = try Tensor.cat([map, seen, seen * objectness], axis: 1)
+        let features = try Tensor.cat([map, seen, seen * objectness], axis: 1)
         return ImageFeatures(
-            tokens: tokens, grid: grid, fine: low == nil ? fine : try fine.to(tokens.dtype),
+            tokens: tokens, grid: grid, fine: low == nil ? features : try features.to(tokens.dtype),
             attributes: try Tensor.cat(probabilities, axis: 1), dense: dense)
     }
 }

@@ -108,6 +108,12 @@ struct SAMVisionAttention {
         let together = max(1, Self.scoreLimit / (n * n))
         let parts = try stride(from: 0, to: count, by: together).map { first in
             func part(_ x: Tensor) throws -> Tensor { try x.narrowed(0, first, min(together, count - first)) }
+            if !isGradEnabled && query.dtype == .float32 {
+                // Windows and heads as heads of one.
+                return try scaledDotProductAttention(
+                    part(query).unsqueezed(0), part(key).unsqueezed(0), part(value).unsqueezed(0), scale: 1)[
+                        0]
+            }
             let weights = try matmul(part(query), part(key).transposed(1, 2)).softmax(-1).to(value.dtype)
             return try matmul(weights, part(value))
         }
@@ -251,6 +257,7 @@ public final class SAMVision {
 
     /// Normalised pixels [b, channels, image size, image size], 0 where there is no picture.
     public func callAsFunction(_ pixels: Tensor) throws -> SAMFeatures {
+        let pixels = try pixels.contiguous(.channelsLast)
         let x = try layers.reduce(embed(pixels)) { try $1($0) }
         let maps = try neckNorm1(neck1(x.permuted(0, 3, 1, 2)))
         let embedding = try neckNorm2(neck2(maps))

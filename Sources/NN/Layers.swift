@@ -43,6 +43,12 @@ public struct Linear: Layer {
             return try newRows.map { try $0.scored(x, out) } ?? out
         }
     }
+
+    /// GELU of what comes out.
+    func gelu(_ x: Tensor) throws -> Tensor {
+        guard lora == nil, newRows == nil else { return try self(x).gelu() }
+        return try inDType(productDType, x) { try linearGELU($0, weight, bias) }
+    }
 }
 
 /// A convolution of [n, in, h, w] with a square kernel.
@@ -59,7 +65,7 @@ public struct Conv2d: Layer {
         bias: Bool = true, initializer: Initializer? = nil
     ) throws {
         let fanIn = input * kernel * kernel
-        weight = try path.factor("weight", [output, input, kernel, kernel], initializer ?? .fanIn(fanIn))
+        weight = try path.kernel("weight", [output, input, kernel, kernel], initializer ?? .fanIn(fanIn))
         self.bias = bias ? try path.factor("bias", [output], initializer ?? .fanIn(fanIn)) : nil
         productDType = path.productDType
         self.stride = stride
@@ -167,6 +173,6 @@ public struct MLP: Layer {
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try inDType(fc1.productDType, x) { try fc2(fc1($0).gelu()) }
+        try inDType(fc1.productDType, x) { try fc2(fc1.gelu($0)) }
     }
 }

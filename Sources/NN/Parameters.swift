@@ -134,6 +134,16 @@ public final class ParameterStore {
         try register(name, value(name, shape, initializer, from: origin, dtype: dtype, .base))
     }
 
+    /// A convolution's kernel lies as the pictures that it is applied to, or every call would lay it out anew. One that does
+    /// so already stays where it is, as it must where it is shared.
+    fileprivate func kernel(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, dtype: DType?
+    ) throws -> Tensor {
+        let kernel = try value(name, shape, initializer, from: origin, dtype: dtype, .base)
+        if case .outlined = origin { return register(name, kernel) }
+        return register(name, try kernel.rank == 4 ? kernel.contiguous(.channelsLast) : kernel)
+    }
+
     /// The update of the layer at `path`; nil when it is not meant.
     fileprivate func lora(_ path: String, _ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
         guard let lora, lora.targets(path) else { return nil }
@@ -273,6 +283,11 @@ public struct ParameterPath {
     /// The same for the weight or bias of a product.
     func factor(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
         try store.parameter(self[name].name, shape, initializer, dtype: productDType ?? store.dtype)
+    }
+
+    /// The same for the kernel of a convolution, channels-last.
+    func kernel(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+        try store.kernel(self[name].name, shape, initializer, dtype: productDType ?? store.dtype)
     }
 
     /// The low-rank update of the linear layer at this path, when the store gives it one.

@@ -144,13 +144,14 @@ enum Aten {
     static let einsum = Operator("einsum")
     /// `aten::linear`, with a kernel of its own for a few rows (Sources/CTorch/Kernels.cpp).
     static let linear = Operator("vitrail::linear")
+    static let linearGELU = Operator("vitrail::linear_gelu")
     static let conv1d = Operator("conv1d")
-    static let conv2d = Operator("conv2d")
+    static let conv2d = Operator("vitrail::conv2d")
     static let conv3d = Operator("conv3d")
     static let convTranspose2d = Operator("conv_transpose2d", "input")
     static let layerNorm = Operator("layer_norm")
     static let groupNorm = Operator("group_norm")
-    static let rmsNorm = Operator("rms_norm")
+    static let rmsNorm = Operator("vitrail::rms_norm")
     static let embedding = Operator("embedding")
     static let dropout = Operator("dropout")
     /// `aten::scaled_dot_product_attention`, with a kernel of its own for a few queries.

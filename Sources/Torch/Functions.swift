@@ -13,6 +13,11 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws 
     try Aten.linear(x, weight, bias)
 }
 
+/// GELU of ``linear(_:_:_:)``.
+public func linearGELU(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws -> Tensor {
+    try Aten.linearGELU(x, weight, bias)
+}
+
 /// `x` is [n, in, width], `weight` is [out, in / groups, kernel].
 public func conv1d(
     _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,

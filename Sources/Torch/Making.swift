@@ -126,7 +126,12 @@ extension Tensor {
 
     public func clone() throws -> Tensor { try Aten.clone(self) }
     public func contiguous(_ format: MemoryFormat = .contiguous) throws -> Tensor {
-        try Aten.contiguous(self, format)
+        let x = try Aten.contiguous(self, format)
+        // A batch of one is contiguous whatever its stride is, but convolutions know channels-last by that stride, too: where
+        // it is not what it would be in a larger batch, they and all that follows them would lay pixels out anew.
+        let isPlain =
+            format != .channelsLast || x.rank != 4 || x.strides[0] == x.count / Swift.max(x.size(0), 1)
+        return try isPlain ? x : Aten.clone(x, format)
     }
     /// The same storage, outside any gradient.
     public func detached() throws -> Tensor { try Aten.detach(self) }

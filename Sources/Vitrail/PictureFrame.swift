@@ -69,7 +69,7 @@ public struct PictureFrame: Sendable, Hashable {
     public func pixels(of image: Image) throws -> Tensor {
         let (w, h) = fitted
         let scaled = image.width == w && image.height == h ? image : image.resized(width: w, height: h)
-        let tensor = try Tensor(scaled.pixels, [h, w, 3]).permuted(2, 0, 1).unsqueezed(0).to(.float32)
+        let tensor = try Tensor(scaled.pixels, [1, h, w, 3]).permuted(0, 3, 1, 2).to(.float32)
         return try pad(tensor, [0, inputWidth - w, 0, inputHeight - h], value: 128)
     }
 }

@@ -140,22 +140,23 @@ import Torch
                     try Tensor.randn([2, 3, length + 5, width], generator: generator).to(dtype)
                         .narrowed(2, 0, length)
                 }
+                let values = try cached[1].narrowed(3, 0, max(1, width - rows % 3))
                 let actual: Tensor
                 do {
-                    actual = try kernel(query, cached[0], cached[1], 0.3, variant.rawValue)
+                    actual = try kernel(query, cached[0], values, 0.3, variant.rawValue)
                 } catch let error as TorchError where error.kind == .notImplemented && variant != .portable {
                     return
                 }
                 let (q, k, v) = (
-                    try query.to(.float64), try cached[0].to(.float64), try cached[1].to(.float64)
+                    try query.to(.float64), try cached[0].to(.float64), try values.to(.float64)
                 )
                 let expected = try matmul((matmul(q, k.transposed(2, 3)) * 0.3).softmax(-1), v)
                 let bound = try expected.abs() * (dtype == .bfloat16 ? 0x1p-8 : 1e-6) + 2e-6
                 #expect(
                     try ((actual.to(.float64) - expected).abs() .<= bound).allTrue(),
                     "\(variant) \(dtype) \(query.shape) \(length)")
-                let whole = try scaledDotProductAttention(query, cached[0], cached[1], scale: 0.3)
-                #expect(whole.dtype == dtype && whole.shape == query.shape)
+                let whole = try scaledDotProductAttention(query, cached[0], values, scale: 0.3)
+                #expect(whole.dtype == dtype && whole.shape == expected.shape)
                 #expect(try ((whole.to(.float64) - expected).abs() .<= bound).allTrue())
             }
         }
@@ -175,7 +176,8 @@ import Torch
             let all = try Tensor.randn([2, max(rows, length), 3, 3, width], generator: generator)
                 .permuted(2, 0, 3, 1, 4)
             let (query, key) = (try all[0].narrowed(2, 0, rows), try all[1].narrowed(2, 0, length))
-            let value = try all[2].narrowed(2, 0, length)
+            // Values may be narrower than keys.
+            let value = try all[2].narrowed(2, 0, length).narrowed(3, 0, max(1, width - width % 7))
             var results: [Tensor] = []
             do {
                 for count in [1, 2, 3] {
@@ -188,11 +190,116 @@ import Torch
             #expect(try (results[0] .== results[1]).allTrue() && (results[0] .== results[2]).allTrue())
             let (q, k, v) = (try query.to(.float64), try key.to(.float64), try value.to(.float64))
             let expected = try matmul((matmul(q, k.transposed(2, 3)) * scale).softmax(-1), v)
-            #expect(results[0].shape == [2, 3, rows, width])
+            #expect(results[0].shape == [2, 3, rows, value.size(3)])
             for actual in [results[0], try scaledDotProductAttention(query, key, value, scale: scale)] {
                 let error: Double = try (actual.to(.float64) - expected).abs().max().item()
                 #expect(error < 5e-6, "\(variant) \(rows) \(length) \(width): \(error)")
             }
+        }
+    }
+
+    @Test(arguments: Variant.allCases)
+    func `convolutions of 3 x 3 give the sums, on any number of threads`(_ variant: Variant) throws {
+        let kernel = Operator("vitrail::conv2d_tiles")
+        let exactly = Operator("conv2d")
+        let generator = try Generator(seed: 13)
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        for (shape, outputs) in [
+            ([1, 64, 32, 32], 64), ([2, 16, 23, 41], 32), ([3, 48, 17, 13], 96), ([1, 32, 1, 300], 64),
+            ([1, 256, 20, 30], 128),
+        ] {
+            let x = try Tensor.randn(shape, generator: generator)
+            let weight = try Tensor.randn([outputs, shape[1], 3, 3], generator: generator)
+            let bias = try Tensor.randn([outputs], generator: generator)
+            for bias in [nil, bias] {
+                let expected = try exactly(
+                    x.to(.float64), weight.to(.float64), bias?.to(.float64), [1, 1], [1, 1])
+                let size = try exactly(
+                    x.to(.float64).abs(), weight.to(.float64).abs(), nil as Tensor?, [1, 1], [1, 1])
+                var results: [Tensor] = []
+                do {
+                    for count in [1, 2, 3] {
+                        try Threads.set(count)
+                        results.append(try kernel(x, weight, bias, variant.rawValue))
+                    }
+                } catch let error as TorchError where error.kind == .notImplemented && variant != .portable {
+                    return
+                }
+                #expect(try (results[0] .== results[1]).allTrue() && (results[0] .== results[2]).allTrue())
+                // The order of memory is neither the pixels' nor the weights' matter.
+                let turned = try kernel(
+                    x.contiguous(.channelsLast), weight.contiguous(.channelsLast), bias, variant.rawValue)
+                #expect(try (results[0] .== turned).allTrue())
+                for actual in [results[0], try conv2d(x, weight, bias, padding: 1)] {
+                    #expect(actual.shape == expected.shape)
+                    let error: Double = try ((actual.to(.float64) - expected).abs() / (size + 1)).max().item()
+                    #expect(error < 3e-6, "\(variant) \(shape) \(outputs): \(error)")
+                }
+            }
+        }
+    }
+
+    @Test func `GELU on the way out is GELU of the sums`() throws {
+        for (rows, inputs, outputs) in [(600, 256, 384), (8, 512, 512), (3, 20, 30)] {
+            let (x, weight, bias) = try parts([rows], inputs, outputs, .float32)
+            for bias in [nil, bias] {
+                let exact = try exact(x, weight, bias)
+                try expect(
+                    linearGELU(x, weight, bias), isCloseTo: (exact.0.gelu(), exact.1 + 1e-6), "\(rows) rows")
+            }
+        }
+        let (x, weight, bias) = try parts([600], 256, 384, .float32)
+        try weight.requireGrad()
+        try linearGELU(x, weight, bias).sum().backward()
+        let ours = try #require(weight.grad)
+        let other = try weight.detached().clone()
+        try other.requireGrad()
+        try linear(x, other, bias).gelu().sum().backward()
+        #expect(try other.grad?.isClose(to: ours, absolute: 1e-6) == true)
+    }
+
+    @Test(arguments: [[2, 70, 256], [5, 3], [1, 37], [4, 1000]])
+    func `rows are divided by their root mean square`(_ shape: [Int]) throws {
+        let generator = try Generator(seed: 15)
+        let x = try Tensor.randn(shape, generator: generator) * 3
+        let weight = try Tensor.randn([shape.last!], generator: generator)
+        let wide = try x.to(.float64)
+        let mean = try (wide * wide).mean(-1, keepDims: true)
+        let expected = try wide / (mean + 1e-3).sqrt() * weight.to(.float64)
+        #expect(
+            try rmsNorm(x, weight: weight, epsilon: 1e-3).to(.float64).isClose(to: expected, absolute: 1e-5))
+        // Rows that do not lie in the order of memory.
+        let turned = try x.transposed(-1, -2).contiguous().transposed(-1, -2)
+        #expect(
+            try rmsNorm(turned, weight: weight, epsilon: 1e-3).to(.float64).isClose(
+                to: expected, absolute: 1e-5))
+        try weight.requireGrad()
+        try rmsNorm(x, weight: weight, epsilon: 1e-3).sum().backward()
+        #expect(weight.grad?.shape == weight.shape)
+    }
+
+    @Test func `convolutions of other forms, and gradients, are libtorch's`() throws {
+        let generator = try Generator(seed: 14)
+        let x = try Tensor.randn([1, 32, 40, 40], generator: generator)
+        let weight = try Tensor.randn([32, 32, 3, 3], generator: generator)
+        let exactly = Operator("conv2d")
+        for (stride, padding, dilation, groups) in [(2, 1, 1, 1), (1, 0, 1, 1), (1, 1, 2, 1), (1, 1, 1, 2)] {
+            let part = groups == 2 ? try weight[.all, ..<16] : weight
+            let actual = try conv2d(
+                x, part, stride: stride, padding: padding, dilation: dilation, groups: groups)
+            let expected = try exactly(
+                x, part, nil as Tensor?, [stride, stride], [padding, padding], [dilation, dilation], groups)
+            #expect(actual.shape == expected.shape)
+            #expect(try (actual .== expected).allTrue(), "\(stride) \(padding) \(dilation) \(groups)")
+        }
+        try weight.requireGrad()
+        try conv2d(x, weight, padding: 1).sum().backward()
+        let gradient = try #require(weight.grad)
+        #expect(try gradient[0, .all, 1, 1].isClose(to: x.sum(2).sum(2)[0], absolute: 1e-3))
+        try withAutocast(.bfloat16) {
+            let dtype = try conv2d(x, weight.detached(), padding: 1).dtype
+            #expect(dtype == .bfloat16)
         }
     }
 

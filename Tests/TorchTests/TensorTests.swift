@@ -36,6 +36,10 @@ struct TensorTests {
         #expect(image.strides == [60, 1, 15, 3])
         #expect(try Tensor.zeros([]).shape == [])
         #expect(try Tensor.zeros([0, 3]).array(Float.self) == [])
+        // A batch of one from a picture as decoders give it, whose batch's stride means nothing.
+        let pixels = try Tensor.zeros([4, 5, 3]).permuted(2, 0, 1).unsqueezed(0)
+        #expect(pixels.strides == [3, 1, 15, 3])
+        #expect(try pixels.contiguous(.channelsLast).strides == [60, 1, 15, 3])
     }
 
     @Test func conversionsThatChangeNothingCopyNothing() throws {

@@ -1,0 +1,286 @@
+// Convolutions of 3 x 3 by Winograd's minimal filtering, F(4 x 4, 3 x 3) (Lavin and Gray, 2015, arXiv 1509.09308).
+//
+// `vitrail::conv2d` is `aten::conv2d`, but for what most of the encoder's convolutions are: 3 x 3, one pixel of padding, no
+// stride, in float32 on the CPU, nothing to be learnt. Sixteen pixels of the output then take 36 multiplications for each
+// pair of channels and not 144. The sums are less exact by about a digit (docs/benchmarks.md). Everything else is
+// `aten::conv2d`.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <torch/library.h>
+
+#include "Vectors.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+using namespace vitrail;
+
+namespace {
+
+/// Pixels along a side of the output's tiles, and of what they are made from.
+constexpr int64_t side = 4;
+constexpr int64_t patch = 6;
+constexpr int64_t places = patch * patch;
+/// Channels that all variants can divide by.
+constexpr int64_t inputMultiple = 16;
+constexpr int64_t outputMultiple = 32;
+/// Numbers of the tiles of one step, which stay in a core's cache.
+constexpr int64_t together = 1 << 17;
+/// For fewer tiles the weights' transform takes what is gained.
+constexpr int64_t leastTiles = 32;
+
+/// Pictures [count, height, width, inputs] and weights by their strides to [count, height, width, outputs].
+struct Convolution {
+  const float *x;
+  const float *weight;
+  int64_t weightStrides[4];
+  const float *bias;
+  float *out;
+  int64_t height, width, inputs, outputs;
+
+  int64_t down() const { return (height + side - 1) / side; }
+  int64_t across() const { return (width + side - 1) / side; }
+};
+
+/// Three weights to six.
+template <int lanes>
+INLINE void spread(const Floats<lanes> g[3], Floats<lanes> t[patch]) {
+  const Floats<lanes> sum = (g[0] + g[2]) * (-1.0f / 6), middle = g[1] * (1.0f / 6);
+  const Floats<lanes> far = g[0] * (1.0f / 24) + g[2] * (1.0f / 6), half = g[1] * (1.0f / 12);
+  t[0] = g[0] * 0.25f;
+  t[1] = sum - middle;
+  t[2] = sum + middle;
+  t[3] = far + half;
+  t[4] = far - half;
+  t[5] = g[2];
+}
+
+/// Six pixels to six.
+template <int lanes>
+INLINE void analyse(const Floats<lanes> d[patch], Floats<lanes> t[patch]) {
+  const Floats<lanes> even = d[4] - d[2] * 4.0f, odd = d[3] - d[1] * 4.0f;
+  const Floats<lanes> near = d[4] - d[2], twice = (d[3] - d[1]) * 2.0f;
+  t[0] = d[0] * 4.0f - d[2] * 5.0f + d[4];
+  t[1] = even + odd;
+  t[2] = even - odd;
+  t[3] = near + twice;
+  t[4] = near - twice;
+  t[5] = d[1] * 4.0f - d[3] * 5.0f + d[5];
+}
+
+/// Six products to four pixels.
+template <int lanes>
+INLINE void combine(const Floats<lanes> m[patch], Floats<lanes> y[side]) {
+  const Floats<lanes> sum = m[1] + m[2], difference = m[1] - m[2];
+  const Floats<lanes> farSum = m[3] + m[4], farDifference = m[3] - m[4];
+  y[0] = m[0] + sum + farSum;
+  y[1] = difference + farDifference * 2.0f;
+  y[2] = sum + farSum * 4.0f;
+  y[3] = difference + farDifference * 8.0f + m[5];
+}
+
+/// Calls `step` with the columns, and then with the rows, of a square of vectors: `from` [a, a] to `to` [b, b].
+template <int lanes, int a, int b, typename Step>
+INLINE void bothWays(const Floats<lanes> (&from)[a][a], Floats<lanes> (&to)[b][b], const Step &step) {
+  Floats<lanes> half[b][a], line[a], turned[b];
+  for (int column = 0; column < a; ++column) {
+    for (int row = 0; row < a; ++row) line[row] = from[row][column];
+    step(line, turned);
+    for (int row = 0; row < b; ++row) half[row][column] = turned[row];
+  }
+  for (int row = 0; row < b; ++row) step(half[row], to[row]);
+}
+
+/// Weights of the pairs of a panel of outputs and an input, `begin..<end`, to `to` [places, panels, inputs, panel].
+template <int lanes, int vectors>
+INLINE void transformWeights(const Convolution &c, float *to, int64_t begin, int64_t end) {
+  constexpr int64_t panel = lanes * vectors;
+  const int64_t pairs = c.outputs / panel * c.inputs;
+  Floats<lanes> weights[3][3], spreads[patch][patch];
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const int64_t input = pair % c.inputs;
+    for (int v = 0; v < vectors; ++v) {
+      const int64_t output = pair / c.inputs * panel + v * lanes;
+      const float *from = c.weight + output * c.weightStrides[0] + input * c.weightStrides[1];
+      for (int row = 0; row < 3; ++row)
+        for (int column = 0; column < 3; ++column)
+          for (int lane = 0; lane < lanes; ++lane)
+            weights[row][column][lane] =
+                from[lane * c.weightStrides[0] + row * c.weightStrides[2] + column * c.weightStrides[3]];
+      bothWays<lanes>(weights, spreads, spread<lanes>);
+      for (int64_t place = 0; place < places; ++place)
+        std::memcpy(to + (place * pairs + pair) * panel + v * lanes, &spreads[place / patch][place % patch],
+                    sizeof(Floats<lanes>));
+    }
+  }
+}
+
+/// The tile `number`, counted through all pictures, to `to` [places, step, inputs]; beyond the border there are zeros.
+template <int lanes>
+INLINE void transformInput(const Convolution &c, int64_t number, float *to, int64_t step) {
+  const int64_t tileRow = number / c.across() % c.down(), tileColumn = number % c.across();
+  const float *picture = c.x + number / (c.across() * c.down()) * c.height * c.width * c.inputs;
+  Floats<lanes> pixels[patch][patch], analysed[patch][patch];
+  for (int64_t channel = 0; channel < c.inputs; channel += lanes) {
+    for (int64_t i = 0; i < patch; ++i) {
+      const int64_t row = side * tileRow - 1 + i;
+      for (int64_t j = 0; j < patch; ++j) {
+        const int64_t column = side * tileColumn - 1 + j;
+        if (row < 0 || row >= c.height || column < 0 || column >= c.width) {
+          pixels[i][j] = Floats<lanes>{};
+        } else {
+          load<lanes>(picture + (row * c.width + column) * c.inputs + channel, pixels[i][j]);
+        }
+      }
+    }
+    bothWays<lanes>(pixels, analysed, analyse<lanes>);
+    for (int64_t place = 0; place < places; ++place)
+      std::memcpy(to + place * step * c.inputs + channel, &analysed[place / patch][place % patch],
+                  sizeof(Floats<lanes>));
+  }
+}
+
+/// The products `from` [places, step, panel] of a tile to its pixels, in the outputs from `output` on.
+template <int lanes, int vectors>
+INLINE void transformOutput(const Convolution &c, int64_t number, const float *from, int64_t step, int64_t output) {
+  const int64_t tileRow = number / c.across() % c.down(), tileColumn = number % c.across();
+  float *picture = c.out + number / (c.across() * c.down()) * c.height * c.width * c.outputs;
+  Floats<lanes> products[patch][patch], pixels[side][side], bias = {};
+  for (int v = 0; v < vectors; ++v) {
+    for (int64_t place = 0; place < places; ++place)
+      load<lanes>(from + place * step * lanes * vectors + v * lanes, products[place / patch][place % patch]);
+    bothWays<lanes>(products, pixels, combine<lanes>);
+    if (c.bias) load<lanes>(c.bias + output + v * lanes, bias);
+    for (int64_t i = 0; i < std::min(side, c.height - side * tileRow); ++i) {
+      for (int64_t j = 0; j < std::min(side, c.width - side * tileColumn); ++j) {
+        const Floats<lanes> pixel = pixels[i][j] + bias;
+        const int64_t at = (side * tileRow + i) * c.width + side * tileColumn + j;
+        std::memcpy(picture + at * c.outputs + output + v * lanes, &pixel, sizeof pixel);
+      }
+    }
+  }
+}
+
+/// The tiles `begin..<end`, counted through all pictures.
+template <int lanes, int vectors>
+INLINE void convolve(const Convolution &c, const float *weights, int64_t begin, int64_t end) {
+  constexpr int64_t panel = lanes * vectors;
+  const int64_t fitting = together / (places * c.inputs) / tileRows * tileRows;
+  const int64_t needed = (end - begin + tileRows - 1) / tileRows * tileRows;
+  const int64_t step = std::clamp(fitting, tileRows, needed);
+  std::vector<float> inputs(places * step * c.inputs), products(places * step * panel);
+  for (int64_t first = begin; first < end; first += step) {
+    const int64_t count = std::min(step, end - first);
+    for (int64_t t = 0; t < count; ++t) transformInput<lanes>(c, first + t, &inputs[t * c.inputs], step);
+    for (int64_t output = 0; output < c.outputs; output += panel) {
+      for (int64_t place = 0; place < places; ++place)
+        for (int64_t row = 0; row < count; row += tileRows)
+          tile<lanes, vectors>(&inputs[(place * step + row) * c.inputs], c.inputs,
+                               weights + (place * c.outputs + output) * c.inputs, c.inputs,
+                               &products[(place * step + row) * panel], panel);
+      for (int64_t t = 0; t < count; ++t)
+        transformOutput<lanes, vectors>(c, first + t, &products[t * panel], step, output);
+    }
+  }
+}
+
+/// What a variant does to `begin..<end` of the weights' pairs, and of the tiles; outputs to a panel.
+struct Kernel {
+  void (*transformWeights)(const Convolution &, float *, int64_t, int64_t);
+  void (*convolve)(const Convolution &, const float *, int64_t, int64_t);
+  int64_t panel;
+};
+
+#define KERNEL(name, lanes, vectors, target)                                                            \
+  target void name##Weights(const Convolution &c, float *to, int64_t begin, int64_t end) {              \
+    transformWeights<lanes, vectors>(c, to, begin, end);                                                \
+  }                                                                                                     \
+  target void name##Convolve(const Convolution &c, const float *weights, int64_t begin, int64_t end) {  \
+    convolve<lanes, vectors>(c, weights, begin, end);                                                   \
+  }                                                                                                     \
+  constexpr Kernel name = {name##Weights, name##Convolve, lanes * vectors};
+
+KERNEL(portableKernel, 4, 2, )
+#if defined(__x86_64__)
+KERNEL(avx2Kernel, 8, 2, __attribute__((target("avx2,fma"))))
+KERNEL(avx512Kernel, 16, 2, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
+KERNEL(wideAVX512Kernel, 16, 4, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
+#endif
+
+Kernel kernel(Variant variant, int64_t outputs) {
+#if defined(__x86_64__)
+  if (variant == avx512) return outputs % wideAVX512Kernel.panel == 0 ? wideAVX512Kernel : avx512Kernel;
+  if (variant == avx2) return avx2Kernel;
+#endif
+  return portableKernel;
+}
+
+int64_t tileCount(const at::Tensor &x) {
+  return x.size(0) * ((x.size(2) + side - 1) / side) * ((x.size(3) + side - 1) / side);
+}
+
+bool fits(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+  if (x.dim() != 4 || weight.dim() != 4 || x.numel() == 0) return false;
+  if (x.size(1) != weight.size(1) || weight.size(2) != 3 || weight.size(3) != 3) return false;
+  if (weight.size(1) % inputMultiple != 0 || weight.size(0) % outputMultiple != 0) return false;
+  if (bias && bias->defined() && bias->numel() != weight.size(0)) return false;
+  for (const at::Tensor *tensor : {&x, &weight, bias && bias->defined() ? &*bias : &x})
+    if (tensor->scalar_type() != at::kFloat || !tensor->device().is_cpu()) return false;
+  return true;
+}
+
+/// The kernel alone: x [n, inputs, h, w] and weight [outputs, inputs, 3, 3], one pixel of padding.
+at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
+                         int64_t variant) {
+  TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
+                              "this machine has no variant ", variant);
+  TORCH_CHECK(fits(x, weight, bias), "the shapes or dtypes do not fit");
+  const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
+  const at::Tensor offsets = bias && bias->defined() ? bias->contiguous() : at::Tensor();
+  const int64_t outputs = weight.size(0), inputs = weight.size(1);
+  at::Tensor out = at::empty({x.size(0), x.size(2), x.size(3), outputs}, x.options());
+  at::Tensor weights = at::empty({places * outputs * inputs}, x.options());
+  const Convolution c = {static_cast<const float *>(pixels.const_data_ptr()),
+                         static_cast<const float *>(weight.const_data_ptr()),
+                         {weight.stride(0), weight.stride(1), weight.stride(2), weight.stride(3)},
+                         offsets.defined() ? static_cast<const float *>(offsets.const_data_ptr()) : nullptr,
+                         static_cast<float *>(out.mutable_data_ptr()),
+                         x.size(2),
+                         x.size(3),
+                         inputs,
+                         outputs};
+  const Kernel k = kernel(Variant(variant), outputs);
+  auto *transformed = static_cast<float *>(weights.mutable_data_ptr());
+  // One element each stands for a pair of the weights, and for a tile.
+  inParallel<uint8_t>(at::empty({outputs / k.panel * inputs}, at::kByte), 16,
+                      [&](int64_t begin, int64_t end) { k.transformWeights(c, transformed, begin, end); });
+  inParallel<uint8_t>(at::empty({tileCount(x)}, at::kByte), 2 * tileRows,
+                      [&](int64_t begin, int64_t end) { k.convolve(c, transformed, begin, end); });
+  return out.permute({0, 3, 1, 2});
+}
+
+at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
+                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
+  auto are = [](at::IntArrayRef values, int64_t value) {
+    return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
+  };
+  const bool learns = c10::GradMode::is_enabled() &&
+                      (x.requires_grad() || weight.requires_grad() || (bias && bias->defined() && bias->requires_grad()));
+  if (!learns && groups == 1 && are(stride, 1) && are(padding, 1) && are(dilation, 1) && best() != portable &&
+      !at::autocast::is_autocast_enabled(at::kCPU) && fits(x, weight, bias) && tileCount(x) >= leastTiles)
+    return convolveTiles(x, weight, bias, best());
+  return at::conv2d(x, weight, bias, stride, padding, dilation, groups);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(vitrail, library) {
+  library.def(
+      "conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
+      "int groups=1) -> Tensor",
+      conv2d);
+  library.def("conv2d_tiles(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", convolveTiles);
+}
