@@ -7,6 +7,8 @@ set -eu
 output=$1
 vitrail=${VITRAIL:-.build/release/vitrail}
 mkdir -p "$output"
+# shellcheck source=Tools/allocator.sh
+. "$(dirname "$0")/allocator.sh"
 
 if [ ! -d "$output/encoder/model" ]; then
     rm -rf "${output:?}/encoder"

@@ -9,12 +9,9 @@ device=${DEVICE:-cpu}
 vitrail="$(dirname "${BASH_SOURCE[0]}")/../.build/release/vitrail"
 configurations="$(dirname "${BASH_SOURCE[0]}")/../Training"
 
-# A step allocates and frees gigabytes, which jemalloc keeps (docs/training.md).
-jemalloc=$(ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2 / { print $NF; exit }') || true
-if [[ $device == cpu && -n $jemalloc ]]; then
-    export LD_PRELOAD=$jemalloc MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always,lg_extent_max_active_fit:20,narenas:4
-elif [[ $device == cpu && $(uname) == Linux ]]; then
-    echo "with jemalloc (Debian: libjemalloc2) a step would be about a tenth faster"
+if [[ $device == cpu ]]; then
+    # shellcheck source=Tools/allocator.sh
+    . "$(dirname "${BASH_SOURCE[0]}")/allocator.sh"
 fi
 
 run() { # CONFIGURATION FOLDER OPTION…

@@ -14,7 +14,7 @@
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
 
-#include "Vectors.h"
+#include "Kernels.h"
 
 #include <algorithm>
 #include <atomic>
@@ -206,7 +206,10 @@ std::optional<at::Tensor> linearDense(const at::Tensor &x, const at::Tensor &wei
                   : product->typed<Signature>().call(x, weight, bias, "none", Scalars(), std::nullopt);
 }
 
-at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias, bool thenGELU) {
+}  // namespace
+
+at::Tensor vitrail::linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
+                           bool thenGELU) {
   if (isPlain(x, weight, bias)) {
     const int64_t rows = x.numel() / x.size(-1);
     if (rows >= 1 && rows <= gainedRows() && weight.numel() >= leastWeights) {
@@ -220,6 +223,8 @@ at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::opti
   const at::Tensor out = at::linear(x, weight, bias);
   return thenGELU ? at::gelu(out) : out;
 }
+
+namespace {
 
 // MARK: Root mean square norm
 
@@ -461,14 +466,15 @@ INLINE float exponentials(float *scores, int64_t count) {
 }
 
 /// The parts `begin..<end` of all heads' queries, `parts` a head. Products run over tiles: keys and values of a head are laid
-/// out in panels as wide as a tile, in the order in which they are needed. `out` is [b, rows, heads, width].
-template <int lanes, int vectors>
+/// out in panels as wide as a tile, in the order in which they are needed. `out` is [b, rows, heads, value width].
+template <int lanes, int vectors, int valueVectors>
 INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
-  constexpr int64_t panel = lanes * vectors;
-  auto panels = [](int64_t count) { return (count + panel - 1) / panel; };
-  const int64_t padded = panels(a.length) * panel;
-  std::vector<float> keys(padded * a.width), values(panels(a.valueWidth) * panel * a.length);
-  std::vector<float> queries(chunkRows * a.width), scores(chunkRows * padded), sums(chunkRows), out(tileRows * panel);
+  constexpr int64_t panel = lanes * vectors, valuePanel = lanes * valueVectors;
+  const int64_t padded = (a.length + panel - 1) / panel * panel;
+  const int64_t paddedWidth = (a.valueWidth + valuePanel - 1) / valuePanel * valuePanel;
+  std::vector<float> keys(padded * a.width), values(paddedWidth * a.length);
+  std::vector<float> queries(chunkRows * a.width), scores(chunkRows * padded), sums(chunkRows);
+  std::vector<float> out(tileRows * valuePanel);
   int64_t laidOut = -1;
   for (int64_t number = begin; number < end; ++number) {
     const int64_t entry = number / parts / a.heads, head = number / parts % a.heads, part = number % parts;
@@ -478,9 +484,9 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         const float *key = a.keys.at(entry, head, token), *value = a.values.at(entry, head, token);
         float *to = &keys[token / panel * panel * a.width + token % panel];
         for (int64_t i = 0; i < a.width; ++i) to[i * panel] = key[i];
-        for (int64_t i = 0; i < a.valueWidth; i += panel)
-          std::memcpy(&values[(i * a.length) + token * panel], value + i,
-                      std::min(panel, a.valueWidth - i) * sizeof(float));
+        for (int64_t i = 0; i < a.valueWidth; i += valuePanel)
+          std::memcpy(&values[(i * a.length) + token * valuePanel], value + i,
+                      std::min(valuePanel, a.valueWidth - i) * sizeof(float));
       }
     }
     const int64_t last = (part + 1) * a.rows / parts;
@@ -499,12 +505,13 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         sums[row] = exponentials<lanes>(&scores[row * padded], padded);
       }
       for (int64_t row = 0; row < count; row += tileRows)
-        for (int64_t column = 0; column < a.valueWidth; column += panel) {
-          tile<lanes, vectors>(&scores[row * padded], padded, &values[column * a.length], a.length, out.data(), panel);
+        for (int64_t column = 0; column < a.valueWidth; column += valuePanel) {
+          tile<lanes, valueVectors>(&scores[row * padded], padded, &values[column * a.length], a.length, out.data(),
+                                    valuePanel);
           for (int64_t r = 0; r < std::min(tileRows, count - row); ++r) {
             float *to = a.out + ((entry * a.rows + first + row + r) * a.heads + head) * a.valueWidth + column;
-            for (int64_t i = 0; i < std::min(panel, a.valueWidth - column); ++i)
-              to[i] = out[r * panel + i] / sums[row + r];
+            for (int64_t i = 0; i < std::min(valuePanel, a.valueWidth - column); ++i)
+              to[i] = out[r * valuePanel + i] / sums[row + r];
           }
         }
     }
@@ -512,17 +519,23 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
 }
 
 void portableAttendMany(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
-  attendMany<4, 2>(a, parts, begin, end);
+  attendMany<4, 2, 2>(a, parts, begin, end);
 }
 #if defined(__x86_64__)
 __attribute__((target("avx2,fma"))) void avx2AttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
                                                         int64_t end) {
-  attendMany<8, 2>(a, parts, begin, end);
+  attendMany<8, 2, 2>(a, parts, begin, end);
 }
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512AttendMany(const Attention<float> &a,
                                                                                    int64_t parts, int64_t begin,
                                                                                    int64_t end) {
-  attendMany<16, 4>(a, parts, begin, end);
+  attendMany<16, 4, 4>(a, parts, begin, end);
+}
+/// For values of at most half a panel.
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512AttendManyNarrow(const Attention<float> &a,
+                                                                                         int64_t parts, int64_t begin,
+                                                                                         int64_t end) {
+  attendMany<16, 4, 2>(a, parts, begin, end);
 }
 #endif
 
@@ -534,7 +547,7 @@ at::Tensor runAttentionMany(const at::Tensor &query, const at::Tensor &key, cons
   auto compute = portableAttendMany;
 #if defined(__x86_64__)
   if (variant == avx2) compute = avx2AttendMany;
-  if (variant == avx512) compute = avx512AttendMany;
+  if (variant == avx512) compute = a.valueWidth <= 32 ? avx512AttendManyNarrow : avx512AttendMany;
 #endif
   // Few heads are divided, so that every thread has work.
   const int64_t heads = query.size(0) * query.size(1), threads = at::get_num_threads();
@@ -655,11 +668,11 @@ int64_t readMemory(const at::Tensor &tensor) {
 TORCH_LIBRARY(vitrail, library) {
   library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
               [](const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-                return linear(x, weight, bias, false);
+                return vitrail::linear(x, weight, bias, false);
               });
   library.def("linear_gelu(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
               [](const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-                return linear(x, weight, bias, true);
+                return vitrail::linear(x, weight, bias, true);
               });
   library.def("rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", rmsNorm);
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",

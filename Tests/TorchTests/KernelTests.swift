@@ -170,7 +170,7 @@ import Torch
         defer { try? Threads.set(threads) }
         for (rows, length, width, scale) in [
             (64, 64, 64, 0.125), (300, 300, 64, 0.125), (101, 17, 80, 0.6), (9, 1, 3, 1.0),
-            (70, 129, 130, 0.1),
+            (70, 129, 130, 0.1), (90, 70, 33, 0.2),
         ] {
             // As one product of matrices gives them: heads and the three lie side by side.
             let all = try Tensor.randn([2, max(rows, length), 3, 3, width], generator: generator)
@@ -277,6 +277,42 @@ import Torch
         try weight.requireGrad()
         try rmsNorm(x, weight: weight, epsilon: 1e-3).sum().backward()
         #expect(weight.grad?.shape == weight.shape)
+    }
+
+    @Test(arguments: [1, 2, 4])
+    func `kernels side by side give the sums`(_ size: Int) throws {
+        let generator = try Generator(seed: 16)
+        let exactly = Operator("conv2d")
+        for (height, width, outputs) in [(16, 24, 40), (19, 33, 64)] {
+            let x = try Tensor.randn([2, 20, height, width], generator: generator)
+            let weight = try Tensor.randn([outputs, 20, size, size], generator: generator)
+            let bias = try Tensor.randn([outputs], generator: generator)
+            for bias in [nil, bias] {
+                let expected = try exactly(
+                    x.to(.float64), weight.to(.float64), bias?.to(.float64), [size, size])
+                for format in [MemoryFormat.contiguous, .channelsLast] {
+                    let actual = try conv2d(
+                        x.contiguous(format), weight.contiguous(format), bias, stride: size)
+                    #expect(actual.shape == expected.shape)
+                    let error: Double = try (actual.to(.float64) - expected).abs().max().item()
+                    #expect(error < 1e-4, "\(size) \(height) \(width) \(format): \(error)")
+                }
+            }
+        }
+    }
+
+    @Test func `Winograd's sums are less exact by a digit, and not more`() throws {
+        let (kernel, aten) = (Operator("vitrail::conv2d_tiles"), Operator("conv2d"))
+        let generator = try Generator(seed: 17)
+        let x = try Tensor.randn([1, 128, 64, 64], generator: generator)
+        let weight = try Tensor.randn([128, 128, 3, 3], generator: generator)
+        let exact = try aten(x.to(.float64), weight.to(.float64), nil as Tensor?, [1, 1], [1, 1])
+        func error(_ result: Tensor) throws -> Double {
+            try (result.to(.float64) - exact).abs().mean().item()
+        }
+        let ours = try error(kernel(x, weight, nil as Tensor?, Variant.portable.rawValue))
+        let theirs = try error(aten(x, weight, nil as Tensor?, [1, 1], [1, 1]))
+        #expect(ours < 20 * theirs, "\(ours), libtorch \(theirs)")
     }
 
     @Test func `convolutions of other forms, and gradients, are libtorch's`() throws {

@@ -1,5 +1,5 @@
 // What the kernels have in common: vectors, the instruction sets that a kernel is compiled for, a small product of matrices
-// in registers, and libtorch's threads.
+// in registers, libtorch's threads, and the product of linear layers.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 namespace vitrail {
 
@@ -88,5 +89,8 @@ INLINE void tile(const float *a, int64_t aRow, const float *b, int64_t n, float 
   for (int row = 0; row < tileRows; ++row)
     for (int v = 0; v < vectors; ++v) std::memcpy(c + row * cRow + v * lanes, &sums[row][v], sizeof sums[row][v]);
 }
+
+/// `x` times `weight` transposed, plus `bias`, and GELU of that if asked for: the fastest product for the shapes.
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias, bool thenGELU);
 
 }  // namespace vitrail

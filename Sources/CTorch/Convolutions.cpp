@@ -1,16 +1,18 @@
-// Convolutions of 3 x 3 by Winograd's minimal filtering, F(4 x 4, 3 x 3) (Lavin and Gray, 2015, arXiv 1509.09308).
+// `vitrail::conv2d` is `aten::conv2d`, but for two forms in float32 on the CPU, where nothing is to be learnt.
 //
-// `vitrail::conv2d` is `aten::conv2d`, but for what most of the encoder's convolutions are: 3 x 3, one pixel of padding, no
-// stride, in float32 on the CPU, nothing to be learnt. Sixteen pixels of the output then take 36 multiplications for each
-// pair of channels and not 144. The sums are less exact by about a digit (docs/benchmarks.md). Everything else is
-// `aten::conv2d`.
+// Convolutions of 3 x 3 with one pixel of padding and no stride, as most of the encoder's are, run by Winograd's minimal
+// filtering, F(4 x 4, 3 x 3) (Lavin and Gray, 2015, arXiv 1509.09308): sixteen pixels of the output take 36 multiplications
+// for each pair of channels and not 144. The sums are less exact by about a digit (docs/benchmarks.md).
+//
+// Where kernels lie side by side without a gap, a convolution is a linear layer over patches. Of channels-last pixels and
+// weights these are as they lie in memory; oneDNN's convolutions lay large kernels out anew in every call.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
 
-#include "Vectors.h"
+#include "Kernels.h"
 
 #include <algorithm>
 #include <optional>
@@ -194,7 +196,7 @@ struct Kernel {
   int64_t panel;
 };
 
-#define KERNEL(name, lanes, vectors, target)                                                            \
+#define CONVOLUTION(name, lanes, vectors, target)                                                            \
   target void name##Weights(const Convolution &c, float *to, int64_t begin, int64_t end) {              \
     transformWeights<lanes, vectors>(c, to, begin, end);                                                \
   }                                                                                                     \
@@ -203,11 +205,11 @@ struct Kernel {
   }                                                                                                     \
   constexpr Kernel name = {name##Weights, name##Convolve, lanes * vectors};
 
-KERNEL(portableKernel, 4, 2, )
+CONVOLUTION(portableKernel, 4, 2, )
 #if defined(__x86_64__)
-KERNEL(avx2Kernel, 8, 2, __attribute__((target("avx2,fma"))))
-KERNEL(avx512Kernel, 16, 2, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
-KERNEL(wideAVX512Kernel, 16, 4, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
+CONVOLUTION(avx2Kernel, 8, 2, __attribute__((target("avx2,fma"))))
+CONVOLUTION(avx512Kernel, 16, 2, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
+CONVOLUTION(wideAVX512Kernel, 16, 4, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
 #endif
 
 Kernel kernel(Variant variant, int64_t outputs) {
@@ -222,7 +224,7 @@ int64_t tileCount(const at::Tensor &x) {
   return x.size(0) * ((x.size(2) + side - 1) / side) * ((x.size(3) + side - 1) / side);
 }
 
-bool fits(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+bool fitsWinograd(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
   if (x.dim() != 4 || weight.dim() != 4 || x.numel() == 0) return false;
   if (x.size(1) != weight.size(1) || weight.size(2) != 3 || weight.size(3) != 3) return false;
   if (weight.size(1) % inputMultiple != 0 || weight.size(0) % outputMultiple != 0) return false;
@@ -237,7 +239,7 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const st
                          int64_t variant) {
   TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
                               "this machine has no variant ", variant);
-  TORCH_CHECK(fits(x, weight, bias), "the shapes or dtypes do not fit");
+  TORCH_CHECK(fitsWinograd(x, weight, bias), "the shapes or dtypes do not fit");
   const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
   const at::Tensor offsets = bias && bias->defined() ? bias->contiguous() : at::Tensor();
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
@@ -262,6 +264,25 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const st
   return out.permute({0, 3, 1, 2});
 }
 
+/// Kernels side by side, as many pixels apart as they are wide.
+bool fitsPatches(const at::Tensor &x, const at::Tensor &weight, int64_t stride) {
+  return x.dim() == 4 && weight.dim() == 4 && x.size(1) == weight.size(1) && weight.size(2) == stride &&
+         weight.size(3) == stride && x.size(2) >= stride && x.size(3) >= stride && x.numel() > 0 &&
+         x.scalar_type() == at::kFloat && x.device().is_cpu() && weight.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+  const int64_t size = weight.size(2), rows = x.size(2) / size, columns = x.size(3) / size;
+  const at::Tensor patches = x.permute({0, 2, 3, 1})
+                                 .slice(1, 0, rows * size)
+                                 .slice(2, 0, columns * size)
+                                 .reshape({x.size(0), rows, size, columns, size, x.size(1)})
+                                 .transpose(2, 3)
+                                 .reshape({x.size(0), rows, columns, -1});
+  const at::Tensor kernels = weight.permute({0, 2, 3, 1}).reshape({weight.size(0), -1});
+  return vitrail::linear(patches, kernels, bias, false).permute({0, 3, 1, 2});
+}
+
 at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
   auto are = [](at::IntArrayRef values, int64_t value) {
@@ -269,9 +290,13 @@ at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::opti
   };
   const bool learns = c10::GradMode::is_enabled() &&
                       (x.requires_grad() || weight.requires_grad() || (bias && bias->defined() && bias->requires_grad()));
-  if (!learns && groups == 1 && are(stride, 1) && are(padding, 1) && are(dilation, 1) && best() != portable &&
-      !at::autocast::is_autocast_enabled(at::kCPU) && fits(x, weight, bias) && tileCount(x) >= leastTiles)
-    return convolveTiles(x, weight, bias, best());
+  if (!learns && groups == 1 && are(dilation, 1) && !at::autocast::is_autocast_enabled(at::kCPU)) {
+    if (are(stride, 1) && are(padding, 1) && best() != portable && fitsWinograd(x, weight, bias) &&
+        tileCount(x) >= leastTiles)
+      return convolveTiles(x, weight, bias, best());
+    if (!stride.empty() && are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]))
+      return convolvePatches(x, weight, bias);
+  }
   return at::conv2d(x, weight, bias, stride, padding, dilation, groups);
 }
 
