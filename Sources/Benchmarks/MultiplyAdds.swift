@@ -28,7 +28,8 @@ struct MultiplyAdds {
         patches / (projector.unshuffle * projector.unshuffle)
     }
 
-    /// Convolutions of 3 x 3 without stride, which are `multiplyAdds` by themselves, as Winograd's algorithm has them (Sources/CTorch/Convolutions.cpp): a quarter, where there are tiles enough.
+    /// Convolutions of 3 x 3 without stride, which are `multiplyAdds` by themselves, as Winograd's algorithm has them
+    /// (Sources/CTorch/Convolutions.cpp): a quarter, where there are tiles enough.
     private func winograd(_ multiplyAdds: Int, cells: Int) -> Int {
         cells >= 512 ? multiplyAdds / 4 : multiplyAdds
     }

@@ -8,7 +8,6 @@
 // weights these are as they lie in memory; oneDNN's convolutions lay large kernels out anew in every call.
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
 
@@ -34,6 +33,14 @@ constexpr int64_t together = 1 << 17;
 /// For fewer tiles the weights' transform takes what is gained.
 constexpr int64_t leastTiles = 32;
 
+/// Tiles along a side of the output.
+constexpr int64_t tiles(int64_t length) { return (length + side - 1) / side; }
+
+/// A tile's first row and column in the output, and its picture.
+struct Place {
+  int64_t picture, row, column;
+};
+
 /// Pictures [count, height, width, inputs] and weights by their strides to [count, height, width, outputs].
 struct Convolution {
   const float *x;
@@ -43,8 +50,11 @@ struct Convolution {
   float *out;
   int64_t height, width, inputs, outputs;
 
-  int64_t down() const { return (height + side - 1) / side; }
-  int64_t across() const { return (width + side - 1) / side; }
+  /// Of a tile by its number, counted through all pictures.
+  Place place(int64_t number) const {
+    const int64_t down = tiles(height), across = tiles(width);
+    return {number / (across * down), side * (number / across % down), side * (number % across)};
+  }
 };
 
 /// Three weights to six.
@@ -123,14 +133,14 @@ INLINE void transformWeights(const Convolution &c, float *to, int64_t begin, int
 /// The tile `number`, counted through all pictures, to `to` [places, step, inputs]; beyond the border there are zeros.
 template <int lanes>
 INLINE void transformInput(const Convolution &c, int64_t number, float *to, int64_t step) {
-  const int64_t tileRow = number / c.across() % c.down(), tileColumn = number % c.across();
-  const float *picture = c.x + number / (c.across() * c.down()) * c.height * c.width * c.inputs;
+  const Place tile = c.place(number);
+  const float *picture = c.x + tile.picture * c.height * c.width * c.inputs;
   Floats<lanes> pixels[patch][patch], analysed[patch][patch];
   for (int64_t channel = 0; channel < c.inputs; channel += lanes) {
     for (int64_t i = 0; i < patch; ++i) {
-      const int64_t row = side * tileRow - 1 + i;
+      const int64_t row = tile.row - 1 + i;
       for (int64_t j = 0; j < patch; ++j) {
-        const int64_t column = side * tileColumn - 1 + j;
+        const int64_t column = tile.column - 1 + j;
         if (row < 0 || row >= c.height || column < 0 || column >= c.width) {
           pixels[i][j] = Floats<lanes>{};
         } else {
@@ -148,18 +158,18 @@ INLINE void transformInput(const Convolution &c, int64_t number, float *to, int6
 /// The products `from` [places, step, panel] of a tile to its pixels, in the outputs from `output` on.
 template <int lanes, int vectors>
 INLINE void transformOutput(const Convolution &c, int64_t number, const float *from, int64_t step, int64_t output) {
-  const int64_t tileRow = number / c.across() % c.down(), tileColumn = number % c.across();
-  float *picture = c.out + number / (c.across() * c.down()) * c.height * c.width * c.outputs;
+  const Place tile = c.place(number);
+  float *picture = c.out + tile.picture * c.height * c.width * c.outputs;
   Floats<lanes> products[patch][patch], pixels[side][side], bias = {};
   for (int v = 0; v < vectors; ++v) {
     for (int64_t place = 0; place < places; ++place)
       load<lanes>(from + place * step * lanes * vectors + v * lanes, products[place / patch][place % patch]);
     bothWays<lanes>(products, pixels, combine<lanes>);
     if (c.bias) load<lanes>(c.bias + output + v * lanes, bias);
-    for (int64_t i = 0; i < std::min(side, c.height - side * tileRow); ++i) {
-      for (int64_t j = 0; j < std::min(side, c.width - side * tileColumn); ++j) {
+    for (int64_t i = 0; i < std::min(side, c.height - tile.row); ++i) {
+      for (int64_t j = 0; j < std::min(side, c.width - tile.column); ++j) {
         const Floats<lanes> pixel = pixels[i][j] + bias;
-        const int64_t at = (side * tileRow + i) * c.width + side * tileColumn + j;
+        const int64_t at = (tile.row + i) * c.width + tile.column + j;
         std::memcpy(picture + at * c.outputs + output + v * lanes, &pixel, sizeof pixel);
       }
     }
@@ -196,7 +206,7 @@ struct Kernel {
   int64_t panel;
 };
 
-#define CONVOLUTION(name, lanes, vectors, target)                                                            \
+#define CONVOLUTION(name, lanes, vectors, target)                                                       \
   target void name##Weights(const Convolution &c, float *to, int64_t begin, int64_t end) {              \
     transformWeights<lanes, vectors>(c, to, begin, end);                                                \
   }                                                                                                     \
@@ -221,16 +231,17 @@ Kernel kernel(Variant variant, int64_t outputs) {
 }
 
 int64_t tileCount(const at::Tensor &x) {
-  return x.size(0) * ((x.size(2) + side - 1) / side) * ((x.size(3) + side - 1) / side);
+  return x.size(0) * tiles(x.size(2)) * tiles(x.size(3));
 }
 
 bool fitsWinograd(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
   if (x.dim() != 4 || weight.dim() != 4 || x.numel() == 0) return false;
   if (x.size(1) != weight.size(1) || weight.size(2) != 3 || weight.size(3) != 3) return false;
   if (weight.size(1) % inputMultiple != 0 || weight.size(0) % outputMultiple != 0) return false;
-  if (bias && bias->defined() && bias->numel() != weight.size(0)) return false;
-  for (const at::Tensor *tensor : {&x, &weight, bias && bias->defined() ? &*bias : &x})
-    if (tensor->scalar_type() != at::kFloat || !tensor->device().is_cpu()) return false;
+  const at::Tensor *offsets = pointer(bias);
+  if (offsets && offsets->numel() != weight.size(0)) return false;
+  for (const at::Tensor *tensor : {&x, &weight, offsets})
+    if (tensor && (tensor->scalar_type() != at::kFloat || !tensor->device().is_cpu())) return false;
   return true;
 }
 
@@ -241,7 +252,7 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const st
                               "this machine has no variant ", variant);
   TORCH_CHECK(fitsWinograd(x, weight, bias), "the shapes or dtypes do not fit");
   const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
-  const at::Tensor offsets = bias && bias->defined() ? bias->contiguous() : at::Tensor();
+  const at::Tensor offsets = pointer(bias) ? bias->contiguous() : at::Tensor();
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   at::Tensor out = at::empty({x.size(0), x.size(2), x.size(3), outputs}, x.options());
   at::Tensor weights = at::empty({places * outputs * inputs}, x.options());
@@ -288,9 +299,8 @@ at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::opti
   auto are = [](at::IntArrayRef values, int64_t value) {
     return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
   };
-  const bool learns = c10::GradMode::is_enabled() &&
-                      (x.requires_grad() || weight.requires_grad() || (bias && bias->defined() && bias->requires_grad()));
-  if (!learns && groups == 1 && are(dilation, 1) && !at::autocast::is_autocast_enabled(at::kCPU)) {
+  if (!areLearnt({&x, &weight, pointer(bias)}) && groups == 1 && are(dilation, 1) &&
+      !at::autocast::is_autocast_enabled(at::kCPU)) {
     if (are(stride, 1) && are(padding, 1) && best() != portable && fitsWinograd(x, weight, bias) &&
         tileCount(x) >= leastTiles)
       return convolveTiles(x, weight, bias, best());

@@ -4,7 +4,7 @@
 // There the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of
 // matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
 // next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Many rows of
-// float32 are oneDNN's product, with GELU on its way out in `vitrail::linear_gelu`. Everything else (gradients, autocast,
+// float32 are oneDNN's product, with GELU on its way out where it is asked for. Everything else (gradients, autocast,
 // other devices and dtypes) is `aten::linear`. In the same way `vitrail::attention` is
 // `aten::scaled_dot_product_attention` but for queries that see everything: for a few of them, and for many of float32,
 // libtorch takes several times as long (docs/benchmarks.md); and `vitrail::rms_norm` is `aten::rms_norm`.
@@ -184,13 +184,11 @@ bool isPlain(const at::Tensor &x, const at::Tensor &weight, const std::optional<
   const auto dtype = weight.scalar_type();
   if ((dtype != at::kBFloat16 && dtype != at::kFloat) || x.scalar_type() != dtype) return false;
   if (!x.device().is_cpu() || !weight.device().is_cpu() || !weight.is_contiguous()) return false;
-  const bool biased = bias && bias->defined();
-  if (biased && (!bias->device().is_cpu() || bias->scalar_type() != dtype ||
-                 bias->numel() != weight.size(0)))
+  const at::Tensor *offsets = pointer(bias);
+  if (offsets && (!offsets->device().is_cpu() || offsets->scalar_type() != dtype ||
+                  offsets->numel() != weight.size(0)))
     return false;
-  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;
-  return !c10::GradMode::is_enabled() ||
-         !(x.requires_grad() || weight.requires_grad() || (biased && bias->requires_grad()));
+  return !at::autocast::is_autocast_enabled(at::kCPU) && !areLearnt({&x, &weight, offsets});
 }
 
 /// Many rows of float32: oneDNN's product, where libtorch has it. `at::linear` would take MKL's, which is as exact, and on
@@ -270,11 +268,11 @@ __attribute__((target("avx2,fma"))) void avx2NormRows(const float *x, const floa
 /// libtorch makes this of six operators, each of which writes a tensor.
 at::Tensor rmsNorm(const at::Tensor &x, at::IntArrayRef shape, const std::optional<at::Tensor> &weight,
                    std::optional<double> epsilon) {
-  const bool plain = shape.size() == 1 && weight && weight->defined() && epsilon && x.dim() > 0 && x.numel() > 0 &&
+  const bool plain = shape.size() == 1 && pointer(weight) && epsilon && x.dim() > 0 && x.numel() > 0 &&
                      x.size(-1) == shape[0] && weight->dim() == 1 && weight->size(0) == shape[0] &&
                      x.is_contiguous() && weight->is_contiguous() && x.device().is_cpu() && weight->device().is_cpu() &&
                      x.scalar_type() == at::kFloat && weight->scalar_type() == at::kFloat &&
-                     !(c10::GradMode::is_enabled() && (x.requires_grad() || weight->requires_grad()));
+                     !areLearnt({&x, &*weight});
   if (!plain) return at::rms_norm(x, shape, weight, epsilon);
   at::Tensor out = at::empty(x.sizes(), x.options());
   auto compute = portableNormRows;
@@ -583,14 +581,14 @@ at::Tensor attendRows(const at::Tensor &query, const at::Tensor &key, const at::
 }
 
 bool isGainedFrom(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value) {
-  if (gainedRows() == 0 || at::autocast::is_autocast_enabled(at::kCPU)) return false;
+  if (gainedRows() == 0 || at::autocast::is_autocast_enabled(at::kCPU) || areLearnt({&query, &key, &value}))
+    return false;
   const auto dtype = query.scalar_type();
   if (dtype != at::kBFloat16 && dtype != at::kFloat) return false;
   for (const at::Tensor *x : {&query, &key, &value}) {
     if (x->dim() != 4 || x->numel() == 0 || !x->device().is_cpu() || x->scalar_type() != dtype || x->stride(3) != 1)
       return false;
     if (x->size(0) != query.size(0) || x->size(1) != query.size(1)) return false;
-    if (c10::GradMode::is_enabled() && x->requires_grad()) return false;
   }
   if (key.size(3) != query.size(3) || key.size(2) != value.size(2)) return false;
   // Many queries: where tiles are as wide as AVX-512 makes them.
@@ -666,14 +664,7 @@ int64_t readMemory(const at::Tensor &tensor) {
 }  // namespace
 
 TORCH_LIBRARY(vitrail, library) {
-  library.def("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
-              [](const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-                return vitrail::linear(x, weight, bias, false);
-              });
-  library.def("linear_gelu(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
-              [](const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-                return vitrail::linear(x, weight, bias, true);
-              });
+  library.def("linear(Tensor input, Tensor weight, Tensor? bias=None, bool then_gelu=False) -> Tensor", vitrail::linear);
   library.def("rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", rmsNorm);
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
               static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));

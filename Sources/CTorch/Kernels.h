@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 
 namespace vitrail {
@@ -70,6 +71,19 @@ void inParallel(const at::Tensor &contiguous, int64_t grain, const Body &body) {
         body(begin, begin + count);
       },
       grain);
+}
+
+/// Whether a gradient is to be taken through any of the tensors; undefined ones have none.
+inline bool areLearnt(std::initializer_list<const at::Tensor *> tensors) {
+  if (!c10::GradMode::is_enabled()) return false;
+  for (const at::Tensor *tensor : tensors)
+    if (tensor && tensor->defined() && tensor->requires_grad()) return true;
+  return false;
+}
+
+/// What an optional tensor is, or null.
+inline const at::Tensor *pointer(const std::optional<at::Tensor> &tensor) {
+  return tensor && tensor->defined() ? &*tensor : nullptr;
 }
 
 /// Rows of a tile, whose sums all lie in registers.

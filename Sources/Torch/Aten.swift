@@ -144,7 +144,6 @@ enum Aten {
     static let einsum = Operator("einsum")
     /// `aten::linear`, with a kernel of its own for a few rows (Sources/CTorch/Kernels.cpp).
     static let linear = Operator("vitrail::linear")
-    static let linearGELU = Operator("vitrail::linear_gelu")
     static let conv1d = Operator("conv1d")
     static let conv2d = Operator("vitrail::conv2d")
     static let conv3d = Operator("conv3d")

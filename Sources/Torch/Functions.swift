@@ -15,7 +15,7 @@ public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws 
 
 /// GELU of ``linear(_:_:_:)``.
 public func linearGELU(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws -> Tensor {
-    try Aten.linearGELU(x, weight, bias)
+    try Aten.linear(x, weight, bias, true)
 }
 
 /// `x` is [n, in, width], `weight` is [out, in / groups, kernel].
