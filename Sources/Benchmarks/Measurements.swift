@@ -141,7 +141,7 @@ func measureStages(_ scene: BenchmarkScene, _ report: inout Report) throws {
 private func stages(
     _ scene: BenchmarkScene, in dtype: DType
 ) throws -> (times: [(name: String, milliseconds: Double)], multiplyAdds: [String: Int]) {
-    let model = try Lumen(contentsOf: ModelFolder(scene.modelPath), dtype: dtype)
+    let model = try Lumen(contentsOf: ModelFolder(scene.modelPath), dtype: dtype, isFixed: true)
     let segmenter =
         try scene.segmenter == nil ? nil : Segmenter(contentsOf: scene.modelPath, dtype: dtype)
     var names: [String] = []

@@ -234,55 +234,88 @@ int64_t tileCount(const at::Tensor &x) {
   return x.size(0) * tiles(x.size(2)) * tiles(x.size(3));
 }
 
-bool fitsWinograd(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-  if (x.dim() != 4 || weight.dim() != 4 || x.numel() == 0) return false;
-  if (x.size(1) != weight.size(1) || weight.size(2) != 3 || weight.size(3) != 3) return false;
-  if (weight.size(1) % inputMultiple != 0 || weight.size(0) % outputMultiple != 0) return false;
-  const at::Tensor *offsets = pointer(bias);
-  if (offsets && offsets->numel() != weight.size(0)) return false;
-  for (const at::Tensor *tensor : {&x, &weight, offsets})
-    if (tensor && (tensor->scalar_type() != at::kFloat || !tensor->device().is_cpu())) return false;
-  return true;
+bool isPlain(const at::Tensor &tensor) { return tensor.scalar_type() == at::kFloat && tensor.device().is_cpu(); }
+
+/// Whether Winograd's algorithm takes such weights, where they move by one pixel.
+bool fitsWinograd(const at::Tensor &weight) {
+  return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 && weight.size(1) % inputMultiple == 0 &&
+         weight.size(0) % outputMultiple == 0 && isPlain(weight);
 }
 
-/// The kernel alone: x [n, inputs, h, w] and weight [outputs, inputs, 3, 3], one pixel of padding.
-at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
-                         int64_t variant) {
-  TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
-                              "this machine has no variant ", variant);
-  TORCH_CHECK(fitsWinograd(x, weight, bias), "the shapes or dtypes do not fit");
-  const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
-  const at::Tensor offsets = pointer(bias) ? bias->contiguous() : at::Tensor();
+bool fitsWinograd(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+  if (!fitsWinograd(weight) || x.dim() != 4 || x.numel() == 0 || x.size(1) != weight.size(1) || !isPlain(x)) return false;
+  const at::Tensor *offsets = pointer(bias);
+  return !offsets || (offsets->numel() == weight.size(0) && isPlain(*offsets));
+}
+
+/// Weights [outputs, inputs, 3, 3] as the kernel multiplies with them, as one axis.
+at::Tensor transformed(const at::Tensor &weight, Variant variant) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
-  at::Tensor out = at::empty({x.size(0), x.size(2), x.size(3), outputs}, x.options());
-  at::Tensor weights = at::empty({places * outputs * inputs}, x.options());
-  const Convolution c = {static_cast<const float *>(pixels.const_data_ptr()),
-                         static_cast<const float *>(weight.const_data_ptr()),
-                         {weight.stride(0), weight.stride(1), weight.stride(2), weight.stride(3)},
-                         offsets.defined() ? static_cast<const float *>(offsets.const_data_ptr()) : nullptr,
-                         static_cast<float *>(out.mutable_data_ptr()),
-                         x.size(2),
-                         x.size(3),
-                         inputs,
-                         outputs};
-  const Kernel k = kernel(Variant(variant), outputs);
-  auto *transformed = static_cast<float *>(weights.mutable_data_ptr());
-  // One element each stands for a pair of the weights, and for a tile.
+  at::Tensor weights = at::empty({places * outputs * inputs}, weight.options());
+  Convolution c = {};
+  c.weight = static_cast<const float *>(weight.const_data_ptr());
+  std::copy_n(weight.strides().begin(), 4, c.weightStrides);
+  c.inputs = inputs;
+  c.outputs = outputs;
+  const Kernel k = kernel(variant, outputs);
+  auto *to = static_cast<float *>(weights.mutable_data_ptr());
+  // One element each stands for a pair of a panel of outputs and an input.
   inParallel<uint8_t>(at::empty({outputs / k.panel * inputs}, at::kByte), 16,
-                      [&](int64_t begin, int64_t end) { k.transformWeights(c, transformed, begin, end); });
+                      [&](int64_t begin, int64_t end) { k.transformWeights(c, to, begin, end); });
+  return weights;
+}
+
+at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias,
+                         const at::Tensor *packed, Variant variant) {
+  const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
+  const at::Tensor offsets = bias ? bias->contiguous() : at::Tensor();
+  const at::Tensor weights = packed && packed->dim() == 1 ? *packed : transformed(weight, variant);
+  const int64_t outputs = weight.size(0), inputs = weight.size(1);
+  TORCH_CHECK(weights.numel() == places * outputs * inputs, "the packed weights are another layer's");
+  at::Tensor out = at::empty({x.size(0), x.size(2), x.size(3), outputs}, x.options());
+  Convolution c = {};
+  c.x = static_cast<const float *>(pixels.const_data_ptr());
+  c.bias = bias ? static_cast<const float *>(offsets.const_data_ptr()) : nullptr;
+  c.out = static_cast<float *>(out.mutable_data_ptr());
+  c.height = x.size(2);
+  c.width = x.size(3);
+  c.inputs = inputs;
+  c.outputs = outputs;
+  const Kernel k = kernel(variant, outputs);
+  const auto *from = static_cast<const float *>(weights.const_data_ptr());
+  // One element each stands for a tile.
   inParallel<uint8_t>(at::empty({tileCount(x)}, at::kByte), 2 * tileRows,
-                      [&](int64_t begin, int64_t end) { k.convolve(c, transformed, begin, end); });
+                      [&](int64_t begin, int64_t end) { k.convolve(c, from, begin, end); });
   return out.permute({0, 3, 1, 2});
 }
 
-/// Kernels side by side, as many pixels apart as they are wide.
-bool fitsPatches(const at::Tensor &x, const at::Tensor &weight, int64_t stride) {
-  return x.dim() == 4 && weight.dim() == 4 && x.size(1) == weight.size(1) && weight.size(2) == stride &&
-         weight.size(3) == stride && x.size(2) >= stride && x.size(3) >= stride && x.numel() > 0 &&
-         x.scalar_type() == at::kFloat && x.device().is_cpu() && weight.is_contiguous(at::MemoryFormat::ChannelsLast);
+/// The kernel alone: x [n, inputs, h, w] and weight [outputs, inputs, 3, 3], one pixel of padding.
+at::Tensor convolveTilesBy(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
+                           int64_t variant) {
+  TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
+                              "this machine has no variant ", variant);
+  TORCH_CHECK(fitsWinograd(x, weight, bias), "the shapes or dtypes do not fit");
+  return convolveTiles(x, weight, pointer(bias), nullptr, Variant(variant));
 }
 
-at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
+/// Whether such weights are a linear layer's, where kernels lie side by side: as many pixels apart as they are wide.
+bool fitsPatches(const at::Tensor &weight, int64_t stride) {
+  return weight.dim() == 4 && weight.size(2) == stride && weight.size(3) == stride && isPlain(weight) &&
+         weight.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+bool fitsPatches(const at::Tensor &x, const at::Tensor &weight, int64_t stride) {
+  return fitsPatches(weight, stride) && x.dim() == 4 && x.size(1) == weight.size(1) && x.size(2) >= stride &&
+         x.size(3) >= stride && x.numel() > 0 && isPlain(x);
+}
+
+/// [outputs, inputs, size, size] to the linear layer's [outputs, size * size * inputs].
+at::Tensor patchWeights(const at::Tensor &weight) {
+  return weight.permute({0, 2, 3, 1}).reshape({weight.size(0), -1});
+}
+
+at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
+                           const std::optional<at::Tensor> &packed) {
   const int64_t size = weight.size(2), rows = x.size(2) / size, columns = x.size(3) / size;
   const at::Tensor patches = x.permute({0, 2, 3, 1})
                                  .slice(1, 0, rows * size)
@@ -290,24 +323,38 @@ at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const 
                                  .reshape({x.size(0), rows, size, columns, size, x.size(1)})
                                  .transpose(2, 3)
                                  .reshape({x.size(0), rows, columns, -1});
-  const at::Tensor kernels = weight.permute({0, 2, 3, 1}).reshape({weight.size(0), -1});
-  return vitrail::linear(patches, kernels, bias, false).permute({0, 3, 1, 2});
+  return vitrail::linear(patches, patchWeights(weight), bias, packed).permute({0, 3, 1, 2});
 }
 
+bool are(at::IntArrayRef values, int64_t value) {
+  return !values.empty() && std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
+}
+
+/// `packed` is what `packKernel` gave for the weights, or none.
 at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
-                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
-  auto are = [](at::IntArrayRef values, int64_t value) {
-    return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
-  };
+                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups,
+                  const std::optional<at::Tensor> &packed) {
   if (!areLearnt({&x, &weight, pointer(bias)}) && groups == 1 && are(dilation, 1) &&
       !at::autocast::is_autocast_enabled(at::kCPU)) {
     if (are(stride, 1) && are(padding, 1) && best() != portable && fitsWinograd(x, weight, bias) &&
         tileCount(x) >= leastTiles)
-      return convolveTiles(x, weight, bias, best());
-    if (!stride.empty() && are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]))
-      return convolvePatches(x, weight, bias);
+      return convolveTiles(x, weight, pointer(bias), pointer(packed), best());
+    if (are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]))
+      return convolvePatches(x, weight, bias, packed);
   }
   return at::conv2d(x, weight, bias, stride, padding, dilation, groups);
+}
+
+/// A convolution's weights in the order in which this machine multiplies them, as one axis; they themselves where that is
+/// not for them.
+at::Tensor packKernel(const at::Tensor &weight, int64_t stride, int64_t padding) {
+  if (stride == 1 && padding == 1 && best() != portable && fitsWinograd(weight))
+    return transformed(weight.detach(), best());
+  if (padding == 0 && fitsPatches(weight, stride)) {
+    const at::Tensor flat = patchWeights(weight);
+    return isPackable(flat) ? pack(flat) : weight;
+  }
+  return weight;
 }
 
 }  // namespace
@@ -315,7 +362,8 @@ at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::opti
 TORCH_LIBRARY_FRAGMENT(vitrail, library) {
   library.def(
       "conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
-      "int groups=1) -> Tensor",
+      "int groups=1, Tensor? packed=None) -> Tensor",
       conv2d);
-  library.def("conv2d_tiles(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", convolveTiles);
+  library.def("pack_kernel(Tensor weight, int stride, int padding) -> Tensor", packKernel);
+  library.def("conv2d_tiles(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", convolveTilesBy);
 }

@@ -35,6 +35,8 @@ constexpr int64_t leastWeights = 1 << 17;
 /// Below so many rows, or multiplications, oneDNN's preparations are not worth it.
 constexpr int64_t leastDenseRows = 64;
 constexpr int64_t leastDenseWork = 1 << 24;
+/// Below so many multiplications libtorch's product is as fast as ours.
+constexpr int64_t leastWork = 1 << 20;
 /// Bytes by which the weights are asked for ahead of their use.
 constexpr int64_t ahead = 2048;
 
@@ -207,19 +209,44 @@ std::optional<at::Tensor> linearDense(const at::Tensor &x, const at::Tensor &wei
 }  // namespace
 
 at::Tensor vitrail::linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
-                           bool thenGELU) {
+                           const std::optional<at::Tensor> &packed, std::string_view activation,
+                           const std::optional<at::Tensor> &times, const std::optional<at::Tensor> &plus) {
+  TORCH_CHECK_VALUE(activation == "none" || activation == "gelu" || activation == "silu", "no activation is named ",
+                    activation);
+  bool isGELU = activation == "gelu", isSiLU = activation == "silu";
+  const at::Tensor *factor = pointer(times), *summand = pointer(plus);
+  at::Tensor out;
   if (isPlain(x, weight, bias)) {
     const int64_t rows = x.numel() / x.size(-1);
     if (rows >= 1 && rows <= gainedRows() && weight.numel() >= leastWeights) {
-      const at::Tensor out = linearRows(x, weight, bias, best());
-      return thenGELU ? at::gelu(out) : out;
-    }
-    if (weight.scalar_type() == at::kFloat && rows >= leastDenseRows && rows * weight.numel() >= leastDenseWork) {
-      if (auto out = linearDense(x, weight, bias, thenGELU)) return *out;
+      out = linearRows(x, weight, bias, best());
+    } else if (rows * weight.numel() >= leastWork && isPackable(weight)) {
+      auto fits = [&](const at::Tensor *tensor) {
+        return !tensor || (tensor->is_contiguous() && tensor->scalar_type() == at::kFloat &&
+                           tensor->device().is_cpu() && tensor->dim() == x.dim() && tensor->size(-1) == weight.size(0) &&
+                           tensor->sizes().slice(0, x.dim() - 1) == x.sizes().slice(0, x.dim() - 1));
+      };
+      const bool isWhole = fits(factor) && fits(summand) && !areLearnt({factor, summand});
+      out = product(x, weight, pointer(bias), pointer(packed),
+                    {isGELU   ? Activation::gelu
+                     : isSiLU ? Activation::silu
+                              : Activation::none,
+                     isWhole ? factor : nullptr, isWhole ? summand : nullptr});
+      isGELU = isSiLU = false;
+      if (isWhole) factor = summand = nullptr;
+    } else if (weight.scalar_type() == at::kFloat && rows >= leastDenseRows &&
+               rows * weight.numel() >= leastDenseWork) {
+      if (auto dense = linearDense(x, weight, bias, isGELU)) {
+        out = *dense;
+        isGELU = false;
+      }
     }
   }
-  const at::Tensor out = at::linear(x, weight, bias);
-  return thenGELU ? at::gelu(out) : out;
+  if (!out.defined()) out = at::linear(x, weight, bias);
+  if (isGELU) out = at::gelu(out);
+  if (isSiLU) out = at::silu(out);
+  if (factor) out = out * *factor;
+  return summand ? *summand + out : out;
 }
 
 namespace {
@@ -414,32 +441,6 @@ void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tens
 constexpr int64_t chunkRows = 48;
 /// For fewer queries it is not worth it to lay keys and values out anew.
 constexpr int64_t leastQueries = 64;
-
-/// e^x of numbers that are not above 0, to the last digit or two: 2^n e^r, the latter by its polynomial.
-template <int lanes>
-INLINE void exponential(Floats<lanes> &x) {
-  // Added to it, a number is rounded, and stands in the lowest bits.
-  constexpr float rounder = 12582912.0f;
-  const Floats<lanes> least = -87.0f - Floats<lanes>{};
-  x = x < least ? least : x;
-  const Floats<lanes> shifted = x * 1.44269504f + rounder;
-  const Floats<lanes> n = shifted - rounder;
-  // ln 2 in two parts, the first of which is exact when multiplied.
-  const Floats<lanes> r = x - n * 0.693359375f - n * -2.12194440e-4f;
-  Floats<lanes> sum = r * (1.0f / 5040) + 1.0f / 720;
-  sum = sum * r + 1.0f / 120;
-  sum = sum * r + 1.0f / 24;
-  sum = sum * r + 1.0f / 6;
-  sum = sum * r + 0.5f;
-  sum = sum * r + 1.0f;
-  sum = sum * r + 1.0f;
-  Words<lanes> power;
-  std::memcpy(&power, &shifted, sizeof power);
-  power = (power << 23) + 0x3f800000;
-  Floats<lanes> scale;
-  std::memcpy(&scale, &power, sizeof scale);
-  x = sum * scale;
-}
 
 /// Replaces a row of scores by e^(score - highest), and gives their sum.
 template <int lanes>
@@ -664,7 +665,11 @@ int64_t readMemory(const at::Tensor &tensor) {
 }  // namespace
 
 TORCH_LIBRARY(vitrail, library) {
-  library.def("linear(Tensor input, Tensor weight, Tensor? bias=None, bool then_gelu=False) -> Tensor", vitrail::linear);
+  library.def(
+      "linear(Tensor input, Tensor weight, Tensor? bias=None, Tensor? packed=None, str activation='none', "
+      "Tensor? times=None, Tensor? plus=None) -> Tensor",
+      vitrail::linear);
+  library.def("pack(Tensor weight) -> Tensor", pack);
   library.def("rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", rmsNorm);
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
               static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/TensorIterator.h>
+#include <c10/core/GradMode.h>
 
 #include <cstdint>
 #include <cstring>
@@ -53,6 +54,32 @@ inline Variant best() {
   return found;
 }
 
+/// e^x of numbers that are not above 0, to the last digit or two: 2^n e^r, the latter by its polynomial.
+template <int lanes>
+INLINE void exponential(Floats<lanes> &x) {
+  // Added to it, a number is rounded, and stands in the lowest bits.
+  constexpr float rounder = 12582912.0f;
+  const Floats<lanes> least = -87.0f - Floats<lanes>{};
+  x = x < least ? least : x;
+  const Floats<lanes> shifted = x * 1.44269504f + rounder;
+  const Floats<lanes> n = shifted - rounder;
+  // ln 2 in two parts, the first of which is exact when multiplied.
+  const Floats<lanes> r = x - n * 0.693359375f - n * -2.12194440e-4f;
+  Floats<lanes> sum = r * (1.0f / 5040) + 1.0f / 720;
+  sum = sum * r + 1.0f / 120;
+  sum = sum * r + 1.0f / 24;
+  sum = sum * r + 1.0f / 6;
+  sum = sum * r + 0.5f;
+  sum = sum * r + 1.0f;
+  sum = sum * r + 1.0f;
+  Words<lanes> power;
+  std::memcpy(&power, &shifted, sizeof power);
+  power = (power << 23) + 0x3f800000;
+  Floats<lanes> scale;
+  std::memcpy(&scale, &power, sizeof scale);
+  x = sum * scale;
+}
+
 /// Calls `body(begin, end)` for parts of the elements' numbers, on libtorch's threads, whichever they are.
 /// `at::parallel_for` is a template that is serial where OpenMP is not switched on at compile time; an iterator over a
 /// tensor is not.
@@ -86,25 +113,59 @@ inline const at::Tensor *pointer(const std::optional<at::Tensor> &tensor) {
   return tensor && tensor->defined() ? &*tensor : nullptr;
 }
 
+/// Inputs of a tile in whose time a line of what comes next is asked for.
+constexpr int64_t aheadSteps = 4;
+/// `sums` [rows, panel] += `a` [rows, n] times `b` [n, panel], where a panel is `lanes` x `vectors` floats. Lines from
+/// `next` on are asked for meanwhile, unless it is null.
+template <int lanes, int vectors, int rows>
+INLINE void multiply(const float *a, int64_t aRow, const float *b, int64_t n, Floats<lanes> (&sums)[rows][vectors],
+                     const float *next = nullptr) {
+  Floats<lanes> y[vectors];
+  for (int64_t i = 0; i < n; ++i) {
+    if (next && i % aheadSteps == 0) {
+      __builtin_prefetch(next, 0, 2);
+      next += 16;
+    }
+    _Pragma("unroll") for (int v = 0; v < vectors; ++v) load<lanes>(b + (i * vectors + v) * lanes, y[v]);
+    _Pragma("unroll") for (int row = 0; row < rows; ++row) {
+      const float x = a[row * aRow + i];
+      _Pragma("unroll") for (int v = 0; v < vectors; ++v) sums[row][v] += y[v] * x;
+    }
+  }
+}
+
 /// Rows of a tile, whose sums all lie in registers.
 constexpr int64_t tileRows = 6;
-/// `c` [tileRows, panel] = `a` [tileRows, n] times `b` [n, panel], where a panel is `lanes` x `vectors` floats.
+/// `c` [tileRows, panel] = `a` [tileRows, n] times `b` [n, panel].
 template <int lanes, int vectors>
 INLINE void tile(const float *a, int64_t aRow, const float *b, int64_t n, float *c, int64_t cRow) {
   Floats<lanes> sums[tileRows][vectors] = {};
-  Floats<lanes> y[vectors];
-  for (int64_t i = 0; i < n; ++i) {
-    for (int v = 0; v < vectors; ++v) load<lanes>(b + (i * vectors + v) * lanes, y[v]);
-    for (int row = 0; row < tileRows; ++row) {
-      const float x = a[row * aRow + i];
-      for (int v = 0; v < vectors; ++v) sums[row][v] += y[v] * x;
-    }
-  }
+  multiply<lanes>(a, aRow, b, n, sums);
   for (int row = 0; row < tileRows; ++row)
     for (int v = 0; v < vectors; ++v) std::memcpy(c + row * cRow + v * lanes, &sums[row][v], sizeof sums[row][v]);
 }
 
-/// `x` times `weight` transposed, plus `bias`, and GELU of that if asked for: the fastest product for the shapes.
-at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias, bool thenGELU);
+enum class Activation { none, gelu, silu };
+
+/// What a linear layer's outputs go through: an activation, and then a product and a sum with tensors of their shape.
+struct Finish {
+  Activation activation = Activation::none;
+  const at::Tensor *times = nullptr;
+  const at::Tensor *plus = nullptr;
+};
+
+/// Whether `pack` and `product` take such weights.
+bool isPackable(const at::Tensor &weight);
+/// Weights [outputs, inputs] in the order of `product`, as one axis; they themselves where that is not for them.
+at::Tensor pack(const at::Tensor &weight);
+/// `x` [..., inputs] times packable weights, transposed, plus `bias`, with all its tensors contiguous, of float32, on the
+/// CPU and without gradients. `packed` is what `pack` gave, or null.
+at::Tensor product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias, const at::Tensor *packed,
+                   const Finish &finish);
+
+/// `x` times `weight` transposed, plus `bias`, and what comes after: the fastest product for the shapes.
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias = {},
+                  const std::optional<at::Tensor> &packed = {}, std::string_view activation = "none",
+                  const std::optional<at::Tensor> &times = {}, const std::optional<at::Tensor> &plus = {});
 
 }  // namespace vitrail

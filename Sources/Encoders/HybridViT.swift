@@ -45,8 +45,8 @@ struct ViTBlock: Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let x = try x + attention(norm1(x))
-        return try x + mlp(norm2(x))
+        let x = try attention(norm1(x), plus: x)
+        return try mlp(norm2(x), plus: x)
     }
 }
 

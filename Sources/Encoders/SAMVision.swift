@@ -179,10 +179,9 @@ struct SAMVisionLayer {
     /// [b, rows, columns, width].
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let attended = try x + attention(norm1(x))
-        let normed = try norm2(attended)
-        let perRow = normed.size(0) * normed.size(2) * mlp.fc1.weight.size(0)
+        let perRow = attended.size(0) * attended.size(2) * mlp.fc1.weight.size(0)
         let length = max(1, SAMVisionAttention.numberLimit / perRow)
-        return try attended + inParts(normed, axis: 1, length) { try mlp($0) }
+        return try inParts(attended, axis: 1, length) { try mlp(norm2($0), plus: $0) }
     }
 }
 

@@ -51,13 +51,18 @@ package struct LlamaAttention {
         return try .cat([rotation(y.narrowed(1, 0, text)), y.narrowed(1, text, imageHeads)], axis: 1)
     }
 
-    private func joined(_ out: Tensor) throws -> Tensor { try o(out.transposed(1, 2).flattened(2)) }
+    private func joined(_ out: Tensor, plus: Tensor) throws -> Tensor {
+        try o(out.transposed(1, 2).flattened(2), plus: plus)
+    }
 
     /// Tokens after what the cache holds, whose keys and values are added to it.
     ///
-    /// - Parameter mask: what each token sees, where a plain causal mask from the first position on does not say it.
+    /// - Parameters:
+    ///   - x: [n, length, width], normed.
+    ///   - plus: what the result is added to.
+    ///   - mask: what each token sees, where a plain causal mask from the first position on does not say it.
     package func callAsFunction(
-        _ x: Tensor, _ rotation: Rotation, _ cache: TextCache, layer: Int, mask: Tensor?
+        _ x: Tensor, plus: Tensor, _ rotation: Rotation, _ cache: TextCache, layer: Int, mask: Tensor?
     ) throws -> Tensor {
         let (b, length, _) = x.shape3
         let (queries, newKeys, newValues) = try split(x, rotation)
@@ -65,28 +70,32 @@ package struct LlamaAttention {
         guard length == 1 else {
             let out = try scaledDotProductAttention(
                 queries, keys, values, mask: mask, causal: mask == nil, groupedQuery: keyValueHeads < heads)
-            return try joined(out)
+            return try joined(out, plus: plus)
         }
         // The query heads of a group are rows of one query, so that no key is copied for them.
         let rows = try queries.reshaped(b, keyValueHeads, heads / keyValueHeads, headWidth)
-        return try joined(scaledDotProductAttention(rows, keys, values).reshaped(b, heads, 1, headWidth))
+        return try joined(
+            scaledDotProductAttention(rows, keys, values).reshaped(b, heads, 1, headWidth), plus: plus)
     }
 
-    func prefix(_ x: Tensor, _ rotation: Rotation) throws -> (out: Tensor, keys: Tensor, values: Tensor) {
+    func prefix(
+        _ x: Tensor, plus: Tensor, _ rotation: Rotation
+    ) throws -> (out: Tensor, keys: Tensor, values: Tensor) {
         let (queries, keys, values) = try split(x, rotation)
         let out =
             try causalPrefix || keyValueHeads < heads
             ? scaledDotProductAttention(
                 queries, keys, values, causal: causalPrefix, groupedQuery: keyValueHeads < heads)
             : attention(queries, keys, values)
-        return (try joined(out), keys, values)
+        return (try joined(out, plus: plus), keys, values)
     }
 
     /// - Parameters:
-    ///   - x: [b * texts, length, width]; the texts of an image lie together.
+    ///   - x: [b * texts, length, width], normed; the texts of an image lie together.
+    ///   - plus: what the result is added to.
     ///   - prefix: the image's keys and values [b, heads, p, e], shared by its texts and never copied for each.
     func text(
-        _ x: Tensor, _ rotation: Rotation, prefix: (keys: Tensor, values: Tensor), past: TextCache?,
+        _ x: Tensor, plus: Tensor, _ rotation: Rotation, prefix: (keys: Tensor, values: Tensor), past: TextCache?,
         layer: Int, mask: Tensor?
     ) throws -> Tensor {
         let (n, length, _) = x.shape3
@@ -129,7 +138,7 @@ package struct LlamaAttention {
                 prefix.values.narrowed(1, textKeyHeads, imageHeads))
             out = try .cat([out, unfolded(seen, imageHeads)], axis: 1)
         }
-        return try joined(out)
+        return try joined(out, plus: plus)
     }
 }
 
@@ -152,7 +161,14 @@ package struct LlamaMLP: Layer {
     }
 
     package func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try inDType(gate.productDType, x) { try down(gate($0).silu() * up($0)) }
+        try self(x, plus: nil)
+    }
+
+    /// The same and `plus`, of the outputs' shape.
+    func callAsFunction(_ x: Tensor, plus: Tensor?) throws -> Tensor {
+        try inDType(gate.productDType, x) {
+            try down(up($0, times: gate($0, activation: .silu)), plus: plus)
+        }
     }
 }
 
@@ -251,8 +267,9 @@ public final class Llama {
             : try Tensor.ones([length, start + length], dtype: .bool, device: embeddings.device).tril(start)
         var x = embeddings
         for (layer, block) in blocks.enumerated() {
-            x = try x + block.attention(block.inputNorm(x), rotation, cache, layer: layer, mask: mask)
-            x = try x + block.mlp(block.postAttentionNorm(x))
+            x = try block.attention(
+                block.inputNorm(x), plus: x, rotation, cache, layer: layer, mask: mask)
+            x = try block.mlp(block.postAttentionNorm(x), plus: x)
         }
         return try norm(x)
     }
@@ -272,9 +289,8 @@ public final class Llama {
                     let (keys, values) = try block.attention.keysAndValues(normed, rotation)
                     return [keys, values]
                 }
-                let (out, keys, values) = try block.attention.prefix(normed, rotation)
-                let x = try inputs[0] + out
-                return [keys, values, try x + block.mlp(block.postAttentionNorm(x))]
+                let (x, keys, values) = try block.attention.prefix(normed, plus: inputs[0], rotation)
+                return [keys, values, try block.mlp(block.postAttentionNorm(x), plus: x)]
             }
             x = results.last!
             layers.append((results[0], results[1]))
@@ -316,11 +332,10 @@ public final class Llama {
         for (index, block) in blocks.enumerated() {
             let (keys, values) = prefix.layers[index]
             x = try run([x, keys, values], isRepeatable: past == nil) { inputs in
-                let seen = try block.attention.text(
-                    block.inputNorm(inputs[0]), rotation, prefix: (inputs[1], inputs[2]), past: past,
-                    layer: index, mask: mask)
-                let x = try inputs[0] + seen
-                return [try x + block.mlp(block.postAttentionNorm(x))]
+                let x = try block.attention.text(
+                    block.inputNorm(inputs[0]), plus: inputs[0], rotation, prefix: (inputs[1], inputs[2]),
+                    past: past, layer: index, mask: mask)
+                return [try block.mlp(block.postAttentionNorm(x), plus: x)]
             }[0]
             try keep(index + 1)
         }

@@ -12,11 +12,14 @@ public struct SelfAttention: Layer {
         self.heads = heads
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, plus: nil) }
+
+    /// The same and `plus`, of the tokens' shape.
+    public func callAsFunction(_ x: Tensor, plus: Tensor?) throws -> Tensor {
         let (b, n, d) = x.shape3
         let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
         let out = try attention(parts[0], parts[1], parts[2])
-        return try proj(out.transposed(1, 2).reshaped(b, n, d))
+        return try proj(out.transposed(1, 2).reshaped(b, n, d), plus: plus)
     }
 }
 

@@ -19,6 +19,8 @@ public struct Linear: Layer {
     public let newRows: NewRows?
     /// What the product is computed in, where that is not its input's dtype.
     public let productDType: DType?
+    /// The weight as this machine multiplies it, where the store says that it stays as it is.
+    let packedWeight: Tensor?
 
     /// - Parameters:
     ///   - path: where `weight` and `bias` are registered.
@@ -32,22 +34,42 @@ public struct Linear: Layer {
         weight = try path.factor("weight", [output, input], initializer ?? .fanIn(input))
         self.bias = bias ? try path.factor("bias", [output], initializer ?? .fanIn(input)) : nil
         productDType = path.productDType
+        packedWeight = try path.store.isFixed ? packed(weight) : nil
         lora = try path.lora(input, output, dtype: weight.dtype)
         newRows = try path.newRows(of: weight)
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try inDType(productDType, x) { x in
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, activation: .none) }
+
+    /// `plus + times * activation(outputs)`.
+    public func callAsFunction(
+        _ x: Tensor, activation: LinearActivation = .none, times: Tensor? = nil, plus: Tensor? = nil
+    ) throws -> Tensor {
+        guard lora != nil || newRows != nil || productDType != nil else {
+            return try linear(
+                x, weight, bias, packed: packedWeight, activation: activation, times: times, plus: plus)
+        }
+        var out = try inDType(productDType, x) { x in
+            guard lora != nil || newRows != nil else {
+                return try linear(x, weight, bias, activation: activation)
+            }
             var out = try linear(x, weight, bias)
             if let lora { out = try out + lora(x).to(out.dtype) }
-            return try newRows.map { try $0.scored(x, out) } ?? out
+            if let newRows { out = try newRows.scored(x, out) }
+            return try activation.applied(to: out)
         }
+        if let times { out = try out.to(times.dtype) * times }
+        return try plus.map { try $0 + out.to($0.dtype) } ?? out
     }
+}
 
-    /// GELU of what comes out.
-    func gelu(_ x: Tensor) throws -> Tensor {
-        guard lora == nil, newRows == nil else { return try self(x).gelu() }
-        return try inDType(productDType, x) { try linearGELU($0, weight, bias) }
+extension LinearActivation {
+    fileprivate func applied(to x: Tensor) throws -> Tensor {
+        switch self {
+        case .none: x
+        case .gelu: try x.gelu()
+        case .silu: try x.silu()
+        }
     }
 }
 
@@ -59,6 +81,8 @@ public struct Conv2d: Layer {
     public let padding: Int
     /// What the product is computed in, where that is not its input's dtype.
     public let productDType: DType?
+    /// As ``Linear`` has it.
+    let packedWeight: Tensor?
 
     public init(
         _ path: ParameterPath, _ input: Int, _ output: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
@@ -70,10 +94,13 @@ public struct Conv2d: Layer {
         productDType = path.productDType
         self.stride = stride
         self.padding = padding
+        packedWeight = try path.store.isFixed ? packedKernel(weight, stride: stride, padding: padding) : nil
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try inDType(productDType, x) { try conv2d($0, weight, bias, stride: stride, padding: padding) }
+        try inDType(productDType, x) {
+            try conv2d($0, weight, bias, packed: packedWeight, stride: stride, padding: padding)
+        }
     }
 }
 
@@ -172,7 +199,10 @@ public struct MLP: Layer {
         fc2 = try Linear(path[names.1], hidden, output)
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try inDType(fc1.productDType, x) { try fc2(fc1.gelu($0)) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, plus: nil) }
+
+    /// The same and `plus`, of the outputs' shape.
+    public func callAsFunction(_ x: Tensor, plus: Tensor?) throws -> Tensor {
+        try inDType(fc1.productDType, x) { try fc2(fc1($0, activation: .gelu), plus: plus) }
     }
 }

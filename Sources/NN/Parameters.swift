@@ -58,6 +58,8 @@ public final class ParameterStore {
     public let dtype: DType?
     /// The dtype that linear layers and convolutions are held and computed in, whatever comes in and goes out; nil for ``dtype``.
     public let productDType: DType?
+    /// Whether no parameter will ever change, so that layers may hold copies that are faster to use.
+    public let isFixed: Bool
     /// Which linear layers get a low-rank update.
     public let lora: LoRAConfiguration?
     /// Which tables get new rows.
@@ -82,12 +84,13 @@ public final class ParameterStore {
 
     public init(
         _ origin: Origin, device: Device = .cpu, dtype: DType? = .float32, productDType: DType? = nil,
-        lora: LoRAConfiguration? = nil, newRows: NewRowsConfiguration? = nil
+        isFixed: Bool = false, lora: LoRAConfiguration? = nil, newRows: NewRowsConfiguration? = nil
     ) {
         self.origin = origin
         self.device = device
         self.dtype = dtype
         self.productDType = productDType
+        self.isFixed = isFixed
         self.lora = lora
         self.newRows = newRows
     }

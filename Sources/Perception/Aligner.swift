@@ -102,16 +102,15 @@ struct TwoWayBlock {
         let (b, queries, count, width) = tokens.shape4
         let (g, n, _) = image.shape3
         var t = try tokens.flattened(0, 1)
-        t = try t + selfAttention(selfNorm(t))
+        t = try selfAttention(selfNorm(t), plus: t)
         let normed = try imageNorm(image)
         t =
             try t
             + tokensToImage(tokenNorm(t).reshaped(g, -1, width), normed).reshaped(b * queries, count, width)
-        t = try t + mlp(mlpNorm(t))
+        t = try mlp(mlpNorm(t), plus: t)
         let change = try imageToTokens(normed, t.reshaped(g, -1, count, width))
-        var x = try (image.unsqueezed(1) + change).reshaped(b * queries, n, width)
-        x = try x + imageMLP(imageMLPNorm(x))
-        return (try t.view([b, queries, count, width]), x)
+        let x = try (image.unsqueezed(1) + change).reshaped(b * queries, n, width)
+        return (try t.view([b, queries, count, width]), try imageMLP(imageMLPNorm(x), plus: x))
     }
 }
 

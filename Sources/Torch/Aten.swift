@@ -142,8 +142,10 @@ enum Aten {
     // Networks
     static let matmul = Operator("matmul")
     static let einsum = Operator("einsum")
-    /// `aten::linear`, with a kernel of its own for a few rows (Sources/CTorch/Kernels.cpp).
+    /// `aten::linear` and what comes after, with kernels of its own (Sources/CTorch/Kernels.cpp and Products.cpp).
     static let linear = Operator("vitrail::linear")
+    static let pack = Operator("vitrail::pack")
+    static let packKernel = Operator("vitrail::pack_kernel")
     static let conv1d = Operator("conv1d")
     static let conv2d = Operator("vitrail::conv2d")
     static let conv3d = Operator("conv3d")

@@ -8,15 +8,27 @@ public func einsum(_ equation: String, _ operands: Tensor...) throws -> Tensor {
     try Aten.einsum(equation, operands)
 }
 
-/// `x @ weight^T + bias`; `weight` is [out, in].
-public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws -> Tensor {
-    try Aten.linear(x, weight, bias)
+/// What the outputs of a linear layer go through.
+public enum LinearActivation: String, Sendable {
+    case none, gelu, silu
 }
 
-/// GELU of ``linear(_:_:_:)``.
-public func linearGELU(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) throws -> Tensor {
-    try Aten.linear(x, weight, bias, true)
+/// `plus + times * activation(x @ weight^T + bias)`; `weight` is [out, in].
+///
+/// - Parameters:
+///   - packed: what ``packed(_:)`` made of `weight`, which saves doing so again. The results have the same bits without.
+///   - times: a factor of the outputs' shape; nil for none.
+///   - plus: a summand of the outputs' shape; nil for none.
+public func linear(
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, packed: Tensor? = nil,
+    activation: LinearActivation = .none, times: Tensor? = nil, plus: Tensor? = nil
+) throws -> Tensor {
+    try Aten.linear(x, weight, bias, packed, activation.rawValue, times, plus)
 }
+
+/// A linear layer's weights [out, in] in the order in which this machine multiplies them, as one axis; `weight` itself where it has none
+/// of its own. It is a copy: later changes of `weight` are not in it.
+public func packed(_ weight: Tensor) throws -> Tensor { try Aten.pack(weight) }
 
 /// `x` is [n, in, width], `weight` is [out, in / groups, kernel].
 public func conv1d(
@@ -27,13 +39,19 @@ public func conv1d(
     try Aten.conv1d(x, weight, bias, [stride], [padding], [dilation], groups)
 }
 
-/// `x` is [n, in, height, width], `weight` is [out, in / groups, kernel, kernel].
+/// `x` is [n, in, height, width], `weight` is [out, in / groups, kernel, kernel]; `packed` is what
+/// ``packedKernel(_:stride:padding:)`` made of `weight`.
 public func conv2d(
-    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,
-    dilation: Int = 1,
-    groups: Int = 1
+    _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, packed: Tensor? = nil, stride: Int = 1,
+    padding: Int = 0, dilation: Int = 1, groups: Int = 1
 ) throws -> Tensor {
-    try Aten.conv2d(x, weight, bias, [stride, stride], [padding, padding], [dilation, dilation], groups)
+    try Aten.conv2d(
+        x, weight, bias, [stride, stride], [padding, padding], [dilation, dilation], groups, packed)
+}
+
+/// As ``packed(_:)``, for a convolution.
+public func packedKernel(_ weight: Tensor, stride: Int, padding: Int) throws -> Tensor {
+    try Aten.packKernel(weight, stride, padding)
 }
 
 /// `x` is [n, in, depth, height, width]; strides and paddings are for depth, height and width.
@@ -45,7 +63,7 @@ public func conv3d(
     try Aten.conv3d(x, weight, bias, stride, padding, dilation, groups)
 }
 
-/// The transpose of ``conv2d(_:_:_:stride:padding:dilation:groups:)``; `weight` is [in, out / groups, kernel, kernel].
+/// The transpose of ``conv2d(_:_:_:packed:stride:padding:dilation:groups:)``; `weight` is [in, out / groups, kernel, kernel].
 public func convTransposed2d(
     _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,
     outputPadding: Int = 0,

@@ -62,7 +62,7 @@ public actor Engine {
         let specialists = try executor.sync {
             let folder = try ModelFolder(path)
             return Specialists(
-                model: try Lumen(contentsOf: folder, device: device, dtype: dtype),
+                model: try Lumen(contentsOf: folder, device: device, dtype: dtype, isFixed: true),
                 locator: locator ?? folder.locator ?? Locator(),
                 segmenter: folder.parts["segmenter"] == nil
                     ? nil

@@ -37,10 +37,11 @@ public final class Lumen {
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's. A small model computes in bfloat16 or float16 products of
     ///     matrices and convolutions alone, and everything else in float32, much as it was trained.
+    ///   - isFixed: whether the parameters will never change; layers may then hold copies that are faster to use.
     /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
-    public convenience init(contentsOf folder: ModelFolder, device: Device = .cpu, dtype: DType? = .float32)
-        throws
-    {
+    public convenience init(
+        contentsOf folder: ModelFolder, device: Device = .cpu, dtype: DType? = .float32, isFixed: Bool = false
+    ) throws {
         let encoder = try folder.type(of: "image_encoder")
         switch encoder {
         case "HybridViT":
@@ -53,7 +54,7 @@ public final class Lumen {
             try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in
                 ParameterStore(
                     .loaded(try folder.weights(of: part)), device: device, dtype: dtype,
-                    productDType: productDType)
+                    productDType: productDType, isFixed: isFixed)
             }
         case "LLaVA":
             let base = try LumenBase(folder)
@@ -94,7 +95,7 @@ public final class Lumen {
     ///   - device: where the parameters will be.
     ///   - dtype: what LLaVA's own parameters are held in; nil keeps the file's.
     ///   - seed: of the random weights.
-    /// - Throws: as ``init(contentsOf:device:dtype:)``.
+    /// - Throws: as ``init(contentsOf:device:dtype:isFixed:)``.
     public convenience init(
         _ base: LumenBase, _ aligner: AlignerConfiguration, device: Device = .cpu, dtype: DType?, seed: UInt64
     ) throws {

@@ -37,16 +37,18 @@ public final class SAM {
     ///   - device: where the parameters will be.
     ///   - dtype: what the parameters are held in; nil keeps the file's.
     ///   - productDType: what linear layers and convolutions are held and computed in; nil for `dtype`.
+    ///   - isFixed: whether the parameters will never change; layers may then hold copies that are faster to use.
     /// - Throws: ``NN/ParameterError`` that lists what does not fit, ``NN/ConfigurationError`` for impossible sizes.
     public convenience init(
         _ checkpoint: SAMCheckpoint, device: Device = .cpu, dtype: DType? = .float32,
-        productDType: DType? = nil
+        productDType: DType? = nil, isFixed: Bool = false
     ) throws {
         try MemoryCheck.require(checkpoint.weights, as: dtype, on: device)
         try self.init(
             checkpoint.configuration,
             ParameterStore(
-                .loaded(checkpoint.weights), device: device, dtype: dtype, productDType: productDType))
+                .loaded(checkpoint.weights), device: device, dtype: dtype, productDType: productDType,
+                isFixed: isFixed))
         try store.finish()
     }
 

@@ -96,7 +96,7 @@ public final class Segmenter {
     ) throws {
         let (dtype, productDType) = isPart ? ParameterStore.mixed(dtype) : (dtype, nil)
         self.init(
-            try SAM(checkpoint, device: device, dtype: dtype, productDType: productDType),
+            try SAM(checkpoint, device: device, dtype: dtype, productDType: productDType, isFixed: true),
             processor: checkpoint.processor)
     }
 

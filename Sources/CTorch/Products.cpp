@@ -1,0 +1,205 @@
+// The product of linear layers in float32, for all but a few rows, where there is AVX-512.
+//
+// The weights lie in panels as wide as a tile, in the order in which it needs them (`pack`), and a tile's sums stay in
+// registers until they are done, whereupon they get their activation, are multiplied and added to, and are written once.
+// That is faster than oneDNN's product and MKL's where rows are few hundred (docs/benchmarks.md). Weights can be packed once for
+// all products, or else are packed for each: the results have the same bits.
+
+#include "Kernels.h"
+
+#include <algorithm>
+#include <array>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include <utility>
+
+using namespace vitrail;
+
+namespace {
+
+/// Floats of a vector, and of a panel, in which the weights of so many outputs lie together; the last panel of a weight is
+/// half as wide where that is enough.
+constexpr int64_t lanes = 16, panel = 64, narrowPanel = 32;
+/// Rows that are worked on until all outputs have them, so that they stay in a core's cache.
+constexpr int64_t blockRows = 96;
+/// Inputs that are summed without a break, as many of a panel as a core's cache holds.
+constexpr int64_t mostInputs = 1024;
+/// Larger weights come from memory whatever their order, and packing them would double what a large model takes.
+constexpr int64_t mostWeights = 1 << 21;
+
+/// The outputs for which there is room in panels.
+constexpr int64_t paddedOutputs(int64_t outputs) { return (outputs + narrowPanel - 1) / narrowPanel * narrowPanel; }
+
+struct Product {
+  const float *x;
+  const float *packed;
+  const float *bias;
+  const float *times;
+  const float *plus;
+  float *out;
+  int64_t rows, inputs, outputs;
+  Activation activation;
+};
+
+/// x times the share of a bell below it, by the error function's approximation of Abramowitz and Stegun (7.1.26), which
+/// is exact to 1.5e-7.
+INLINE void gelu(Floats<lanes> &x) {
+  const Floats<lanes> zero = {};
+  const Floats<lanes> magnitude = (x < zero ? -x : x) * 0.70710678f;
+  const Floats<lanes> t = 1.0f / (1.0f + 0.3275911f * magnitude);
+  Floats<lanes> tail = -magnitude * magnitude;
+  // Below that, numbers soon are so small that processors take a hundred times as long.
+  tail = tail < -80.0f - zero ? -80.0f - zero : tail;
+  exponential<lanes>(tail);
+  tail *= ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t * 0.5f;
+  x *= x < zero ? tail : 1.0f - tail;
+}
+
+/// x / (1 + e^-x).
+INLINE void silu(Floats<lanes> &x) {
+  const Floats<lanes> zero = {};
+  Floats<lanes> tail = x < zero ? x : -x;
+  exponential<lanes>(tail);
+  x *= (x < zero ? tail : zero + 1.0f) / (1.0f + tail);
+}
+
+#if defined(__x86_64__)
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+/// The part of a product that a tile computes: its first row and output, and the inputs `begin..<end`, whose weights are
+/// `b`. `next` are weights that are needed soon.
+struct Part {
+  int64_t row, output, begin, end;
+  const float *b, *next;
+};
+
+template <int vectors, int rows>
+AVX512 void multiplyPart(const Product &p, const Part &part) {
+  const int64_t first = part.row * p.outputs + part.output;
+  // The last outputs may end within a vector.
+  __mmask16 within[vectors];
+  for (int v = 0; v < vectors; ++v)
+    within[v] = (1u << std::clamp<int64_t>(p.outputs - part.output - v * lanes, 0, lanes)) - 1;
+  Floats<lanes> sums[rows][vectors] = {};
+  if (part.begin > 0 || p.bias) {
+    const float *start = part.begin > 0 ? p.out + first : p.bias + part.output;
+    const int64_t row = part.begin > 0 ? p.outputs : 0;
+    for (int r = 0; r < rows; ++r)
+      for (int v = 0; v < vectors; ++v) sums[r][v] = _mm512_maskz_loadu_ps(within[v], start + r * row + v * lanes);
+  }
+  multiply<lanes>(p.x + part.row * p.inputs + part.begin, p.inputs, part.b, part.end - part.begin, sums, part.next);
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < vectors; ++v) {
+      const int64_t at = first + r * p.outputs + v * lanes;
+      Floats<lanes> value = sums[r][v];
+      if (part.end == p.inputs) {
+        if (p.activation == Activation::gelu) gelu(value);
+        if (p.activation == Activation::silu) silu(value);
+        if (p.times) value *= _mm512_maskz_loadu_ps(within[v], p.times + at);
+        if (p.plus) value += _mm512_maskz_loadu_ps(within[v], p.plus + at);
+      }
+      _mm512_mask_storeu_ps(p.out + at, within[v], value);
+    }
+  }
+}
+
+using Multiply = void (*)(const Product &, const Part &);
+/// For 1 row and more.
+template <int vectors, int... rows>
+constexpr std::array<Multiply, sizeof...(rows)> multiplies(std::integer_sequence<int, rows...>) {
+  return {multiplyPart<vectors, rows + 1>...};
+}
+constexpr auto wide = multiplies<panel / lanes>(std::make_integer_sequence<int, tileRows>());
+constexpr auto narrow = multiplies<narrowPanel / lanes>(std::make_integer_sequence<int, 2 * tileRows>());
+
+/// The rows of block number `block` of `blocks`, and the outputs of the panel that begins at `output`.
+void multiplyBlock(const Product &p, int64_t block, int64_t blocks, int64_t output) {
+  const bool isNarrow = p.outputs - output <= narrowPanel;
+  const int64_t width = isNarrow ? narrowPanel : panel, most = isNarrow ? narrow.size() : wide.size();
+  const int64_t first = block * p.rows / blocks, count = (block + 1) * p.rows / blocks - first;
+  const int64_t tiles = (count + most - 1) / most, breaks = (p.inputs + mostInputs - 1) / mostInputs;
+  for (int64_t i = 0; i < breaks; ++i) {
+    const int64_t begin = i * p.inputs / breaks, end = (i + 1) * p.inputs / breaks;
+    const float *b = p.packed + output * p.inputs + begin * width;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t row = first + t * count / tiles, rows = first + (t + 1) * count / tiles - row;
+      // What comes after a panel lies behind it, or else is the first one.
+      const float *after = b + (end - begin) * width;
+      if (after == p.packed + paddedOutputs(p.outputs) * p.inputs) after = p.packed;
+      (isNarrow ? narrow[rows - 1] : wide[rows - 1])(
+          p, {row, output, begin, end, b, after + t * (end - begin) / aheadSteps * 16});
+    }
+  }
+}
+#endif
+
+/// Floats of packed weights.
+int64_t packedCount(const at::Tensor &weight) { return paddedOutputs(weight.size(0)) * weight.size(1); }
+
+/// Weights [outputs, inputs] in panels [inputs, panel].
+at::Tensor packAll(const at::Tensor &weight) {
+  const int64_t outputs = weight.size(0), inputs = weight.size(1);
+  at::Tensor packed = at::empty({packedCount(weight)}, weight.options());
+  const auto *from = static_cast<const float *>(weight.const_data_ptr());
+  auto *to = static_cast<float *>(packed.mutable_data_ptr());
+  // One element each stands for the sixteen outputs of a vector.
+  inParallel<uint8_t>(
+      at::empty({packedCount(weight) / inputs / lanes}, at::kByte), std::max<int64_t>(1, 2048 / inputs),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t vector = begin; vector < end; ++vector) {
+          const int64_t output = vector * lanes, first = output / panel * panel;
+          const int64_t width = outputs - first <= narrowPanel ? narrowPanel : panel;
+          float *column = to + first * inputs + output % panel;
+          const int64_t count = std::clamp<int64_t>(outputs - output, 0, lanes);
+          for (int64_t i = 0; i < inputs; ++i) {
+            float values[lanes] = {};
+            for (int64_t lane = 0; lane < count; ++lane) values[lane] = from[(output + lane) * inputs + i];
+            std::memcpy(column + i * width, values, sizeof values);
+          }
+        }
+      });
+  return packed;
+}
+
+}  // namespace
+
+bool vitrail::isPackable(const at::Tensor &weight) {
+  return best() == avx512 && weight.dim() == 2 && weight.scalar_type() == at::kFloat && weight.device().is_cpu() &&
+         weight.is_contiguous() && weight.numel() > 0 && weight.numel() <= mostWeights;
+}
+
+at::Tensor vitrail::pack(const at::Tensor &weight) { return isPackable(weight) ? packAll(weight.detach()) : weight; }
+
+at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias,
+                            const at::Tensor *packed, const Finish &finish) {
+#if defined(__x86_64__)
+  const at::Tensor rows = x.contiguous();
+  const at::Tensor panels = packed && packed->dim() == 1 ? *packed : packAll(weight);
+  TORCH_CHECK(panels.numel() == packedCount(weight), "the packed weights are another layer's");
+  auto shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  at::Tensor out = at::empty(shape, x.options());
+  auto data = [](const at::Tensor *tensor) {
+    return tensor ? static_cast<const float *>(tensor->const_data_ptr()) : nullptr;
+  };
+  const Product p = {data(&rows),
+                     data(&panels),
+                     data(bias),
+                     data(finish.times),
+                     data(finish.plus),
+                     static_cast<float *>(out.mutable_data_ptr()),
+                     x.numel() / x.size(-1),
+                     weight.size(1),
+                     weight.size(0),
+                     finish.activation};
+  const int64_t blocks = (p.rows + blockRows - 1) / blockRows, panelCount = (p.outputs + panel - 1) / panel;
+  inParallel<uint8_t>(at::empty({blocks * panelCount}, at::kByte), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task)
+      multiplyBlock(p, task / panelCount, blocks, task % panelCount * panel);
+  });
+  return out;
+#else
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "there are no packed products on this machine");
+#endif
+}
