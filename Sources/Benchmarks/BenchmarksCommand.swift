@@ -36,8 +36,16 @@ struct Compare: AsyncParsableCommand {
     @Option(help: "How often Swift and Python take turns.")
     var rounds = 5
 
+    @Option(
+        parsing: .upToNextOption, help: "What to measure; everything when left out.")
+    var only = Subject.allCases
+
     @Flag(help: "Print one JSON document instead of tables.")
     var json = false
+
+    enum Subject: String, CaseIterable, ExpressibleByArgument {
+        case answers, bfloat16, phrases, stages, training, start, small
+    }
 
     func validate() throws {
         guard rounds > 0 else { throw ValidationError("--rounds is \(rounds), 1 is the least") }
@@ -50,27 +58,22 @@ struct Compare: AsyncParsableCommand {
         let python = try PythonSide.find(threads: options.threads, scene: scene)
         var report = Report(threads: options.threads, python: python.version)
 
-        note("answers")
-        for dtype in [DType.float32, .bfloat16] {
-            try await measureAnswers(scene, python.side, rounds, in: dtype, &report)
+        for subject in Subject.allCases where only.contains(subject) {
+            if !json { FileHandle.standardError.write(Data("measuring \(subject.rawValue)\n".utf8)) }
+            switch subject {
+            case .answers: try await measureAnswers(scene, python.side, rounds, in: .float32, &report)
+            case .bfloat16: try await measureAnswers(scene, python.side, rounds, in: .bfloat16, &report)
+            case .phrases: try await measurePhrases(scene, rounds, &report)
+            case .stages: try measureStages(scene, &report)
+            case .training:
+                try measureTraining(scene, python.side, rounds, options.threads, &report)
+            case .start: try measureStart(scene, python.side, options.threads, &report)
+            case .small:
+                try measureOperator(python.side, &report)
+                try measureMosaic(&report)
+            }
         }
-        note("many phrases")
-        try await measurePhrases(scene, rounds, &report)
-        note("stages of an answer")
-        try measureStages(scene, &report)
-        note("training steps")
-        try measureTraining(scene, python.side, rounds, options.threads, &report)
-        note("start")
-        try measureStart(scene, python.side, options.threads, &report)
-        note("small things")
-        try measureOperator(python.side, &report)
-        try measureMosaic(&report)
-
         print(json ? try report.json() : report.text)
-    }
-
-    private func note(_ text: String) {
-        if !json { FileHandle.standardError.write(Data("measuring \(text)\n".utf8)) }
     }
 }
 

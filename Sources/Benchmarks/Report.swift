@@ -100,14 +100,14 @@ struct Report: Codable {
         }
         let best = ["a large product of matrices", "", "", peak.map { cell($0, "M/ms") } ?? "", "100 %", ""]
         let notes = rows.compactMap { row in row.note.map { "\(row.name): \($0)" } } + remarks
-        return """
-            \(threads) threads, medians. Python: \(python)
-
-            \(columns([["", "Swift", "Python", "times as fast"]] + table))
-
-            \(columns([head] + parts + [["together", cell(whole, "ms"), "", "", "", cell(low, "ms")], best]))
-            \(notes.isEmpty ? "" : "\n" + notes.joined(separator: "\n"))
-            """
+        var sections = ["\(threads) threads, medians. Python: \(python)"]
+        if !rows.isEmpty { sections.append(columns([["", "Swift", "Python", "times as fast"]] + table)) }
+        if !stages.isEmpty {
+            let sum = ["together", cell(whole, "ms"), "", "", "", cell(low, "ms")]
+            sections.append(columns([head] + parts + [sum, best]))
+        }
+        if !notes.isEmpty { sections.append(notes.joined(separator: "\n")) }
+        return sections.joined(separator: "\n\n")
     }
 }
 

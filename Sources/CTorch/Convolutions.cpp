@@ -34,7 +34,7 @@ constexpr int64_t together = 1 << 17;
 constexpr int64_t leastTiles = 32;
 
 /// Tiles along a side of the output.
-constexpr int64_t tiles(int64_t length) { return (length + side - 1) / side; }
+constexpr int64_t tilesAlong(int64_t length) { return (length + side - 1) / side; }
 
 /// A tile's first row and column in the output, and its picture.
 struct Place {
@@ -52,7 +52,7 @@ struct Convolution {
 
   /// Of a tile by its number, counted through all pictures.
   Place place(int64_t number) const {
-    const int64_t down = tiles(height), across = tiles(width);
+    const int64_t down = tilesAlong(height), across = tilesAlong(width);
     return {number / (across * down), side * (number / across % down), side * (number % across)};
   }
 };
@@ -188,11 +188,13 @@ INLINE void convolve(const Convolution &c, const float *weights, int64_t begin, 
     const int64_t count = std::min(step, end - first);
     for (int64_t t = 0; t < count; ++t) transformInput<lanes>(c, first + t, &inputs[t * c.inputs], step);
     for (int64_t output = 0; output < c.outputs; output += panel) {
-      for (int64_t place = 0; place < places; ++place)
-        for (int64_t row = 0; row < count; row += tileRows)
-          tile<lanes, vectors>(&inputs[(place * step + row) * c.inputs], c.inputs,
-                               weights + (place * c.outputs + output) * c.inputs, c.inputs,
-                               &products[(place * step + row) * panel], panel);
+      for (int64_t place = 0; place < places; ++place) {
+        const float *from = weights + (place * c.outputs + output) * c.inputs;
+        // The next place's weights lie after those of all outputs.
+        const float *next = from + (place + 1 < places ? c.outputs * c.inputs : 0);
+        tiles<lanes, vectors>(&inputs[place * step * c.inputs], c.inputs, from, c.inputs,
+                              &products[place * step * panel], panel, count, next);
+      }
       for (int64_t t = 0; t < count; ++t)
         transformOutput<lanes, vectors>(c, first + t, &products[t * panel], step, output);
     }
@@ -218,8 +220,8 @@ struct Kernel {
 CONVOLUTION(portableKernel, 4, 2, )
 #if defined(__x86_64__)
 CONVOLUTION(avx2Kernel, 8, 2, __attribute__((target("avx2,fma"))))
-CONVOLUTION(avx512Kernel, 16, 2, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
-CONVOLUTION(wideAVX512Kernel, 16, 4, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))))
+CONVOLUTION(avx512Kernel, 16, 2, AVX512)
+CONVOLUTION(wideAVX512Kernel, 16, 4, AVX512)
 #endif
 
 Kernel kernel(Variant variant, int64_t outputs) {
@@ -231,7 +233,7 @@ Kernel kernel(Variant variant, int64_t outputs) {
 }
 
 int64_t tileCount(const at::Tensor &x) {
-  return x.size(0) * tiles(x.size(2)) * tiles(x.size(3));
+  return x.size(0) * tilesAlong(x.size(2)) * tilesAlong(x.size(3));
 }
 
 bool isPlain(const at::Tensor &tensor) { return tensor.scalar_type() == at::kFloat && tensor.device().is_cpu(); }

@@ -7,7 +7,7 @@
 // float32 are oneDNN's product, with GELU on its way out where it is asked for. Everything else (gradients, autocast,
 // other devices and dtypes) is `aten::linear`. In the same way `vitrail::attention` is
 // `aten::scaled_dot_product_attention` but for queries that see everything: for a few of them, and for many of float32,
-// libtorch takes several times as long (docs/benchmarks.md); and `vitrail::rms_norm` is `aten::rms_norm`.
+// libtorch takes several times as long (docs/benchmarks.md).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -36,7 +36,7 @@ constexpr int64_t leastWeights = 1 << 17;
 constexpr int64_t leastDenseRows = 64;
 constexpr int64_t leastDenseWork = 1 << 24;
 /// Below so many multiplications libtorch's product is as fast as ours.
-constexpr int64_t leastWork = 1 << 20;
+constexpr int64_t leastWork = 1 << 19;
 /// Bytes by which the weights are asked for ahead of their use.
 constexpr int64_t ahead = 2048;
 
@@ -105,7 +105,7 @@ __attribute__((target("avx2,fma"))) void avx2Columns(const Product<Element> &p, 
   columns<8, rows == 1 ? 4 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
 }
 template <int rows, typename Element>
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512Columns(const Product<Element> &p,
+AVX512 void avx512Columns(const Product<Element> &p,
                                                                                 int64_t begin, int64_t end) {
   columns<16, rows == 1 ? 4 : rows <= 4 ? 2 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
 }
@@ -251,72 +251,6 @@ at::Tensor vitrail::linear(const at::Tensor &x, const at::Tensor &weight, const 
 
 namespace {
 
-// MARK: Root mean square norm
-
-/// Rows of `x` [rows, width], divided by their root mean square and multiplied by `weight`.
-template <int lanes>
-INLINE void normRows(const float *x, const float *weight, float *out, int64_t width, float epsilon, int64_t begin,
-                     int64_t end) {
-  const int64_t whole = width / lanes * lanes;
-  Floats<lanes> value, factor;
-  for (int64_t row = begin; row < end; ++row) {
-    const float *from = x + row * width;
-    float *to = out + row * width;
-    Floats<lanes> squares = {};
-    for (int64_t i = 0; i < whole; i += lanes) {
-      load<lanes>(from + i, value);
-      squares += value * value;
-    }
-    float sum = 0;
-    for (int lane = 0; lane < lanes; ++lane) sum += squares[lane];
-    for (int64_t i = whole; i < width; ++i) sum += from[i] * from[i];
-    const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + epsilon);
-    for (int64_t i = 0; i < whole; i += lanes) {
-      load<lanes>(from + i, value);
-      load<lanes>(weight + i, factor);
-      value = value * scale * factor;
-      std::memcpy(to + i, &value, sizeof value);
-    }
-    for (int64_t i = whole; i < width; ++i) to[i] = from[i] * scale * weight[i];
-  }
-}
-
-void portableNormRows(const float *x, const float *weight, float *out, int64_t width, float epsilon, int64_t begin,
-                      int64_t end) {
-  normRows<4>(x, weight, out, width, epsilon, begin, end);
-}
-#if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void avx2NormRows(const float *x, const float *weight, float *out, int64_t width,
-                                                      float epsilon, int64_t begin, int64_t end) {
-  normRows<8>(x, weight, out, width, epsilon, begin, end);
-}
-#endif
-
-/// libtorch makes this of six operators, each of which writes a tensor.
-at::Tensor rmsNorm(const at::Tensor &x, at::IntArrayRef shape, const std::optional<at::Tensor> &weight,
-                   std::optional<double> epsilon) {
-  const bool plain = shape.size() == 1 && pointer(weight) && epsilon && x.dim() > 0 && x.numel() > 0 &&
-                     x.size(-1) == shape[0] && weight->dim() == 1 && weight->size(0) == shape[0] &&
-                     x.is_contiguous() && weight->is_contiguous() && x.device().is_cpu() && weight->device().is_cpu() &&
-                     x.scalar_type() == at::kFloat && weight->scalar_type() == at::kFloat &&
-                     !areLearnt({&x, &*weight});
-  if (!plain) return at::rms_norm(x, shape, weight, epsilon);
-  at::Tensor out = at::empty(x.sizes(), x.options());
-  auto compute = portableNormRows;
-#if defined(__x86_64__)
-  if (best() != portable) compute = avx2NormRows;
-#endif
-  const auto *from = static_cast<const float *>(x.const_data_ptr());
-  const auto *factors = static_cast<const float *>(weight->const_data_ptr());
-  auto *to = static_cast<float *>(out.mutable_data_ptr());
-  // One element each stands for a row.
-  inParallel<uint8_t>(at::empty({x.numel() / shape[0]}, at::kByte), std::max<int64_t>(1, 16384 / shape[0]),
-                      [&](int64_t begin, int64_t end) {
-                        compute(from, factors, to, shape[0], static_cast<float>(*epsilon), begin, end);
-                      });
-  return out;
-}
-
 // MARK: Attention of a few queries
 
 /// Attention of every head of every entry of a batch; the strides are in elements, the last axes lie together.
@@ -402,7 +336,7 @@ __attribute__((target("avx2,fma"))) void avx2Attend(const Attention<Element> &a,
   attend<8>(a, begin, end);
 }
 template <typename Element>
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512Attend(const Attention<Element> &a,
+AVX512 void avx512Attend(const Attention<Element> &a,
                                                                                int64_t begin, int64_t end) {
   attend<16>(a, begin, end);
 }
@@ -473,20 +407,27 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
   const int64_t paddedWidth = (a.valueWidth + valuePanel - 1) / valuePanel * valuePanel;
   std::vector<float> keys(padded * a.width), values(paddedWidth * a.length);
   std::vector<float> queries(chunkRows * a.width), scores(chunkRows * padded), sums(chunkRows);
-  std::vector<float> out(tileRows * valuePanel);
+  std::vector<float> out(chunkRows * valuePanel);
   int64_t laidOut = -1;
   for (int64_t number = begin; number < end; ++number) {
     const int64_t entry = number / parts / a.heads, head = number / parts % a.heads, part = number % parts;
     if (laidOut != number / parts) {
       laidOut = number / parts;
-      for (int64_t token = 0; token < a.length; ++token) {
-        const float *key = a.keys.at(entry, head, token), *value = a.values.at(entry, head, token);
+      for (int64_t token = 0; token < padded; token += lanes) {
+        const float *rows[lanes];
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          rows[lane] = a.keys.at(entry, head, std::min(token + lane, a.length - 1));
         float *to = &keys[token / panel * panel * a.width + token % panel];
-        for (int64_t i = 0; i < a.width; ++i) to[i * panel] = key[i];
-        for (int64_t i = 0; i < a.valueWidth; i += valuePanel)
-          std::memcpy(&values[(i * a.length) + token * valuePanel], value + i,
-                      std::min(valuePanel, a.valueWidth - i) * sizeof(float));
+        for (int64_t i = 0; i < a.width; ++i) {
+          float column[lanes];
+          for (int64_t lane = 0; lane < lanes; ++lane) column[lane] = rows[lane][i];
+          std::memcpy(to + i * panel, column, sizeof column);
+        }
       }
+      for (int64_t token = 0; token < a.length; ++token)
+        for (int64_t i = 0; i < a.valueWidth; i += valuePanel)
+          std::memcpy(&values[(i * a.length) + token * valuePanel], a.values.at(entry, head, token) + i,
+                      std::min(valuePanel, a.valueWidth - i) * sizeof(float));
     }
     const int64_t last = (part + 1) * a.rows / parts;
     for (int64_t first = part * a.rows / parts; first < last; first += chunkRows) {
@@ -496,23 +437,20 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         for (int64_t i = 0; i < a.width; ++i) queries[row * a.width + i] = a.scale * query[i];
       }
       for (int64_t token = 0; token < padded; token += panel)
-        for (int64_t row = 0; row < count; row += tileRows)
-          tile<lanes, vectors>(&queries[row * a.width], a.width, &keys[token * a.width], a.width,
-                               &scores[row * padded + token], padded);
+        tiles<lanes, vectors>(queries.data(), a.width, &keys[token * a.width], a.width, &scores[token], padded, count);
       for (int64_t row = 0; row < count; ++row) {
         std::fill(&scores[row * padded] + a.length, &scores[row * padded] + padded, -INFINITY);
         sums[row] = exponentials<lanes>(&scores[row * padded], padded);
       }
-      for (int64_t row = 0; row < count; row += tileRows)
-        for (int64_t column = 0; column < a.valueWidth; column += valuePanel) {
-          tile<lanes, valueVectors>(&scores[row * padded], padded, &values[column * a.length], a.length, out.data(),
-                                    valuePanel);
-          for (int64_t r = 0; r < std::min(tileRows, count - row); ++r) {
-            float *to = a.out + ((entry * a.rows + first + row + r) * a.heads + head) * a.valueWidth + column;
-            for (int64_t i = 0; i < std::min(valuePanel, a.valueWidth - column); ++i)
-              to[i] = out[r * valuePanel + i] / sums[row + r];
-          }
+      for (int64_t column = 0; column < a.valueWidth; column += valuePanel) {
+        tiles<lanes, valueVectors>(scores.data(), padded, &values[column * a.length], a.length, out.data(), valuePanel,
+                                   count);
+        for (int64_t row = 0; row < count; ++row) {
+          float *to = a.out + ((entry * a.rows + first + row) * a.heads + head) * a.valueWidth + column;
+          const float scale = 1 / sums[row];
+          for (int64_t i = 0; i < std::min(valuePanel, a.valueWidth - column); ++i) to[i] = out[row * valuePanel + i] * scale;
         }
+      }
     }
   }
 }
@@ -525,13 +463,13 @@ __attribute__((target("avx2,fma"))) void avx2AttendMany(const Attention<float> &
                                                         int64_t end) {
   attendMany<8, 2, 2>(a, parts, begin, end);
 }
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512AttendMany(const Attention<float> &a,
+AVX512 void avx512AttendMany(const Attention<float> &a,
                                                                                    int64_t parts, int64_t begin,
                                                                                    int64_t end) {
   attendMany<16, 4, 4>(a, parts, begin, end);
 }
 /// For values of at most half a panel.
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) void avx512AttendManyNarrow(const Attention<float> &a,
+AVX512 void avx512AttendManyNarrow(const Attention<float> &a,
                                                                                          int64_t parts, int64_t begin,
                                                                                          int64_t end) {
   attendMany<16, 4, 2>(a, parts, begin, end);
@@ -670,7 +608,6 @@ TORCH_LIBRARY(vitrail, library) {
       "Tensor? times=None, Tensor? plus=None) -> Tensor",
       vitrail::linear);
   library.def("pack(Tensor weight) -> Tensor", pack);
-  library.def("rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", rmsNorm);
   library.def("fill_random_(Tensor(a!) self, float mean, float deviation, int seed) -> ()",
               static_cast<void (*)(const at::Tensor &, double, double, int64_t)>(fillRandom));
   library.def("read_memory(Tensor self) -> int", readMemory);

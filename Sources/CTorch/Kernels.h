@@ -21,6 +21,7 @@ template <int width>
 using Halves = uint16_t __attribute__((ext_vector_type(width)));
 
 #define INLINE inline __attribute__((always_inline))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
 template <int width>
 INLINE void load(const float *from, Floats<width> &to) {
@@ -136,13 +137,29 @@ INLINE void multiply(const float *a, int64_t aRow, const float *b, int64_t n, Fl
 
 /// Rows of a tile, whose sums all lie in registers.
 constexpr int64_t tileRows = 6;
-/// `c` [tileRows, panel] = `a` [tileRows, n] times `b` [n, panel].
-template <int lanes, int vectors>
-INLINE void tile(const float *a, int64_t aRow, const float *b, int64_t n, float *c, int64_t cRow) {
-  Floats<lanes> sums[tileRows][vectors] = {};
-  multiply<lanes>(a, aRow, b, n, sums);
-  for (int row = 0; row < tileRows; ++row)
+/// `c` [rows, panel] = `a` [rows, n] times `b` [n, panel].
+template <int lanes, int vectors, int rows = tileRows>
+INLINE void tile(const float *a, int64_t aRow, const float *b, int64_t n, float *c, int64_t cRow,
+                 const float *next = nullptr) {
+  Floats<lanes> sums[rows][vectors] = {};
+  multiply<lanes>(a, aRow, b, n, sums, next);
+  for (int row = 0; row < rows; ++row)
     for (int v = 0; v < vectors; ++v) std::memcpy(c + row * cRow + v * lanes, &sums[row][v], sizeof sums[row][v]);
+}
+
+/// The same for any number of rows, `count`, of which those of the last tile may be up to `tileRows` beyond them; `next`
+/// is what is needed when they are done.
+template <int lanes, int vectors>
+INLINE void tiles(const float *a, int64_t aRow, const float *b, int64_t n, float *c, int64_t cRow, int64_t count,
+                  const float *next = nullptr) {
+  int64_t row = 0;
+  for (; row + tileRows <= count; row += tileRows, next += next ? n / aheadSteps * 16 : 0)
+    tile<lanes, vectors>(a + row * aRow, aRow, b, n, c + row * cRow, cRow, next);
+  if (count - row > tileRows / 2) {
+    tile<lanes, vectors>(a + row * aRow, aRow, b, n, c + row * cRow, cRow, next);
+  } else if (count > row) {
+    tile<lanes, vectors, tileRows / 2>(a + row * aRow, aRow, b, n, c + row * cRow, cRow, next);
+  }
 }
 
 enum class Activation { none, gelu, silu };

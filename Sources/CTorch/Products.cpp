@@ -42,30 +42,43 @@ struct Product {
   Activation activation;
 };
 
-/// x times the share of a bell below it, by the error function's approximation of Abramowitz and Stegun (7.1.26), which
-/// is exact to 1.5e-7.
-INLINE void gelu(Floats<lanes> &x) {
-  const Floats<lanes> zero = {};
-  const Floats<lanes> magnitude = (x < zero ? -x : x) * 0.70710678f;
-  const Floats<lanes> t = 1.0f / (1.0f + 0.3275911f * magnitude);
-  Floats<lanes> tail = -magnitude * magnitude;
-  // Below that, numbers soon are so small that processors take a hundred times as long.
-  tail = tail < -80.0f - zero ? -80.0f - zero : tail;
-  exponential<lanes>(tail);
-  tail *= ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t * 0.5f;
-  x *= x < zero ? tail : 1.0f - tail;
+#if defined(__x86_64__)
+/// 1 / x, to the last digit or two, in a quarter of a division's time.
+AVX512 INLINE void invert(Floats<lanes> &x) {
+  const Floats<lanes> near = _mm512_rcp14_ps(x);
+  x = near * (2.0f - x * near);
+}
+
+/// x P(X <= x) of a normal X. The share is 1/2 + x p(x^2) / q(x^2), to 1e-7, where it is not yet 0 or 1
+/// (Tools/reference/fit_gelu.py); that takes half the time of the error function by way of an exponential.
+AVX512 INLINE void gelu(Floats<lanes> &x) {
+  const Floats<lanes> zero = {}, limit = zero + 5.2f;
+  Floats<lanes> y = x > limit ? limit : x;
+  y = y < -limit ? -limit : y;
+  const Floats<lanes> u = y * y;
+  Floats<lanes> p = 2.47312682e-08f * u + 6.40786859e-06f, q = 1.25887105e-06f * u + 7.0495367e-05f;
+  p = p * u + 0.0001568594f;
+  q = q * u + 0.00181719038f;
+  p = p * u + 0.00460863212f;
+  q = q * u + 0.0279265702f;
+  p = p * u + 0.0325443473f;
+  q = q * u + 0.248242923f;
+  p = p * u + 0.398942261f;
+  q = q * u + 1.0f;
+  invert(q);
+  x *= y * p * q + 0.5f;
 }
 
 /// x / (1 + e^-x).
-INLINE void silu(Floats<lanes> &x) {
+AVX512 INLINE void silu(Floats<lanes> &x) {
   const Floats<lanes> zero = {};
   Floats<lanes> tail = x < zero ? x : -x;
+  tail = tail < -80.0f - zero ? -80.0f - zero : tail;
   exponential<lanes>(tail);
-  x *= (x < zero ? tail : zero + 1.0f) / (1.0f + tail);
+  Floats<lanes> share = 1.0f + tail;
+  invert(share);
+  x *= share * (x < zero ? tail : zero + 1.0f);
 }
-
-#if defined(__x86_64__)
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
 /// The part of a product that a tile computes: its first row and output, and the inputs `begin..<end`, whose weights are
 /// `b`. `next` are weights that are needed soon.

@@ -2,8 +2,8 @@
 public import NN
 public import Torch
 
-/// A 3x3 convolution and a group norm.
-struct ConvNorm: Layer {
+/// A 3x3 convolution, a group norm and ReLU.
+struct ConvNorm {
     let conv: Conv2d
     let norm: GroupNorm
 
@@ -14,7 +14,10 @@ struct ConvNorm: Layer {
         norm = try GroupNorm(path["norm"], output, groups: 8, initializer: scale)
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try norm(conv(x)) }
+    /// ReLU of the norm and `plus`.
+    func callAsFunction(_ x: Tensor, plus: Tensor? = nil) throws -> Tensor {
+        try norm(conv(x), plus: plus, relu: true)
+    }
 }
 
 /// Two convolutions around which the input passes; it starts as the identity.
@@ -27,7 +30,7 @@ struct Residual: Layer {
         b = try ConvNorm(path["b"], channels, channels, scale: .zeros)
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try (x + b(a(x).relu())).relu() }
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try b(a(x), plus: x) }
 }
 
 /// A pre-norm transformer block.
@@ -112,9 +115,9 @@ public final class HybridViT: ImageEncoder {
         // Convolutions give what they take: all maps are in the dtype of products.
         let low = stem[0].conv.productDType
         let images = try images.to(low ?? images.dtype).contiguous(.channelsLast)
-        var f4 = try stem[1](stem[0](images).relu()).relu()
+        var f4 = try stem[1](stem[0](images))
         for block in stage4 { f4 = try block(f4) }
-        var f8 = try stem[2](f4).relu()
+        var f8 = try stem[2](f4)
         for block in stage8 { f8 = try block(f8) }
         let (b, _, height, width) = f8.shape4
         let grid = (height: height, width: width)
@@ -130,7 +133,7 @@ public final class HybridViT: ImageEncoder {
         let fine = configuration.fineChannels
         let raised = try up(tokens).view([b, height, width, fine, 2, 2]).permuted(0, 1, 4, 2, 5, 3)
             .reshaped(b, 2 * height, 2 * width, fine).permuted(0, 3, 1, 2)
-        let map = try fuse((raised.to(f4.dtype) + skip(f4)).relu()).relu()
+        let map = try fuse((raised.to(f4.dtype) + skip(f4)).relu())
         let seen = try head(map).relu()
         let dense = try predict(seen).to(.float32)
 

@@ -32,23 +32,18 @@ package struct LlamaAttention {
     /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
     private func split(_ x: Tensor, _ rotation: Rotation) throws -> (Tensor, Tensor, Tensor) {
         let (keys, values) = try keysAndValues(x, rotation)
-        return (try rotated(separated(q(x), heads), rotation), keys, values)
+        return (try rotation(separated(q(x), heads), heads: heads - imageHeads), keys, values)
     }
 
     func keysAndValues(_ x: Tensor, _ rotation: Rotation) throws -> (keys: Tensor, values: Tensor) {
         (
-            try rotated(separated(k(x), keyValueHeads), rotation), try separated(v(x), keyValueHeads)
+            try rotation(separated(k(x), keyValueHeads), heads: keyValueHeads - imageHeads),
+            try separated(v(x), keyValueHeads)
         )
     }
 
     private func separated(_ y: Tensor, _ heads: Int) throws -> Tensor {
         try y.view([y.size(0), y.size(1), heads, headWidth]).transposed(1, 2)
-    }
-
-    private func rotated(_ y: Tensor, _ rotation: Rotation) throws -> Tensor {
-        guard imageHeads > 0 else { return try rotation(y) }
-        let text = y.size(1) - imageHeads
-        return try .cat([rotation(y.narrowed(1, 0, text)), y.narrowed(1, text, imageHeads)], axis: 1)
     }
 
     private func joined(_ out: Tensor, plus: Tensor) throws -> Tensor {

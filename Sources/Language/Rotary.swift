@@ -45,11 +45,10 @@ package struct Rotation {
     let cosines: Tensor
     let sines: Tensor
 
-    /// - Parameter x: [n, heads, length, width].
-    package func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let half = x.size(3) / 2
-        let turned = try Tensor.cat([-x.narrowed(3, half, half), x.narrowed(3, 0, half)], axis: 3)
-        // Under autocast the queries are of another dtype than what the layers pass on.
-        return try x * cosines.to(x.dtype) + turned * sines.to(x.dtype)
+    /// - Parameters:
+    ///   - x: [n, heads, length, width].
+    ///   - heads: how many of the heads are turned, the first ones; nil for all.
+    package func callAsFunction(_ x: Tensor, heads: Int? = nil) throws -> Tensor {
+        try rotated(x, cosines: cosines, sines: sines, heads: heads ?? x.size(1))
     }
 }

@@ -1,3 +1,5 @@
+internal import Foundation
+
 extension Image {
     /// How the pixels between pixels are found; both filters widen when the picture shrinks.
     public enum Filter: Sendable {
@@ -49,11 +51,14 @@ extension Image {
         let output = [UInt8](unsafeUninitializedCapacity: newWidth * height * 3) { output, count in
             pixels.withUnsafeBufferPointer { input in
                 weights.values.withUnsafeBufferPointer { values in
-                    for y in 0..<height {
-                        let row = input.baseAddress! + y * width * 3
-                        var target = output.baseAddress! + y * newWidth * 3
+                    nonisolated(unsafe) let (from, to, shares) = (
+                        input.baseAddress!, output.baseAddress!, values.baseAddress!
+                    )
+                    forRows(height) { y in
+                        let row = from + y * width * 3
+                        var target = to + y * newWidth * 3
                         for (x, span) in weights.spans.enumerated() {
-                            let taps = values.baseAddress! + x * weights.size
+                            let taps = shares + x * weights.size
                             var source = row + span.lowerBound * 3
                             var (red, green, blue) = (
                                 FilterWeights.half, FilterWeights.half, FilterWeights.half
@@ -81,17 +86,18 @@ extension Image {
         let newHeight = weights.spans.count
         let row = width * 3
         let output = [UInt8](unsafeUninitializedCapacity: newHeight * row) { output, count in
-            withUnsafeTemporaryAllocation(of: Int32.self, capacity: row) { sums in
-                pixels.withUnsafeBufferPointer { input in
-                    for (y, span) in weights.spans.enumerated() {
+            pixels.withUnsafeBufferPointer { input in
+                nonisolated(unsafe) let (from, to) = (input.baseAddress!, output.baseAddress!)
+                forRows(newHeight) { y in
+                    withUnsafeTemporaryAllocation(of: Int32.self, capacity: row) { sums in
                         sums.update(repeating: FilterWeights.half)
                         // Row by row, so that the compiler works on many columns at once.
-                        for (tap, sourceRow) in span.enumerated() {
+                        for (tap, sourceRow) in weights.spans[y].enumerated() {
                             let weight = weights.values[y * weights.size + tap]
-                            let source = input.baseAddress! + sourceRow * row
+                            let source = from + sourceRow * row
                             for x in 0..<row { sums[x] &+= Int32(source[x]) &* weight }
                         }
-                        let target = output.baseAddress! + y * row
+                        let target = to + y * row
                         for x in 0..<row { target[x] = FilterWeights.round(sums[x]) }
                     }
                 }
@@ -102,8 +108,17 @@ extension Image {
     }
 }
 
+/// Calls `body` with every row's number, on all cores where there are many rows.
+private func forRows(_ count: Int, _ body: @Sendable (Int) -> Void) {
+    let parts = min(ProcessInfo.processInfo.activeProcessorCount, count / 64)
+    guard parts > 1 else { return (0..<count).forEach(body) }
+    DispatchQueue.concurrentPerform(iterations: parts) { part in
+        for row in (part * count / parts)..<((part + 1) * count / parts) { body(row) }
+    }
+}
+
 /// For every new pixel along one side: the old pixels it is made of, and their fixed-point weights.
-private struct FilterWeights {
+private struct FilterWeights: Sendable {
     /// Eight bits of value and two of overshoot leave 22 for the fraction.
     static let precision: Int32 = 22
     static let half: Int32 = 1 << (precision - 1)

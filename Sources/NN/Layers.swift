@@ -166,8 +166,11 @@ public struct GroupNorm: Layer {
         self.groups = groups
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try groupNorm(x, groups: groups, weight: weight, bias: bias)
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, relu: false) }
+
+    /// The same, and then `plus` and ReLU, where they are asked for.
+    public func callAsFunction(_ x: Tensor, plus: Tensor? = nil, relu: Bool) throws -> Tensor {
+        try groupNorm(x, groups: groups, weight: weight, bias: bias, plus: plus, relu: relu)
     }
 }
 

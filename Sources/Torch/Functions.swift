@@ -81,10 +81,18 @@ public func layerNorm(
     try Aten.layerNorm(x, shape, weight, bias, epsilon)
 }
 
+/// The norm of groups of channels, and then `plus`, of `x`'s shape, and ReLU, where they are asked for.
 public func groupNorm(
-    _ x: Tensor, groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5
+    _ x: Tensor, groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5,
+    plus: Tensor? = nil, relu: Bool = false
 ) throws -> Tensor {
-    try Aten.groupNorm(x, groups, weight, bias, epsilon)
+    try Aten.groupNorm(x, groups, weight, bias, epsilon, plus, relu)
+}
+
+/// Turns the first `heads` heads of `x` [n, heads, length, width] by the rotary embedding's cosines and sines [length, width], whose
+/// halves are equal; the other heads stay as they are.
+public func rotated(_ x: Tensor, cosines: Tensor, sines: Tensor, heads: Int) throws -> Tensor {
+    try Aten.rotate(x, cosines, sines, heads)
 }
 
 public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Double) throws -> Tensor {
