@@ -55,6 +55,7 @@ let package = Package(
                 .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
                 .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
             ]),
+        .target(name: "CPixels"),
         .systemLibrary(
             name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libswscale-dev"]), .brew(["ffmpeg"])]),
@@ -63,7 +64,7 @@ let package = Package(
         library("Torch", ["CTorch"]),
         library("NN", ["Torch"]),
         library("Checkpoints", ["NN", "Torch"]),
-        library("Media", ["CFFmpeg", "CCairo"]),
+        library("Media", ["CFFmpeg", "CCairo", "CPixels"]),
         library("Text", []),
         library("Encoders", ["NN", "Torch"]),
         library("Language", ["NN", "Torch"]),

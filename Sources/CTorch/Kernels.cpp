@@ -376,26 +376,54 @@ constexpr int64_t chunkRows = 48;
 /// For fewer queries it is not worth it to lay keys and values out anew.
 constexpr int64_t leastQueries = 64;
 
-/// Replaces a row of scores by e^(score - highest), and gives their sum.
-template <int lanes>
+/// The vector with its lanes exchanged, each with that whose number differs by one bit.
+template <int bit, int lanes, int... lane>
+INLINE void exchanged(const Floats<lanes> &x, Floats<lanes> &to, std::integer_sequence<int, lane...>) {
+  to = __builtin_shufflevector(x, x, (lane ^ bit)...);
+}
+
+/// The largest number of a vector, and the sum of all, in each of its lanes.
+template <int lanes, int bit = lanes / 2>
+INLINE void spreadLargest(Floats<lanes> &x) {
+  Floats<lanes> y;
+  exchanged<bit>(x, y, std::make_integer_sequence<int, lanes>());
+  x = x > y ? x : y;
+  if constexpr (bit > 1) spreadLargest<lanes, bit / 2>(x);
+}
+template <int lanes, int bit = lanes / 2>
+INLINE void spreadSum(Floats<lanes> &x) {
+  Floats<lanes> y;
+  exchanged<bit>(x, y, std::make_integer_sequence<int, lanes>());
+  x += y;
+  if constexpr (bit > 1) spreadSum<lanes, bit / 2>(x);
+}
+
+/// Replaces a row of scores by e^(score - highest), and gives their sum. As many vectors as a panel has are worked on side
+/// by side, so that none waits for the one before.
+template <int lanes, int vectors>
 INLINE float exponentials(float *scores, int64_t count) {
-  Floats<lanes> highest, x, sums = {};
-  load<lanes>(scores, highest);
-  for (int64_t i = lanes; i < count; i += lanes) {
-    load<lanes>(scores + i, x);
-    highest = x > highest ? x : highest;
+  Floats<lanes> highest[vectors], sums[vectors] = {}, x;
+  for (int v = 0; v < vectors; ++v) load<lanes>(scores + v * lanes, highest[v]);
+  for (int64_t i = lanes * vectors; i < count; i += lanes * vectors) {
+    _Pragma("unroll") for (int v = 0; v < vectors; ++v) {
+      load<lanes>(scores + i + v * lanes, x);
+      highest[v] = x > highest[v] ? x : highest[v];
+    }
   }
-  float most = highest[0], sum = 0;
-  for (int lane = 1; lane < lanes; ++lane) most = std::max(most, highest[lane]);
-  for (int64_t i = 0; i < count; i += lanes) {
-    load<lanes>(scores + i, x);
-    x -= most;
-    exponential<lanes>(x);
-    sums += x;
-    std::memcpy(scores + i, &x, sizeof x);
+  for (int v = 1; v < vectors; ++v) highest[0] = highest[v] > highest[0] ? highest[v] : highest[0];
+  spreadLargest<lanes>(highest[0]);
+  for (int64_t i = 0; i < count; i += lanes * vectors) {
+    _Pragma("unroll") for (int v = 0; v < vectors; ++v) {
+      load<lanes>(scores + i + v * lanes, x);
+      x -= highest[0];
+      exponential<lanes>(x);
+      sums[v] += x;
+      std::memcpy(scores + i + v * lanes, &x, sizeof x);
+    }
   }
-  for (int lane = 0; lane < lanes; ++lane) sum += sums[lane];
-  return sum;
+  for (int v = 1; v < vectors; ++v) sums[0] += sums[v];
+  spreadSum<lanes>(sums[0]);
+  return sums[0][0];
 }
 
 /// The parts `begin..<end` of all heads' queries, `parts` a head. Products run over tiles: keys and values of a head are laid
@@ -406,7 +434,9 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
   const int64_t padded = (a.length + panel - 1) / panel * panel;
   const int64_t paddedWidth = (a.valueWidth + valuePanel - 1) / valuePanel * valuePanel;
   std::vector<float> keys(padded * a.width), values(paddedWidth * a.length);
-  std::vector<float> queries(chunkRows * a.width), scores(chunkRows * padded), sums(chunkRows);
+  // Rows of a power of two would lie in the same lines of a cache.
+  const int64_t scoreRow = padded + lanes;
+  std::vector<float> queries(chunkRows * a.width), scores(chunkRows * scoreRow), sums(chunkRows);
   std::vector<float> out(chunkRows * valuePanel);
   int64_t laidOut = -1;
   for (int64_t number = begin; number < end; ++number) {
@@ -418,11 +448,10 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         for (int64_t lane = 0; lane < lanes; ++lane)
           rows[lane] = a.keys.at(entry, head, std::min(token + lane, a.length - 1));
         float *to = &keys[token / panel * panel * a.width + token % panel];
-        for (int64_t i = 0; i < a.width; ++i) {
-          float column[lanes];
-          for (int64_t lane = 0; lane < lanes; ++lane) column[lane] = rows[lane][i];
-          std::memcpy(to + i * panel, column, sizeof column);
-        }
+        const int64_t whole = a.width / lanes * lanes;
+        transpose<lanes>(rows, whole, to, panel);
+        for (int64_t i = whole; i < a.width; ++i)
+          for (int64_t lane = 0; lane < lanes; ++lane) to[i * panel + lane] = rows[lane][i];
       }
       for (int64_t token = 0; token < a.length; ++token)
         for (int64_t i = 0; i < a.valueWidth; i += valuePanel)
@@ -437,13 +466,14 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         for (int64_t i = 0; i < a.width; ++i) queries[row * a.width + i] = a.scale * query[i];
       }
       for (int64_t token = 0; token < padded; token += panel)
-        tiles<lanes, vectors>(queries.data(), a.width, &keys[token * a.width], a.width, &scores[token], padded, count);
+        tiles<lanes, vectors>(queries.data(), a.width, &keys[token * a.width], a.width, &scores[token], scoreRow, count);
       for (int64_t row = 0; row < count; ++row) {
-        std::fill(&scores[row * padded] + a.length, &scores[row * padded] + padded, -INFINITY);
-        sums[row] = exponentials<lanes>(&scores[row * padded], padded);
+        float *ofRow = &scores[row * scoreRow];
+        std::fill(ofRow + a.length, ofRow + padded, -INFINITY);
+        sums[row] = exponentials<lanes, vectors>(ofRow, padded);
       }
       for (int64_t column = 0; column < a.valueWidth; column += valuePanel) {
-        tiles<lanes, valueVectors>(scores.data(), padded, &values[column * a.length], a.length, out.data(), valuePanel,
+        tiles<lanes, valueVectors>(scores.data(), scoreRow, &values[column * a.length], a.length, out.data(), valuePanel,
                                    count);
         for (int64_t row = 0; row < count; ++row) {
           float *to = a.out + ((entry * a.rows + first + row) * a.heads + head) * a.valueWidth + column;

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <optional>
+#include <utility>
 
 namespace vitrail {
 
@@ -55,7 +56,8 @@ inline Variant best() {
   return found;
 }
 
-/// e^x of numbers that are not above 0, to the last digit or two: 2^n e^r, the latter by its polynomial.
+/// e^x of numbers that are not above 0, to the last digit or two: 2^n e^r, the latter by its polynomial
+/// (Tools/reference/fit_kernels.py).
 template <int lanes>
 INLINE void exponential(Floats<lanes> &x) {
   // Added to it, a number is rounded, and stands in the lowest bits.
@@ -66,19 +68,45 @@ INLINE void exponential(Floats<lanes> &x) {
   const Floats<lanes> n = shifted - rounder;
   // ln 2 in two parts, the first of which is exact when multiplied.
   const Floats<lanes> r = x - n * 0.693359375f - n * -2.12194440e-4f;
-  Floats<lanes> sum = r * (1.0f / 5040) + 1.0f / 720;
-  sum = sum * r + 1.0f / 120;
-  sum = sum * r + 1.0f / 24;
-  sum = sum * r + 1.0f / 6;
-  sum = sum * r + 0.5f;
+  Floats<lanes> sum = r * 0.00831252459f + 0.0418901134f;
+  sum = sum * r + 0.166671145f;
+  sum = sum * r + 0.499992318f;
   sum = sum * r + 1.0f;
   sum = sum * r + 1.0f;
-  Words<lanes> power;
+  // n is added to the exponent.
+  Words<lanes> power, bits;
   std::memcpy(&power, &shifted, sizeof power);
-  power = (power << 23) + 0x3f800000;
-  Floats<lanes> scale;
-  std::memcpy(&scale, &power, sizeof scale);
-  x = sum * scale;
+  std::memcpy(&bits, &sum, sizeof bits);
+  bits += power << 23;
+  std::memcpy(&x, &bits, sizeof bits);
+}
+
+template <int distance, int lanes, int... lane>
+INLINE void exchange(Floats<lanes> &a, Floats<lanes> &b, std::integer_sequence<int, lane...>) {
+  const Floats<lanes> from = a;
+  a = __builtin_shufflevector(from, b, (lane & distance ? lanes + (lane ^ distance) : lane)...);
+  b = __builtin_shufflevector(from, b, (lane & distance ? lanes + lane : lane ^ distance)...);
+}
+
+/// Turns a square of numbers over: rows become columns. Lanes and rows are exchanged bit by bit of their numbers.
+template <int lanes, int distance = 1>
+INLINE void transpose(Floats<lanes> (&square)[lanes]) {
+  _Pragma("unroll") for (int row = 0; row < lanes; ++row)
+    if (!(row & distance))
+      exchange<distance>(square[row], square[row | distance], std::make_integer_sequence<int, lanes>());
+  if constexpr (2 * distance < lanes) transpose<lanes, 2 * distance>(square);
+}
+
+/// Rows of numbers, `rows` of them, to columns of `to`, `to[i * step + row]`; `count` numbers each, a multiple of `lanes`.
+template <int lanes>
+INLINE void transpose(const float *const (&rows)[lanes], int64_t count, float *to, int64_t step) {
+  Floats<lanes> square[lanes];
+  for (int64_t i = 0; i < count; i += lanes) {
+    _Pragma("unroll") for (int row = 0; row < lanes; ++row) load<lanes>(rows[row] + i, square[row]);
+    transpose<lanes>(square);
+    _Pragma("unroll") for (int row = 0; row < lanes; ++row)
+      std::memcpy(to + (i + row) * step, &square[row], sizeof square[row]);
+  }
 }
 
 /// Calls `body(begin, end)` for parts of the elements' numbers, on libtorch's threads, whichever they are.

@@ -133,13 +133,17 @@ struct GroupNorm {
   bool thenReLU;
 };
 
-/// Sums, and sums of squares, of a chunk's pixels: [2, channels].
+/// Sums, and sums of squares, of a chunk's pixels: [2, channels], of their differences from the picture's first pixel, in which
+/// little is lost where numbers are alike.
 template <int lanes>
 INLINE void sumChunk(const GroupNorm &g, int64_t first, int64_t count, float *sums) {
+  const float *origins = g.x + first / g.pixels * g.pixels * g.channels;
   for (int64_t channel = 0; channel < g.channels; channel += lanes) {
-    Floats<lanes> sum = {}, squares = {}, x;
+    Floats<lanes> sum = {}, squares = {}, x, origin;
+    load<lanes>(origins + channel, origin);
     for (int64_t pixel = first; pixel < first + count; ++pixel) {
       load<lanes>(g.x + pixel * g.channels + channel, x);
+      x -= origin;
       sum += x;
       squares += x * x;
     }
@@ -231,17 +235,25 @@ at::Tensor groupNorm(const at::Tensor &x, int64_t groups, const std::optional<at
     sum(g, first, count, &sums[task * 2 * channels]);
   });
   for (int64_t picture = 0; picture < pictures; ++picture) {
+    const float *origins = g.x + picture * pixels * channels;
     for (int64_t group = 0; group < groups; ++group) {
-      double total = 0, squares = 0;
-      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-        const float *of = &sums[(picture * chunks + chunk) * 2 * channels + group * each];
-        for (int64_t channel = 0; channel < each; ++channel) {
-          total += of[channel];
-          squares += of[channels + channel];
+      const double count = static_cast<double>(each * pixels);
+      // Of the group's numbers, told by their difference from the mean of its origins.
+      double origin = 0, total = 0, squares = 0;
+      for (int64_t channel = group * each; channel < (group + 1) * each; ++channel)
+        origin += origins[channel] / static_cast<double>(each);
+      for (int64_t channel = group * each; channel < (group + 1) * each; ++channel) {
+        const double distance = origins[channel] - origin;
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+          const float *of = &sums[(picture * chunks + chunk) * 2 * channels + channel];
+          const double members = static_cast<double>(std::min(pixelsTogether, pixels - chunk * pixelsTogether));
+          total += of[0] + members * distance;
+          squares += of[channels] + 2 * distance * of[0] + members * distance * distance;
         }
       }
-      const double count = static_cast<double>(each * pixels), mean = total / count;
-      const double factor = 1 / std::sqrt(std::max(squares / count - mean * mean, 0.0) + epsilon);
+      const double mean = origin + total / count;
+      const double variance = squares / count - (total / count) * (total / count);
+      const double factor = 1 / std::sqrt(std::max(variance, 0.0) + epsilon);
       for (int64_t channel = group * each; channel < (group + 1) * each; ++channel) {
         const double scaled = factor * numbers(*weight)[channel];
         scales[picture * channels + channel] = static_cast<float>(scaled);

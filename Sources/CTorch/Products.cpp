@@ -12,7 +12,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#include <utility>
+#include <vector>
 
 using namespace vitrail;
 
@@ -50,19 +50,19 @@ AVX512 INLINE void invert(Floats<lanes> &x) {
 }
 
 /// x P(X <= x) of a normal X. The share is 1/2 + x p(x^2) / q(x^2), to 1e-7, where it is not yet 0 or 1
-/// (Tools/reference/fit_gelu.py); that takes half the time of the error function by way of an exponential.
+/// (Tools/reference/fit_kernels.py); that takes half the time of the error function by way of an exponential.
 AVX512 INLINE void gelu(Floats<lanes> &x) {
   const Floats<lanes> zero = {}, limit = zero + 5.2f;
   Floats<lanes> y = x > limit ? limit : x;
   y = y < -limit ? -limit : y;
   const Floats<lanes> u = y * y;
-  Floats<lanes> p = 2.47312682e-08f * u + 6.40786859e-06f, q = 1.25887105e-06f * u + 7.0495367e-05f;
-  p = p * u + 0.0001568594f;
-  q = q * u + 0.00181719038f;
-  p = p * u + 0.00460863212f;
-  q = q * u + 0.0279265702f;
-  p = p * u + 0.0325443473f;
-  q = q * u + 0.248242923f;
+  Floats<lanes> p = 2.47311488e-08f * u + 6.40789122e-06f, q = 1.25886928e-06f * u + 7.04961106e-05f;
+  p = p * u + 0.000156861581f;
+  q = q * u + 0.00181720257f;
+  p = p * u + 0.00460864521f;
+  q = q * u + 0.0279266888f;
+  p = p * u + 0.0325445521f;
+  q = q * u + 0.248243436f;
   p = p * u + 0.398942261f;
   q = q * u + 1.0f;
   invert(q);
@@ -150,28 +150,36 @@ void multiplyBlock(const Product &p, int64_t block, int64_t blocks, int64_t outp
 /// Floats of packed weights.
 int64_t packedCount(const at::Tensor &weight) { return paddedOutputs(weight.size(0)) * weight.size(1); }
 
+#if defined(__x86_64__)
+/// The weights of the outputs of a vector, by its number, to `to`.
+AVX512 void packVector(const float *weights, int64_t inputs, int64_t outputs, int64_t number, float *to) {
+  const int64_t output = number * lanes, first = output / panel * panel, whole = inputs / lanes * lanes;
+  const int64_t width = outputs - first <= narrowPanel ? narrowPanel : panel;
+  const std::vector<float> none(inputs);
+  const float *rows[lanes];
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    rows[lane] = output + lane < outputs ? weights + (output + lane) * inputs : none.data();
+  float *column = to + first * inputs + output % panel;
+  transpose<lanes>(rows, whole, column, width);
+  for (int64_t i = whole; i < inputs; ++i)
+    for (int64_t lane = 0; lane < lanes; ++lane) column[i * width + lane] = rows[lane][i];
+}
+#endif
+
 /// Weights [outputs, inputs] in panels [inputs, panel].
 at::Tensor packAll(const at::Tensor &weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   at::Tensor packed = at::empty({packedCount(weight)}, weight.options());
+#if defined(__x86_64__)
   const auto *from = static_cast<const float *>(weight.const_data_ptr());
   auto *to = static_cast<float *>(packed.mutable_data_ptr());
-  // One element each stands for the sixteen outputs of a vector.
-  inParallel<uint8_t>(
-      at::empty({packedCount(weight) / inputs / lanes}, at::kByte), std::max<int64_t>(1, 2048 / inputs),
-      [&](int64_t begin, int64_t end) {
-        for (int64_t vector = begin; vector < end; ++vector) {
-          const int64_t output = vector * lanes, first = output / panel * panel;
-          const int64_t width = outputs - first <= narrowPanel ? narrowPanel : panel;
-          float *column = to + first * inputs + output % panel;
-          const int64_t count = std::clamp<int64_t>(outputs - output, 0, lanes);
-          for (int64_t i = 0; i < inputs; ++i) {
-            float values[lanes] = {};
-            for (int64_t lane = 0; lane < count; ++lane) values[lane] = from[(output + lane) * inputs + i];
-            std::memcpy(column + i * width, values, sizeof values);
-          }
-        }
-      });
+  // One element each stands for a vector.
+  inParallel<uint8_t>(at::empty({packedCount(weight) / inputs / lanes}, at::kByte),
+                      std::max<int64_t>(1, 2048 / inputs), [&](int64_t begin, int64_t end) {
+                        for (int64_t vector = begin; vector < end; ++vector)
+                          packVector(from, inputs, outputs, vector, to);
+                      });
+#endif
   return packed;
 }
 

@@ -90,7 +90,8 @@ package struct LlamaAttention {
     ///   - plus: what the result is added to.
     ///   - prefix: the image's keys and values [b, heads, p, e], shared by its texts and never copied for each.
     func text(
-        _ x: Tensor, plus: Tensor, _ rotation: Rotation, prefix: (keys: Tensor, values: Tensor), past: TextCache?,
+        _ x: Tensor, plus: Tensor, _ rotation: Rotation, prefix: (keys: Tensor, values: Tensor),
+        past: TextCache?,
         layer: Int, mask: Tensor?
     ) throws -> Tensor {
         let (n, length, _) = x.shape3

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import CPixels
 
 extension Image {
     /// How the pixels between pixels are found; both filters widen when the picture shrinks.
@@ -47,85 +47,41 @@ extension Image {
     }
 
     private func resizedHorizontally(_ weights: FilterWeights) -> Image {
-        let newWidth = weights.spans.count
-        let output = [UInt8](unsafeUninitializedCapacity: newWidth * height * 3) { output, count in
-            pixels.withUnsafeBufferPointer { input in
-                weights.values.withUnsafeBufferPointer { values in
-                    nonisolated(unsafe) let (from, to, shares) = (
-                        input.baseAddress!, output.baseAddress!, values.baseAddress!
-                    )
-                    forRows(height) { y in
-                        let row = from + y * width * 3
-                        var target = to + y * newWidth * 3
-                        for (x, span) in weights.spans.enumerated() {
-                            let taps = shares + x * weights.size
-                            var source = row + span.lowerBound * 3
-                            var (red, green, blue) = (
-                                FilterWeights.half, FilterWeights.half, FilterWeights.half
-                            )
-                            for tap in 0..<span.count {
-                                red &+= Int32(source[0]) &* taps[tap]
-                                green &+= Int32(source[1]) &* taps[tap]
-                                blue &+= Int32(source[2]) &* taps[tap]
-                                source += 3
-                            }
-                            target[0] = FilterWeights.round(red)
-                            target[1] = FilterWeights.round(green)
-                            target[2] = FilterWeights.round(blue)
-                            target += 3
-                        }
-                    }
-                }
-            }
-            count = newWidth * height * 3
+        resized(to: (weights.firsts.count, height), weights) { from, filter, to in
+            vp_resize_horizontally(from, Int64(width), Int64(height), filter, to)
         }
-        return Image(width: newWidth, height: height, pixels: output)
     }
 
     private func resizedVertically(_ weights: FilterWeights) -> Image {
-        let newHeight = weights.spans.count
-        let row = width * 3
-        let output = [UInt8](unsafeUninitializedCapacity: newHeight * row) { output, count in
-            pixels.withUnsafeBufferPointer { input in
-                nonisolated(unsafe) let (from, to) = (input.baseAddress!, output.baseAddress!)
-                forRows(newHeight) { y in
-                    withUnsafeTemporaryAllocation(of: Int32.self, capacity: row) { sums in
-                        sums.update(repeating: FilterWeights.half)
-                        // Row by row, so that the compiler works on many columns at once.
-                        for (tap, sourceRow) in weights.spans[y].enumerated() {
-                            let weight = weights.values[y * weights.size + tap]
-                            let source = from + sourceRow * row
-                            for x in 0..<row { sums[x] &+= Int32(source[x]) &* weight }
-                        }
-                        let target = to + y * row
-                        for x in 0..<row { target[x] = FilterWeights.round(sums[x]) }
-                    }
-                }
-            }
-            count = newHeight * row
+        resized(to: (width, weights.firsts.count), weights) { from, filter, to in
+            vp_resize_vertically(from, Int64(width), filter, to)
         }
-        return Image(width: width, height: newHeight, pixels: output)
     }
-}
 
-/// Calls `body` with every row's number, on all cores where there are many rows.
-private func forRows(_ count: Int, _ body: @Sendable (Int) -> Void) {
-    let parts = min(ProcessInfo.processInfo.activeProcessorCount, count / 64)
-    guard parts > 1 else { return (0..<count).forEach(body) }
-    DispatchQueue.concurrentPerform(iterations: parts) { part in
-        for row in (part * count / parts)..<((part + 1) * count / parts) { body(row) }
+    private func resized(
+        to size: (width: Int, height: Int), _ weights: FilterWeights,
+        _ body: (UnsafePointer<UInt8>, vp_filter_t, UnsafeMutablePointer<UInt8>) -> Void
+    ) -> Image {
+        let output = [UInt8](unsafeUninitializedCapacity: size.width * size.height * 3) { output, count in
+            weights.withFilter { filter in
+                pixels.withUnsafeBufferPointer { body($0.baseAddress!, filter, output.baseAddress!) }
+            }
+            count = size.width * size.height * 3
+        }
+        return Image(width: size.width, height: size.height, pixels: output)
     }
 }
 
 /// For every new pixel along one side: the old pixels it is made of, and their fixed-point weights.
-private struct FilterWeights: Sendable {
+private struct FilterWeights {
     /// Eight bits of value and two of overshoot leave 22 for the fraction.
-    static let precision: Int32 = 22
-    static let half: Int32 = 1 << (precision - 1)
+    private static let precision = 22
 
-    let size: Int
-    var spans: [Range<Int>] = []
-    var values: [Int32]
+    private let size: Int
+    /// The first of the old pixels, and their count.
+    private(set) var firsts: [Int32] = []
+    private var counts: [Int32] = []
+    private var values: [Int32]
 
     init(from oldCount: Int, to newCount: Int, _ filter: Image.Filter) {
         let scale = Double(oldCount) / Double(newCount)
@@ -133,7 +89,6 @@ private struct FilterWeights: Sendable {
         let reach = (filter == .bilinear ? 1.0 : 2.0) * stretch
         size = Int(reach.rounded(.up)) * 2 + 1
         values = [Int32](repeating: 0, count: newCount * size)
-        spans.reserveCapacity(newCount)
         for position in 0..<newCount {
             let centre = (Double(position) + 0.5) * scale
             let first = max(0, Int(centre - reach + 0.5))
@@ -145,13 +100,22 @@ private struct FilterWeights: Sendable {
                 values[position * size + tap] = Int32(
                     (share * Double(1 << Self.precision)).rounded(.toNearestOrAwayFromZero))
             }
-            spans.append(first..<end)
+            firsts.append(Int32(first))
+            counts.append(Int32(end - first))
         }
     }
 
-    @inline(__always)
-    static func round(_ sum: Int32) -> UInt8 {
-        UInt8(truncatingIfNeeded: max(0, min(255, sum >> precision)))
+    func withFilter(_ body: (vp_filter_t) -> Void) {
+        values.withUnsafeBufferPointer { values in
+            firsts.withUnsafeBufferPointer { firsts in
+                counts.withUnsafeBufferPointer { counts in
+                    body(
+                        vp_filter_t(
+                            weights: values.baseAddress, firsts: firsts.baseAddress,
+                            counts: counts.baseAddress, size: Int64(size), count: Int64(firsts.count)))
+                }
+            }
+        }
     }
 
     private static func weight(_ offset: Double, _ filter: Image.Filter) -> Double {

@@ -105,7 +105,9 @@ struct LlamaTests {
         let x = try block.inputNorm(model.embed(fixture["inputs/\(kind)/ids"]))
         let cache = TextCache(layers: 1)
         let rotation = try model.rotary.rotation(from: 0, 11, .float32)
-        try expect(block.attention(x, rotation, cache, layer: 0, mask: nil), "\(kind)/layer")
+        let attended = try block.attention(
+            x, plus: Tensor.zeros(x.shape), rotation, cache, layer: 0, mask: nil)
+        try expect(attended, "\(kind)/layer")
     }
 
     /// In bfloat16 the best token is the reference's wherever that one's own lead is larger than its own error.

@@ -21,6 +21,30 @@ struct ParameterTests {
         try store.finish()
     }
 
+    @Test func layersOfFixedParametersGiveTheSameBits() throws {
+        let generator = try Generator(seed: 3)
+        let table = Table(tensors: [
+            "fc.weight": try Tensor.randn([200, 96], generator: generator),
+            "fc.bias": try Tensor.randn([200], generator: generator),
+            "conv.weight": try Tensor.randn([32, 16, 3, 3], generator: generator),
+            "conv.bias": try Tensor.randn([32], generator: generator),
+        ])
+        func results(isFixed: Bool) throws -> [[Float]] {
+            let store = ParameterStore(.loaded(table), isFixed: isFixed)
+            let (fc, conv) = (
+                try Linear(store.root["fc"], 96, 200),
+                try Conv2d(store.root["conv"], 16, 32, kernel: 3, padding: 1)
+            )
+            try store.finish()
+            let x = try Tensor.randn([100, 96], generator: Generator(seed: 4))
+            let picture = try Tensor.randn([1, 16, 40, 40], generator: Generator(seed: 5))
+            return [
+                try fc(x, activation: .gelu).array(), try conv(picture.contiguous(.channelsLast)).array(),
+            ]
+        }
+        #expect(try results(isFixed: true) == results(isFixed: false))
+    }
+
     @Test func initialisersFollowTheSeed() throws {
         func values(_ initializer: Initializer, seed: UInt64 = 4) throws -> [Float] {
             let store = ParameterStore(.initialised(try Generator(seed: seed)))

@@ -240,23 +240,97 @@ import Torch
         }
     }
 
-    @Test func `GELU on the way out is GELU of the sums`() throws {
-        for (rows, inputs, outputs) in [(600, 256, 384), (8, 512, 512), (3, 20, 30)] {
-            let (x, weight, bias) = try parts([rows], inputs, outputs, .float32)
-            for bias in [nil, bias] {
-                let exact = try exact(x, weight, bias)
-                try expect(
-                    linearGELU(x, weight, bias), isCloseTo: (exact.0.gelu(), exact.1 + 1e-6), "\(rows) rows")
+    /// Whole panels and a part, a narrow panel, inputs that are summed in several parts, and rows that fill no tile.
+    @Test(arguments: [(9, 256, 704), (97, 205, 80), (200, 1200, 33), (64, 2500, 160), (301, 16, 1000)])
+    func `products are activated, multiplied and added to on their way out`(
+        _ rows: Int, _ inputs: Int, _ outputs: Int
+    ) throws {
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        let (x, weight, bias) = try parts([rows], inputs, outputs, .float32)
+        let (times, plus) = (
+            try parts([rows], outputs, 1, .float32, seed: 8).x,
+            try parts([rows], outputs, 1, .float32, seed: 9).x
+        )
+        let packed = try packed(weight)
+        for activation in [LinearActivation.none, .gelu, .silu] {
+            for (bias, times, plus) in [(nil, nil, nil), (bias, nil, plus), (bias, times, plus)] {
+                var (exact, bound) = try exact(x, weight, bias)
+                switch activation {
+                case .none: break
+                case .gelu: exact = try exact.gelu()
+                case .silu: exact = try exact.silu()
+                }
+                // The activations are exact to some digits of what goes in.
+                if activation != .none { bound = try bound * 1.2 + 1e-6 }
+                if let times {
+                    (exact, bound) = (try exact * times.to(.float64), try bound * times.to(.float64).abs())
+                }
+                if let plus { exact = try exact + plus.to(.float64) }
+                func product(_ packed: Tensor?) throws -> Tensor {
+                    try linear(
+                        x, weight, bias, packed: packed, activation: activation, times: times, plus: plus)
+                }
+                let actual = try product(nil)
+                try expect(actual, isCloseTo: (exact, bound + 1e-6), "\(activation)")
+                for count in [1, 2, 3] {
+                    try Threads.set(count)
+                    #expect(try (product(packed) .== actual).allTrue(), "\(activation), \(count) threads")
+                }
             }
         }
+        // A summand of another shape, as of positions for all pictures.
+        let row = try plus.narrowed(0, 0, 1)
+        #expect(
+            try linear(x, weight, plus: row).isClose(to: linear(x, weight) + row, absolute: 1e-6))
+    }
+
+    @Test func `gradients go through what comes after a product`() throws {
         let (x, weight, bias) = try parts([600], 256, 384, .float32)
-        try weight.requireGrad()
-        try linearGELU(x, weight, bias).sum().backward()
-        let ours = try #require(weight.grad)
-        let other = try weight.detached().clone()
-        try other.requireGrad()
-        try linear(x, other, bias).gelu().sum().backward()
-        #expect(try other.grad?.isClose(to: ours, absolute: 1e-6) == true)
+        let (times, plus) = (
+            try parts([600], 384, 1, .float32, seed: 8).x, try parts([600], 384, 1, .float32, seed: 9).x
+        )
+        func gradients(_ body: (Tensor, Tensor, Tensor) throws -> Tensor) throws -> [Tensor] {
+            let leaves = try [weight, times, plus].map { try $0.detached().clone() }
+            for leaf in leaves { try leaf.requireGrad() }
+            try body(leaves[0], leaves[1], leaves[2]).sum().backward()
+            return leaves.map { $0.grad! }
+        }
+        for activation in [LinearActivation.gelu, .silu] {
+            let ours = try gradients {
+                try linear(x, $0, bias, activation: activation, times: $1, plus: $2)
+            }
+            let theirs = try gradients {
+                let out = try linear(x, $0, bias)
+                return try $2 + (activation == .gelu ? out.gelu() : out.silu()) * $1
+            }
+            for (mine, other) in zip(ours, theirs) { #expect(try mine.isClose(to: other, absolute: 1e-4)) }
+        }
+    }
+
+    @Test func `packed weights of another layer are refused`() throws {
+        let (x, weight, _) = try parts([100], 256, 384, .float32)
+        let other = try packed(weight.narrowed(0, 0, 128).contiguous())
+        // Where nothing is packed, the weights themselves come back, and nothing is to be refused.
+        guard other.rank == 1 else { return }
+        #expect(throws: TorchError.self) { try linear(x, weight, packed: other) }
+        #expect(throws: TorchError.self) {
+            try conv2d(
+                Tensor.zeros([1, 32, 40, 40]), Tensor.zeros([32, 32, 3, 3]), packed: other, padding: 1)
+        }
+    }
+
+    @Test func `convolutions with packed kernels have the same bits`() throws {
+        let generator = try Generator(seed: 19)
+        for (kernel, stride, padding) in [(3, 1, 1), (2, 2, 0), (1, 1, 0), (3, 2, 1)] {
+            let x = try Tensor.randn([1, 48, 40, 40], generator: generator).contiguous(.channelsLast)
+            let weight = try Tensor.randn([64, 48, kernel, kernel], generator: generator).contiguous(
+                .channelsLast)
+            let packed = try packedKernel(weight, stride: stride, padding: padding)
+            let actual = try conv2d(x, weight, packed: packed, stride: stride, padding: padding)
+            #expect(
+                try (actual .== conv2d(x, weight, stride: stride, padding: padding)).allTrue(), "\(kernel)")
+        }
     }
 
     @Test(arguments: [[2, 70, 256], [5, 3], [1, 37], [4, 1000]])
@@ -277,6 +351,111 @@ import Torch
         try weight.requireGrad()
         try rmsNorm(x, weight: weight, epsilon: 1e-3).sum().backward()
         #expect(weight.grad?.shape == weight.shape)
+    }
+
+    @Test(arguments: [[2, 70, 256], [5, 3], [1, 37], [4, 1000]])
+    func `rows have mean 0 and variance 1, wherever they lie`(_ shape: [Int]) throws {
+        let generator = try Generator(seed: 20)
+        let x = try Tensor.randn(shape, generator: generator) * 3 + 100
+        let (weight, bias) = (
+            try Tensor.randn([shape.last!], generator: generator),
+            try Tensor.randn([shape.last!], generator: generator)
+        )
+        let wide = try x.to(.float64)
+        let centred = try wide - wide.mean(-1, keepDims: true)
+        let expected =
+            try centred / ((centred * centred).mean(-1, keepDims: true) + 1e-3).sqrt()
+            * weight.to(.float64) + bias.to(.float64)
+        func normed(_ x: Tensor) throws -> Tensor {
+            try layerNorm(x, [shape.last!], weight: weight, bias: bias, epsilon: 1e-3).to(.float64)
+        }
+        #expect(try normed(x).isClose(to: expected, absolute: 2e-5))
+        let turned = try x.transposed(-1, -2).contiguous().transposed(-1, -2)
+        #expect(try normed(turned).isClose(to: expected, absolute: 2e-5))
+        try weight.requireGrad()
+        try normed(x).sum().backward()
+        #expect(weight.grad?.shape == weight.shape)
+    }
+
+    @Test(arguments: [[2, 64, 33, 20], [1, 24, 128, 96], [3, 32, 1, 5]])
+    func `groups of channels are normed, added to and rectified`(_ shape: [Int]) throws {
+        let threads = Threads.count
+        defer { try? Threads.set(threads) }
+        let generator = try Generator(seed: 21)
+        let x = try Tensor.randn(shape, generator: generator) * 2 + 30
+        let plus = try Tensor.randn(shape, generator: generator)
+        let (weight, bias) = (
+            try Tensor.randn([shape[1]], generator: generator),
+            try Tensor.randn([shape[1]], generator: generator)
+        )
+        let exactly = Operator("group_norm")
+        for (plus, relu) in [(nil, false), (nil, true), (plus, true), (plus, false)] {
+            var expected = try exactly(
+                x.to(.float64), 8, weight.to(.float64), bias.to(.float64), 1e-5)
+            if let plus { expected = try expected + plus.to(.float64) }
+            if relu { expected = try expected.relu() }
+            func normed(_ format: MemoryFormat) throws -> Tensor {
+                try groupNorm(
+                    x.contiguous(format), groups: 8, weight: weight, bias: bias,
+                    plus: plus?.contiguous(format), relu: relu)
+            }
+            for format in [MemoryFormat.contiguous, .channelsLast] {
+                #expect(try normed(format).to(.float64).isClose(to: expected, absolute: 1e-4), "\(format)")
+            }
+            let one = try normed(.channelsLast)
+            try Threads.set(threads == 1 ? 2 : 1)
+            #expect(try (normed(.channelsLast) .== one).allTrue())
+            try Threads.set(threads)
+        }
+        let leaf = try x.contiguous(.channelsLast).detached()
+        try leaf.requireGrad()
+        try groupNorm(leaf, groups: 8, weight: weight, bias: bias, relu: true).sum().backward()
+        #expect(leaf.grad?.shape == shape)
+    }
+
+    @Test(arguments: [1, 2, 6, 8, 16, 17, 300])
+    func `shares of any number add up to one`(_ count: Int) throws {
+        let x = try Tensor.randn([3, 700, count], generator: Generator(seed: 22)) * 20
+        let shares = try x.softmax(-1)
+        #expect(try shares.to(.float64).isClose(to: x.to(.float64).softmax(-1), absolute: 1e-6))
+        #expect(try shares.sum(-1).isClose(to: Tensor.ones([3, 700]), absolute: 1e-5))
+        // Along another axis, and of numbers without a limit.
+        #expect(try x.transposed(1, 2).softmax(1).isClose(to: shares.transposed(1, 2), absolute: 1e-6))
+        if count > 1 {
+            try x.assign(-.infinity, at: .all, .all, 0)
+            #expect(try (x.softmax(-1)[.all, .all, 0] .<= 1e-30).allTrue())
+        }
+        try x.assign(0, at: .all, .all, 0)
+        try x.requireGrad()
+        try x.softmax(-1)[.all, .all, 0].sum().backward()
+        #expect(x.grad?.shape == x.shape)
+    }
+
+    @Test func `the first heads are turned by the rotary embedding`() throws {
+        let generator = try Generator(seed: 23)
+        let (length, width) = (70, 64)
+        let angles = try Tensor.randn([length, width / 2], generator: generator)
+        let both = try Tensor.cat([angles, angles], axis: 1)
+        let (cosines, sines) = (try both.cos(), try both.sin())
+        // As a projection gives heads: not in the order of memory.
+        let x = try Tensor.randn([2, length, 4, width], generator: generator).transposed(1, 2)
+        let turned = try Tensor.cat([-x.narrowed(3, 32, 32), x.narrowed(3, 0, 32)], axis: 3)
+        let all = try x * cosines + turned * sines
+        for heads in [0, 2, 4] {
+            let expected = try Tensor.cat(
+                [all.narrowed(1, 0, heads), x.narrowed(1, heads, 4 - heads)], axis: 1)
+            let actual = try rotated(x, cosines: cosines, sines: sines, heads: heads)
+            #expect(try actual.isClose(to: expected, absolute: 1e-6))
+            // Where a gradient is wanted, it is libtorch's way.
+            let leaf = try x.detached().clone()
+            try leaf.requireGrad()
+            let learnt = try rotated(leaf, cosines: cosines, sines: sines, heads: heads)
+            #expect(try learnt.detached().isClose(to: expected, absolute: 1e-6))
+            try (learnt * expected).sum().backward()
+            // What is turned back is what it was.
+            #expect(try leaf.grad?.isClose(to: x, absolute: 1e-5) == true)
+        }
+        #expect(throws: TorchError.self) { try rotated(x, cosines: cosines, sines: sines, heads: 5) }
     }
 
     @Test(arguments: [1, 2, 4])
