@@ -261,8 +261,7 @@ at::Tensor transformed(const at::Tensor &weight, Variant variant) {
   c.outputs = outputs;
   const Kernel k = kernel(variant, outputs);
   auto *to = static_cast<float *>(weights.mutable_data_ptr());
-  // One element each stands for a pair of a panel of outputs and an input.
-  inParallel<uint8_t>(at::empty({outputs / k.panel * inputs}, at::kByte), 16,
+  inParallel(outputs / k.panel * inputs, 16,
                       [&](int64_t begin, int64_t end) { k.transformWeights(c, to, begin, end); });
   return weights;
 }
@@ -285,8 +284,7 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at
   c.outputs = outputs;
   const Kernel k = kernel(variant, outputs);
   const auto *from = static_cast<const float *>(weights.const_data_ptr());
-  // One element each stands for a tile.
-  inParallel<uint8_t>(at::empty({tileCount(x)}, at::kByte), 2 * tileRows,
+  inParallel(tileCount(x), 2 * tileRows,
                       [&](int64_t begin, int64_t end) { k.convolve(c, from, begin, end); });
   return out.permute({0, 3, 1, 2});
 }

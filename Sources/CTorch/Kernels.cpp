@@ -36,7 +36,7 @@ constexpr int64_t leastWeights = 1 << 17;
 constexpr int64_t leastDenseRows = 64;
 constexpr int64_t leastDenseWork = 1 << 24;
 /// Below so many multiplications libtorch's product is as fast as ours.
-constexpr int64_t leastWork = 1 << 19;
+constexpr int64_t leastWork = 1 << 16;
 /// Bytes by which the weights are asked for ahead of their use.
 constexpr int64_t ahead = 2048;
 
@@ -121,14 +121,14 @@ int64_t gainedRows() {
 }
 
 template <int rows, typename Element>
-void run(const Product<Element> &p, Variant variant, const at::Tensor &first) {
+void run(const Product<Element> &p, Variant variant) {
   auto compute = portableColumns<rows, Element>;
 #if defined(__x86_64__)
   if (variant == avx2) compute = avx2Columns<rows, Element>;
   if (variant == avx512) compute = avx512Columns<rows, Element>;
 #endif
   const int64_t grain = std::max<int64_t>(1, 65536 / p.inputs);
-  inParallel<Element>(first, grain, [&](int64_t begin, int64_t end) { compute(p, begin, end); });
+  inParallel(p.outputs, grain, [&](int64_t begin, int64_t end) { compute(p, begin, end); });
 }
 
 template <typename Element>
@@ -139,16 +139,15 @@ void run(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, 
                               static_cast<Element *>(out.mutable_data_ptr()),
                               weight.size(1),
                               weight.size(0)};
-  const at::Tensor first = out.select(0, 0);
   switch (out.size(0)) {
-    case 1: return run<1>(p, variant, first);
-    case 2: return run<2>(p, variant, first);
-    case 3: return run<3>(p, variant, first);
-    case 4: return run<4>(p, variant, first);
-    case 5: return run<5>(p, variant, first);
-    case 6: return run<6>(p, variant, first);
-    case 7: return run<7>(p, variant, first);
-    default: return run<8>(p, variant, first);
+    case 1: return run<1>(p, variant);
+    case 2: return run<2>(p, variant);
+    case 3: return run<3>(p, variant);
+    case 4: return run<4>(p, variant);
+    case 5: return run<5>(p, variant);
+    case 6: return run<6>(p, variant);
+    case 7: return run<7>(p, variant);
+    default: return run<8>(p, variant);
   }
 }
 
@@ -363,10 +362,8 @@ void runAttention(const at::Tensor &query, const at::Tensor &key, const at::Tens
   if (variant == avx2) compute = avx2Attend<Element>;
   if (variant == avx512) compute = avx512Attend<Element>;
 #endif
-  // One element for each head stands for it.
-  const at::Tensor heads = at::empty({query.size(0) * query.size(1)}, at::kByte);
   const int64_t grain = std::max<int64_t>(1, 32768 / (a.length * a.width));
-  inParallel<uint8_t>(heads, grain, [&](int64_t begin, int64_t end) { compute(a, begin, end); });
+  inParallel(query.size(0) * query.size(1), grain, [&](int64_t begin, int64_t end) { compute(a, begin, end); });
 }
 
 // MARK: Attention of many queries
@@ -519,8 +516,7 @@ at::Tensor runAttentionMany(const at::Tensor &query, const at::Tensor &key, cons
   // Few heads are divided, so that every thread has work.
   const int64_t heads = query.size(0) * query.size(1), threads = at::get_num_threads();
   const int64_t parts = std::clamp<int64_t>(2 * threads / heads, 1, (a.rows + chunkRows - 1) / chunkRows);
-  const at::Tensor tasks = at::empty({heads * parts}, at::kByte);
-  inParallel<uint8_t>(tasks, 1, [&](int64_t begin, int64_t end) { compute(a, parts, begin, end); });
+  inParallel(heads * parts, 1, [&](int64_t begin, int64_t end) { compute(a, parts, begin, end); });
   return out.transpose(1, 2);
 }
 
@@ -579,7 +575,7 @@ at::Tensor attention(const at::Tensor &query, const at::Tensor &key, const at::T
 template <typename Element>
 void fillRandom(const at::Tensor &tensor, float mean, float deviation, uint64_t seed) {
   auto *elements = static_cast<Element *>(tensor.mutable_data_ptr());
-  inParallel<Element>(tensor, 32768, [&](int64_t begin, int64_t end) {
+  inParallel(tensor.numel(), 32768, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       // SplitMix64 (Steele, Lea and Flood, 2014), whose state is the number of the element.
       uint64_t z = seed + (static_cast<uint64_t>(i) + 1) * 0x9e3779b97f4a7c15;
@@ -615,9 +611,7 @@ int64_t readMemory(const at::Tensor &tensor) {
   const int64_t lines = static_cast<int64_t>(tensor.nbytes()) / line;
   const auto *bytes = static_cast<const char *>(tensor.const_data_ptr());
   std::atomic<uint64_t> all{0};
-  // One element for each line stands for it.
-  const at::Tensor numbers = at::empty({lines}, at::kByte);
-  inParallel<uint8_t>(numbers, 1 << 14, [&](int64_t begin, int64_t end) {
+  inParallel(lines, 1 << 14, [&](int64_t begin, int64_t end) {
     uint64_t words[8] = {};
     for (int64_t i = begin; i < end; ++i) {
       __builtin_prefetch(bytes + i * line + ahead, 0, 0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorIterator.h>
 #include <c10/core/GradMode.h>
 
@@ -109,24 +110,27 @@ INLINE void transpose(const float *const (&rows)[lanes], int64_t count, float *t
   }
 }
 
-/// Calls `body(begin, end)` for parts of the elements' numbers, on libtorch's threads, whichever they are.
+/// Calls `body(begin, end)` for parts of the numbers below `count`, on libtorch's threads, whichever they are, where there are
+/// more than `grain`.
+///
 /// `at::parallel_for` is a template that is serial where OpenMP is not switched on at compile time; an iterator over a
-/// tensor is not.
-template <typename Element, typename Body>
-void inParallel(const at::Tensor &contiguous, int64_t grain, const Body &body) {
+/// tensor is not. So a tensor of bytes, which nobody reads, has one for each number.
+template <typename Body>
+void inParallel(int64_t count, int64_t grain, const Body &body) {
+  if (count <= grain || at::get_num_threads() == 1) {
+    if (count > 0) body(0, count);
+    return;
+  }
+  const at::Tensor numbers = at::empty({count}, at::kByte);
   auto iterator = at::TensorIteratorConfig()
                       .check_all_same_dtype(false)
                       .resize_outputs(false)
-                      .declare_static_shape(contiguous.sizes())
-                      .add_output(contiguous)
+                      .declare_static_shape(numbers.sizes())
+                      .add_output(numbers)
                       .build();
-  const auto *start = static_cast<const Element *>(contiguous.const_data_ptr());
-  iterator.for_each(
-      [&](char **data, const int64_t *, int64_t count) {
-        const int64_t begin = reinterpret_cast<const Element *>(data[0]) - start;
-        body(begin, begin + count);
-      },
-      grain);
+  const auto *start = static_cast<const char *>(numbers.const_data_ptr());
+  iterator.for_each([&](char **data, const int64_t *, int64_t size) { body(data[0] - start, data[0] - start + size); },
+                    grain);
 }
 
 /// Whether a gradient is to be taken through any of the tensors; undefined ones have none.

@@ -97,8 +97,7 @@ at::Tensor norm(const at::Tensor &x, const at::Tensor &weight, const at::Tensor 
 #if defined(__x86_64__)
   if (best() != portable) compute = avx2NormRows;
 #endif
-  // One element each stands for a row.
-  inParallel<uint8_t>(at::empty({x.numel() / width}, at::kByte), std::max<int64_t>(1, 16384 / width),
+  inParallel(x.numel() / width, std::max<int64_t>(1, 16384 / width),
                       [&](int64_t begin, int64_t end) {
                         compute(numbers(x), numbers(weight), bias ? numbers(*bias) : nullptr, room(out), width,
                                 static_cast<float>(epsilon), begin, end);
@@ -220,11 +219,9 @@ at::Tensor groupNorm(const at::Tensor &x, int64_t groups, const std::optional<at
 #endif
   const int64_t chunks = (pixels + pixelsTogether - 1) / pixelsTogether;
   std::vector<float> sums(pictures * chunks * 2 * channels), scales(pictures * channels), shifts(pictures * channels);
-  // One element each stands for a chunk.
-  const at::Tensor tasks = at::empty({pictures * chunks}, at::kByte);
   const int64_t grain = std::max<int64_t>(1, 32768 / (pixelsTogether * channels));
   auto forChunks = [&](const auto &body) {
-    inParallel<uint8_t>(tasks, grain, [&](int64_t begin, int64_t end) {
+    inParallel(pictures * chunks, grain, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t first = task % chunks * pixelsTogether;
         body(task, task / chunks, task / chunks * pixels + first, std::min(pixelsTogether, pixels - first));
@@ -291,8 +288,7 @@ at::Tensor softmax(const at::Tensor &x, int64_t axis) {
   const bool isLast = x.dim() > 0 && (axis == -1 || axis == x.dim() - 1);
   if (isLast && best() == avx512 && isPlain(x) && x.size(-1) <= mostNumbers && x.is_contiguous() && !areLearnt({&x})) {
     at::Tensor out = at::empty(x.sizes(), x.options());
-    // One element each stands for a row.
-    inParallel<uint8_t>(at::empty({x.numel() / x.size(-1)}, at::kByte), 1024, [&](int64_t begin, int64_t end) {
+    inParallel(x.numel() / x.size(-1), 1024, [&](int64_t begin, int64_t end) {
       softmaxRows(numbers(x), room(out), x.size(-1), begin, end);
     });
     return out;
@@ -322,9 +318,8 @@ at::Tensor rotate(const at::Tensor &x, const at::Tensor &cosines, const at::Tens
   at::Tensor out = at::empty(x.sizes(), x.options());
   const float *from = numbers(x), *cosine = numbers(cosines), *sine = numbers(sines);
   float *to = room(out);
-  // One element each stands for a position of a head.
-  inParallel<uint8_t>(
-      at::empty({x.size(0) * x.size(1) * length}, at::kByte), std::max<int64_t>(1, 16384 / width),
+  inParallel(
+      x.size(0) * x.size(1) * length, std::max<int64_t>(1, 16384 / width),
       [&](int64_t begin, int64_t end) {
         for (int64_t number = begin; number < end; ++number) {
           const int64_t position = number % length, head = number / length % x.size(1), entry = number / length / x.size(1);

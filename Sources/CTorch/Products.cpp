@@ -124,14 +124,14 @@ constexpr std::array<Multiply, sizeof...(rows)> multiplies(std::integer_sequence
   return {multiplyPart<vectors, rows + 1>...};
 }
 constexpr auto wide = multiplies<panel / lanes>(std::make_integer_sequence<int, tileRows>());
-constexpr auto narrow = multiplies<narrowPanel / lanes>(std::make_integer_sequence<int, 2 * tileRows>());
+constexpr auto narrow = multiplies<narrowPanel / lanes>(std::make_integer_sequence<int, tileRows>());
 
 /// The rows of block number `block` of `blocks`, and the outputs of the panel that begins at `output`.
 void multiplyBlock(const Product &p, int64_t block, int64_t blocks, int64_t output) {
   const bool isNarrow = p.outputs - output <= narrowPanel;
-  const int64_t width = isNarrow ? narrowPanel : panel, most = isNarrow ? narrow.size() : wide.size();
+  const int64_t width = isNarrow ? narrowPanel : panel;
   const int64_t first = block * p.rows / blocks, count = (block + 1) * p.rows / blocks - first;
-  const int64_t tiles = (count + most - 1) / most, breaks = (p.inputs + mostInputs - 1) / mostInputs;
+  const int64_t tiles = (count + tileRows - 1) / tileRows, breaks = (p.inputs + mostInputs - 1) / mostInputs;
   for (int64_t i = 0; i < breaks; ++i) {
     const int64_t begin = i * p.inputs / breaks, end = (i + 1) * p.inputs / breaks;
     const float *b = p.packed + output * p.inputs + begin * width;
@@ -173,9 +173,7 @@ at::Tensor packAll(const at::Tensor &weight) {
 #if defined(__x86_64__)
   const auto *from = static_cast<const float *>(weight.const_data_ptr());
   auto *to = static_cast<float *>(packed.mutable_data_ptr());
-  // One element each stands for a vector.
-  inParallel<uint8_t>(at::empty({packedCount(weight) / inputs / lanes}, at::kByte),
-                      std::max<int64_t>(1, 2048 / inputs), [&](int64_t begin, int64_t end) {
+  inParallel(packedCount(weight) / inputs / lanes, std::max<int64_t>(1, 2048 / inputs), [&](int64_t begin, int64_t end) {
                         for (int64_t vector = begin; vector < end; ++vector)
                           packVector(from, inputs, outputs, vector, to);
                       });
@@ -214,8 +212,11 @@ at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const
                      weight.size(1),
                      weight.size(0),
                      finish.activation};
-  const int64_t blocks = (p.rows + blockRows - 1) / blockRows, panelCount = (p.outputs + panel - 1) / panel;
-  inParallel<uint8_t>(at::empty({blocks * panelCount}, at::kByte), 1, [&](int64_t begin, int64_t end) {
+  // As many blocks for each thread.
+  const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, (p.rows + tileRows - 1) / tileRows);
+  const int64_t blocks = (p.rows + blockRows * threads - 1) / (blockRows * threads) * threads;
+  const int64_t panelCount = (p.outputs + panel - 1) / panel;
+  inParallel(blocks * panelCount, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
       multiplyBlock(p, task / panelCount, blocks, task % panelCount * panel);
   });
