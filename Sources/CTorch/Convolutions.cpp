@@ -219,7 +219,7 @@ struct Kernel {
 
 CONVOLUTION(portableKernel, 4, 2, )
 #if defined(__x86_64__)
-CONVOLUTION(avx2Kernel, 8, 2, __attribute__((target("avx2,fma"))))
+CONVOLUTION(avx2Kernel, 8, 2, AVX2)
 CONVOLUTION(avx512Kernel, 16, 2, AVX512)
 CONVOLUTION(wideAVX512Kernel, 16, 4, AVX512)
 #endif

@@ -101,7 +101,7 @@ void portableColumns(const Product<Element> &p, int64_t begin, int64_t end) {
 }
 #if defined(__x86_64__)
 template <int rows, typename Element>
-__attribute__((target("avx2,fma"))) void avx2Columns(const Product<Element> &p, int64_t begin, int64_t end) {
+AVX2 void avx2Columns(const Product<Element> &p, int64_t begin, int64_t end) {
   columns<8, rows == 1 ? 4 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
 }
 template <int rows, typename Element>
@@ -331,7 +331,7 @@ void portableAttend(const Attention<Element> &a, int64_t begin, int64_t end) {
 }
 #if defined(__x86_64__)
 template <typename Element>
-__attribute__((target("avx2,fma"))) void avx2Attend(const Attention<Element> &a, int64_t begin, int64_t end) {
+AVX2 void avx2Attend(const Attention<Element> &a, int64_t begin, int64_t end) {
   attend<8>(a, begin, end);
 }
 template <typename Element>
@@ -486,7 +486,7 @@ void portableAttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
   attendMany<4, 2, 2>(a, parts, begin, end);
 }
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void avx2AttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
+AVX2 void avx2AttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
                                                         int64_t end) {
   attendMany<8, 2, 2>(a, parts, begin, end);
 }

@@ -23,6 +23,7 @@ template <int width>
 using Halves = uint16_t __attribute__((ext_vector_type(width)));
 
 #define INLINE inline __attribute__((always_inline))
+#define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
 template <int width>

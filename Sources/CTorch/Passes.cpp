@@ -28,16 +28,27 @@ float *room(const at::Tensor &x) { return static_cast<float *>(x.mutable_data_pt
 
 // MARK: Norms of rows
 
-/// Rows of `x` [rows, width], divided by their root mean square and multiplied by `weight`. With a `bias`, which is added,
-/// their mean is subtracted first.
+/// Rows of `width` numbers, `step` apart, that are written side by side.
+struct Norm {
+  const float *x;
+  const float *weight;
+  const float *bias;
+  float *out;
+  int64_t width, step;
+  float epsilon;
+};
+
+/// Rows divided by their root mean square and multiplied by a weight. With a bias, which is added, their mean is subtracted
+/// first.
 template <int lanes>
-INLINE void normRows(const float *x, const float *weight, const float *bias, float *out, int64_t width, float epsilon,
-                     int64_t begin, int64_t end) {
+INLINE void normRows(const Norm &n, int64_t begin, int64_t end) {
+  const float *weight = n.weight, *bias = n.bias;
+  const int64_t width = n.width;
   const int64_t whole = width / lanes * lanes;
   Floats<lanes> value, factor, summand = {};
   for (int64_t row = begin; row < end; ++row) {
-    const float *from = x + row * width;
-    float *to = out + row * width;
+    const float *from = n.x + row * n.step;
+    float *to = n.out + row * width;
     float mean = 0, sum = 0;
     if (bias) {
       Floats<lanes> sums = {};
@@ -57,7 +68,7 @@ INLINE void normRows(const float *x, const float *weight, const float *bias, flo
     }
     for (int lane = 0; lane < lanes; ++lane) sum += squares[lane];
     for (int64_t i = whole; i < width; ++i) sum += (from[i] - mean) * (from[i] - mean);
-    const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + epsilon);
+    const float scale = 1 / std::sqrt(sum / static_cast<float>(width) + n.epsilon);
     for (int64_t i = 0; i < whole; i += lanes) {
       load<lanes>(from + i, value);
       load<lanes>(weight + i, factor);
@@ -69,20 +80,28 @@ INLINE void normRows(const float *x, const float *weight, const float *bias, flo
   }
 }
 
-void portableNormRows(const float *x, const float *weight, const float *bias, float *out, int64_t width, float epsilon,
-                      int64_t begin, int64_t end) {
-  normRows<4>(x, weight, bias, out, width, epsilon, begin, end);
-}
+void portableNormRows(const Norm &n, int64_t begin, int64_t end) { normRows<4>(n, begin, end); }
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void avx2NormRows(const float *x, const float *weight, const float *bias, float *out,
-                                                      int64_t width, float epsilon, int64_t begin, int64_t end) {
-  normRows<8>(x, weight, bias, out, width, epsilon, begin, end);
-}
+AVX2 void avx2NormRows(const Norm &n, int64_t begin, int64_t end) { normRows<8>(n, begin, end); }
 #endif
+
+/// How far apart rows along the last axis are; none where that is not one distance.
+std::optional<int64_t> rowStep(const at::Tensor &x) {
+  if (x.dim() < 2) return x.dim() == 1 && x.stride(0) == 1 ? std::optional(x.size(0)) : std::nullopt;
+  if (x.stride(-1) != 1) return std::nullopt;
+  int64_t next = 0, step = x.size(-1);
+  for (int64_t axis = x.dim() - 2; axis >= 0; --axis) {
+    if (x.size(axis) == 1) continue;
+    if (next == 0) step = x.stride(axis);
+    if (next != 0 && x.stride(axis) != next) return std::nullopt;
+    next = x.stride(axis) * x.size(axis);
+  }
+  return step;
+}
 
 /// Whether the kernel takes such a norm of the last axis; `bias` is null for that of root mean squares.
 bool fitsNorm(const at::Tensor &x, at::IntArrayRef shape, const at::Tensor *weight, const at::Tensor *bias) {
-  if (shape.size() != 1 || x.dim() == 0 || x.size(-1) != shape[0] || !weight || !isPlain(x) || !x.is_contiguous())
+  if (shape.size() != 1 || x.dim() == 0 || x.size(-1) != shape[0] || !weight || !isPlain(x) || !rowStep(x))
     return false;
   for (const at::Tensor *factor : {weight, bias})
     if (factor && (!isPlain(*factor) || factor->dim() != 1 || factor->size(0) != shape[0] || !factor->is_contiguous()))
@@ -93,15 +112,14 @@ bool fitsNorm(const at::Tensor &x, at::IntArrayRef shape, const at::Tensor *weig
 at::Tensor norm(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias, double epsilon) {
   at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t width = x.size(-1);
+  const Norm n = {numbers(x), numbers(weight), bias ? numbers(*bias) : nullptr, room(out), width, *rowStep(x),
+                  static_cast<float>(epsilon)};
   auto compute = portableNormRows;
 #if defined(__x86_64__)
   if (best() != portable) compute = avx2NormRows;
 #endif
   inParallel(x.numel() / width, std::max<int64_t>(1, 16384 / width),
-                      [&](int64_t begin, int64_t end) {
-                        compute(numbers(x), numbers(weight), bias ? numbers(*bias) : nullptr, room(out), width,
-                                static_cast<float>(epsilon), begin, end);
-                      });
+             [&](int64_t begin, int64_t end) { compute(n, begin, end); });
   return out;
 }
 
@@ -179,10 +197,10 @@ void portableScale(const GroupNorm &g, const float *scales, const float *shifts,
   scalePixels<8>(g, scales, shifts, begin, end);
 }
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) void avx2Sum(const GroupNorm &g, int64_t first, int64_t count, float *sums) {
+AVX2 void avx2Sum(const GroupNorm &g, int64_t first, int64_t count, float *sums) {
   sumChunk<8>(g, first, count, sums);
 }
-__attribute__((target("avx2,fma"))) void avx2Scale(const GroupNorm &g, const float *scales, const float *shifts,
+AVX2 void avx2Scale(const GroupNorm &g, const float *scales, const float *shifts,
                                                   int64_t begin, int64_t end) {
   scalePixels<8>(g, scales, shifts, begin, end);
 }
@@ -299,6 +317,40 @@ at::Tensor softmax(const at::Tensor &x, int64_t axis) {
 
 // MARK: Rotary embedding
 
+/// What is turned: [n, all, length, width] by its strides.
+struct Turn {
+  const float *x;
+  const float *cosines;
+  const float *sines;
+  float *out;
+  int64_t entryStep, headStep, step;
+  int64_t heads, all, length, width;
+};
+
+/// The rows `begin..<end`, counted through everything.
+INLINE void turnRows(const Turn &t, int64_t begin, int64_t end) {
+  const int64_t half = t.width / 2;
+  for (int64_t number = begin; number < end; ++number) {
+    const int64_t position = number % t.length, head = number / t.length % t.all, entry = number / t.length / t.all;
+    const float *row = t.x + entry * t.entryStep + head * t.headStep + position * t.step;
+    const float *c = t.cosines + position * t.width, *s = t.sines + position * t.width;
+    float *__restrict to = t.out + number * t.width;
+    if (head >= t.heads) {
+      std::memcpy(to, row, t.width * sizeof(float));
+      continue;
+    }
+    for (int64_t i = 0; i < half; ++i) {
+      to[i] = row[i] * c[i] - row[half + i] * s[i];
+      to[half + i] = row[half + i] * c[half + i] + row[i] * s[half + i];
+    }
+  }
+}
+
+void portableTurnRows(const Turn &t, int64_t begin, int64_t end) { turnRows(t, begin, end); }
+#if defined(__x86_64__)
+AVX2 void avx2TurnRows(const Turn &t, int64_t begin, int64_t end) { turnRows(t, begin, end); }
+#endif
+
 /// `x` [n, heads, length, width] with the first `heads` of its heads turned by `cosines` and `sines` [length, width], whose
 /// halves are equal: Hugging Face's layout of the rotary embedding (Su et al., 2021).
 at::Tensor rotate(const at::Tensor &x, const at::Tensor &cosines, const at::Tensor &sines, int64_t heads) {
@@ -316,26 +368,14 @@ at::Tensor rotate(const at::Tensor &x, const at::Tensor &cosines, const at::Tens
     return heads == x.size(1) ? out : at::cat({out, x.narrow(1, heads, x.size(1) - heads)}, 1);
   }
   at::Tensor out = at::empty(x.sizes(), x.options());
-  const float *from = numbers(x), *cosine = numbers(cosines), *sine = numbers(sines);
-  float *to = room(out);
-  inParallel(
-      x.size(0) * x.size(1) * length, std::max<int64_t>(1, 16384 / width),
-      [&](int64_t begin, int64_t end) {
-        for (int64_t number = begin; number < end; ++number) {
-          const int64_t position = number % length, head = number / length % x.size(1), entry = number / length / x.size(1);
-          const float *row = from + entry * x.stride(0) + head * x.stride(1) + position * x.stride(2);
-          const float *c = cosine + position * width, *s = sine + position * width;
-          float *result = to + number * width;
-          if (head >= heads) {
-            std::memcpy(result, row, width * sizeof(float));
-            continue;
-          }
-          for (int64_t i = 0; i < half; ++i) {
-            result[i] = row[i] * c[i] - row[half + i] * s[i];
-            result[half + i] = row[half + i] * c[half + i] + row[i] * s[half + i];
-          }
-        }
-      });
+  const Turn t = {numbers(x), numbers(cosines), numbers(sines), room(out), x.stride(0), x.stride(1), x.stride(2),
+                  heads,      x.size(1),        length,         width};
+  auto compute = portableTurnRows;
+#if defined(__x86_64__)
+  if (best() != portable) compute = avx2TurnRows;
+#endif
+  inParallel(x.size(0) * x.size(1) * length, std::max<int64_t>(1, 16384 / width),
+             [&](int64_t begin, int64_t end) { compute(t, begin, end); });
   return out;
 }
 
