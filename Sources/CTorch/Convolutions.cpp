@@ -317,13 +317,19 @@ at::Tensor patchWeights(const at::Tensor &weight) {
 at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
                            const std::optional<at::Tensor> &packed) {
   const int64_t size = weight.size(2), rows = x.size(2) / size, columns = x.size(3) / size;
-  const at::Tensor patches = x.permute({0, 2, 3, 1})
+  const at::Tensor pictures = x.permute({0, 2, 3, 1}), weights = patchWeights(weight);
+  const at::Tensor *offsets = pointer(bias);
+  // Patches are read where they lie; otherwise they are laid out as rows.
+  if (size > 1 && pictures.is_contiguous() && x.size(2) % size == 0 && isPackable(weights) &&
+      (!offsets || (isPlain(*offsets) && offsets->is_contiguous())))
+    return patchProduct(pictures, size, weights, offsets, pointer(packed)).permute({0, 3, 1, 2});
+  const at::Tensor patches = pictures
                                  .slice(1, 0, rows * size)
                                  .slice(2, 0, columns * size)
                                  .reshape({x.size(0), rows, size, columns, size, x.size(1)})
                                  .transpose(2, 3)
                                  .reshape({x.size(0), rows, columns, -1});
-  return vitrail::linear(patches, patchWeights(weight), bias, packed).permute({0, 3, 1, 2});
+  return vitrail::linear(patches, weights, bias, packed).permute({0, 3, 1, 2});
 }
 
 bool are(at::IntArrayRef values, int64_t value) {

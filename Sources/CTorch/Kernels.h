@@ -213,6 +213,11 @@ at::Tensor pack(const at::Tensor &weight);
 at::Tensor product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias, const at::Tensor *packed,
                    const Finish &finish);
 
+/// The same for the patches of `size` x `size` pixels of pictures [n, height, width, channels], whose rows make whole patches:
+/// [n, height / size, width / size, outputs].
+at::Tensor patchProduct(const at::Tensor &pictures, int64_t size, const at::Tensor &weight, const at::Tensor *bias,
+                        const at::Tensor *packed);
+
 /// `x` times `weight` transposed, plus `bias`, and what comes after: the fastest product for the shapes.
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias = {},
                   const std::optional<at::Tensor> &packed = {}, std::string_view activation = "none",

@@ -31,14 +31,28 @@ constexpr int64_t mostWeights = 1 << 21;
 /// The outputs for which there is room in panels.
 constexpr int64_t paddedOutputs(int64_t outputs) { return (outputs + narrowPanel - 1) / narrowPanel * narrowPanel; }
 
-struct Product {
+/// Where rows of inputs lie: in lines of `line` rows each, `lineStep` apart, in which they are `step` apart. The inputs of a
+/// row are in `segments` parts of one length, `segmentStep` apart.
+struct Rows {
   const float *x;
+  int64_t count, inputs;
+  int64_t line, lineStep, step;
+  int64_t segments, segmentStep;
+
+  const float *at(int64_t row, int64_t input) const {
+    const int64_t length = inputs / segments;
+    return x + row / line * lineStep + row % line * step + input / length * segmentStep + input % length;
+  }
+};
+
+struct Product {
+  Rows rows;
   const float *packed;
   const float *bias;
   const float *times;
   const float *plus;
   float *out;
-  int64_t rows, inputs, outputs;
+  int64_t outputs;
   Activation activation;
 };
 
@@ -101,12 +115,12 @@ AVX512 void multiplyPart(const Product &p, const Part &part) {
     for (int r = 0; r < rows; ++r)
       for (int v = 0; v < vectors; ++v) sums[r][v] = _mm512_maskz_loadu_ps(within[v], start + r * row + v * lanes);
   }
-  multiply<lanes>(p.x + part.row * p.inputs + part.begin, p.inputs, part.b, part.end - part.begin, sums, part.next);
+  multiply<lanes>(p.rows.at(part.row, part.begin), p.rows.step, part.b, part.end - part.begin, sums, part.next);
   for (int r = 0; r < rows; ++r) {
     for (int v = 0; v < vectors; ++v) {
       const int64_t at = first + r * p.outputs + v * lanes;
       Floats<lanes> value = sums[r][v];
-      if (part.end == p.inputs) {
+      if (part.end == p.rows.inputs) {
         if (p.activation == Activation::gelu) gelu(value);
         if (p.activation == Activation::silu) silu(value);
         if (p.times) value *= _mm512_maskz_loadu_ps(within[v], p.times + at);
@@ -126,22 +140,28 @@ constexpr std::array<Multiply, sizeof...(rows)> multiplies(std::integer_sequence
 constexpr auto wide = multiplies<panel / lanes>(std::make_integer_sequence<int, tileRows>());
 constexpr auto narrow = multiplies<narrowPanel / lanes>(std::make_integer_sequence<int, tileRows>());
 
-/// The rows of block number `block` of `blocks`, and the outputs of the panel that begins at `output`.
+/// The rows of block number `block` of `blocks`, whole lines where there are several, and the outputs of the panel that
+/// begins at `output`.
 void multiplyBlock(const Product &p, int64_t block, int64_t blocks, int64_t output) {
   const bool isNarrow = p.outputs - output <= narrowPanel;
   const int64_t width = isNarrow ? narrowPanel : panel;
-  const int64_t first = block * p.rows / blocks, count = (block + 1) * p.rows / blocks - first;
-  const int64_t tiles = (count + tileRows - 1) / tileRows, breaks = (p.inputs + mostInputs - 1) / mostInputs;
-  for (int64_t i = 0; i < breaks; ++i) {
-    const int64_t begin = i * p.inputs / breaks, end = (i + 1) * p.inputs / breaks;
-    const float *b = p.packed + output * p.inputs + begin * width;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t row = first + t * count / tiles, rows = first + (t + 1) * count / tiles - row;
-      // What comes after a panel lies behind it, or else is the first one.
-      const float *after = b + (end - begin) * width;
-      if (after == p.packed + paddedOutputs(p.outputs) * p.inputs) after = p.packed;
-      (isNarrow ? narrow[rows - 1] : wide[rows - 1])(
-          p, {row, output, begin, end, b, after + t * (end - begin) / aheadSteps * 16});
+  const Rows &rows = p.rows;
+  const int64_t unit = rows.line == rows.count ? 1 : rows.line, units = rows.count / unit;
+  const int64_t first = block * units / blocks * unit, last = (block + 1) * units / blocks * unit;
+  const int64_t together = unit == 1 ? last - first : unit, tiles = (together + tileRows - 1) / tileRows;
+  const int64_t length = rows.inputs / rows.segments, breaks = (length + mostInputs - 1) / mostInputs;
+  for (int64_t i = 0; i < rows.segments * breaks; ++i) {
+    const int64_t segment = i / breaks * length;
+    const int64_t begin = segment + i % breaks * length / breaks, end = segment + (i % breaks + 1) * length / breaks;
+    const float *b = p.packed + output * rows.inputs + begin * width;
+    // What comes after a panel lies behind it, or else is the first one. Each tile asks for some of it.
+    const float *next = b + (end - begin) * width;
+    if (next == p.packed + paddedOutputs(p.outputs) * rows.inputs) next = p.packed;
+    for (int64_t start = first; start < last; start += together) {
+      for (int64_t t = 0; t < tiles; ++t, next += (end - begin) / aheadSteps * 16) {
+        const int64_t row = start + t * together / tiles, count = start + (t + 1) * together / tiles - row;
+        (isNarrow ? narrow : wide)[count - 1](p, {row, output, begin, end, b, next});
+      }
     }
   }
 }
@@ -190,31 +210,29 @@ bool vitrail::isPackable(const at::Tensor &weight) {
 
 at::Tensor vitrail::pack(const at::Tensor &weight) { return isPackable(weight) ? packAll(weight.detach()) : weight; }
 
-at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias,
-                            const at::Tensor *packed, const Finish &finish) {
+namespace {
+
+at::Tensor multiplyAll(const Rows &rows, at::IntArrayRef shape, const at::Tensor &weight, const at::Tensor *bias,
+                       const at::Tensor *packed, const Finish &finish) {
 #if defined(__x86_64__)
-  const at::Tensor rows = x.contiguous();
   const at::Tensor panels = packed && packed->dim() == 1 ? *packed : packAll(weight);
   TORCH_CHECK(panels.numel() == packedCount(weight), "the packed weights are another layer's");
-  auto shape = x.sizes().vec();
-  shape.back() = weight.size(0);
-  at::Tensor out = at::empty(shape, x.options());
+  at::Tensor out = at::empty(shape, weight.options());
   auto data = [](const at::Tensor *tensor) {
     return tensor ? static_cast<const float *>(tensor->const_data_ptr()) : nullptr;
   };
-  const Product p = {data(&rows),
+  const Product p = {rows,
                      data(&panels),
                      data(bias),
                      data(finish.times),
                      data(finish.plus),
                      static_cast<float *>(out.mutable_data_ptr()),
-                     x.numel() / x.size(-1),
-                     weight.size(1),
                      weight.size(0),
                      finish.activation};
   // As many blocks for each thread.
-  const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, (p.rows + tileRows - 1) / tileRows);
-  const int64_t blocks = (p.rows + blockRows * threads - 1) / (blockRows * threads) * threads;
+  const int64_t units = rows.line == rows.count ? (rows.count + tileRows - 1) / tileRows : rows.count / rows.line;
+  const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, units);
+  const int64_t blocks = std::min(units, (rows.count + blockRows * threads - 1) / (blockRows * threads) * threads);
   const int64_t panelCount = (p.outputs + panel - 1) / panel;
   inParallel(blocks * panelCount, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task)
@@ -224,4 +242,25 @@ at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const
 #else
   TORCH_CHECK_NOT_IMPLEMENTED(false, "there are no packed products on this machine");
 #endif
+}
+
+}  // namespace
+
+at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias,
+                            const at::Tensor *packed, const Finish &finish) {
+  const at::Tensor inputs = x.contiguous();
+  const int64_t width = x.size(-1), count = x.numel() / width;
+  auto shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return multiplyAll({static_cast<const float *>(inputs.const_data_ptr()), count, width, count, 0, width, 1, 0}, shape,
+                     weight, bias, packed, finish);
+}
+
+at::Tensor vitrail::patchProduct(const at::Tensor &pictures, int64_t size, const at::Tensor &weight,
+                                 const at::Tensor *bias, const at::Tensor *packed) {
+  const int64_t rows = pictures.size(1) / size, columns = pictures.size(2) / size, channels = pictures.size(3);
+  const int64_t line = pictures.size(2) * channels;
+  return multiplyAll({static_cast<const float *>(pictures.const_data_ptr()), pictures.size(0) * rows * columns,
+                      size * size * channels, columns, size * line, size * channels, size, line},
+                     {pictures.size(0), rows, columns, weight.size(0)}, weight, bias, packed, {});
 }
