@@ -16,7 +16,11 @@ public enum LinearActivation: String, Sendable {
 /// `plus + times * activation(x @ weight^T + bias)`; `weight` is [out, in].
 ///
 /// - Parameters:
+///   - x: [..., in].
+///   - weight: [out, in].
+///   - bias: [out]; nil for none.
 ///   - packed: what ``packed(_:)`` made of `weight`, which saves doing so again. The results have the same bits without.
+///   - activation: what the sums go through.
 ///   - times: a factor of the outputs' shape; nil for none.
 ///   - plus: a summand of the outputs' shape; nil for none.
 public func linear(
