@@ -18,7 +18,7 @@ struct EngineOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "What to multiply in: float32, or bfloat16, which takes four fifths of the time where the processor has it; auto is a LLaVA's own, else float32. (default: auto)",
+            "What to multiply in: float32, or bfloat16, which is faster on some processors and slower on others; auto is a LLaVA's own, else float32. (default: auto)",
             valueName: "dtype"),
         transform: Precision.option)
     var dtype = Precision.auto

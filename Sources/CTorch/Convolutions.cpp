@@ -262,7 +262,7 @@ at::Tensor transformed(const at::Tensor &weight, Variant variant) {
   const Kernel k = kernel(variant, outputs);
   auto *to = static_cast<float *>(weights.mutable_data_ptr());
   inParallel(outputs / k.panel * inputs, 16,
-                      [&](int64_t begin, int64_t end) { k.transformWeights(c, to, begin, end); });
+             [&](int64_t begin, int64_t end) { k.transformWeights(c, to, begin, end); });
   return weights;
 }
 
@@ -285,7 +285,7 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at
   const Kernel k = kernel(variant, outputs);
   const auto *from = static_cast<const float *>(weights.const_data_ptr());
   inParallel(tileCount(x), 2 * tileRows,
-                      [&](int64_t begin, int64_t end) { k.convolve(c, from, begin, end); });
+             [&](int64_t begin, int64_t end) { k.convolve(c, from, begin, end); });
   return out.permute({0, 3, 1, 2});
 }
 

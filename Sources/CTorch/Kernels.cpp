@@ -1,13 +1,13 @@
 // Operators of our own, registered with libtorch beside its own.
 //
-// `vitrail::linear` is `aten::linear`, but for a few rows on the CPU, as in token-by-token generation.
-// There the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of
-// matrices reach about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the
-// next lines asked for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. Many rows of
-// float32 are oneDNN's product, with GELU on its way out where it is asked for. Everything else (gradients, autocast,
-// other devices and dtypes) is `aten::linear`. In the same way `vitrail::attention` is
-// `aten::scaled_dot_product_attention` but for queries that see everything: for a few of them, and for many of float32,
-// libtorch takes several times as long (docs/benchmarks.md).
+// `vitrail::linear` is `aten::linear` and what comes after it. For a few rows on the CPU, as in token-by-token generation,
+// the whole matrix of weights is read for very little work, so that memory decides. libtorch's products of matrices reach
+// about half of what memory gives (docs/benchmarks.md); a single pass in the order of memory, with the next lines asked
+// for ahead, reaches nearly all. Products are summed in float32, whatever the weights are. More rows of float32 are
+// multiplied by Products.cpp where there is AVX-512, and else by oneDNN. Everything else (gradients, autocast, other
+// devices and dtypes) is `aten::linear`. In the same way `vitrail::attention` is `aten::scaled_dot_product_attention` but
+// for queries that see everything: for a few of them, and for many of float32, libtorch takes several times as long
+// (docs/benchmarks.md).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -26,7 +26,7 @@ using namespace vitrail;
 
 namespace {
 
-/// More rows are a product of matrices, which libtorch does better.
+/// More rows are a product of matrices.
 constexpr int64_t mostRows = 8;
 /// Registers for the sums of more rows are there with AVX-512 alone.
 constexpr int64_t mostRowsWithoutAVX512 = 4;

@@ -9,10 +9,10 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
-#endif
-#include <vector>
 
 using namespace vitrail;
 
@@ -56,7 +56,6 @@ struct Product {
   Activation activation;
 };
 
-#if defined(__x86_64__)
 /// 1 / x, to the last digit or two, in a quarter of a division's time.
 AVX512 INLINE void invert(Floats<lanes> &x) {
   const Floats<lanes> near = _mm512_rcp14_ps(x);
@@ -165,12 +164,10 @@ void multiplyBlock(const Product &p, int64_t block, int64_t blocks, int64_t outp
     }
   }
 }
-#endif
 
 /// Floats of packed weights.
 int64_t packedCount(const at::Tensor &weight) { return paddedOutputs(weight.size(0)) * weight.size(1); }
 
-#if defined(__x86_64__)
 /// The weights of the outputs of a vector, by its number, to `to`.
 AVX512 void packVector(const float *weights, int64_t inputs, int64_t outputs, int64_t number, float *to) {
   const int64_t output = number * lanes, first = output / panel * panel, whole = inputs / lanes * lanes;
@@ -184,20 +181,16 @@ AVX512 void packVector(const float *weights, int64_t inputs, int64_t outputs, in
   for (int64_t i = whole; i < inputs; ++i)
     for (int64_t lane = 0; lane < lanes; ++lane) column[i * width + lane] = rows[lane][i];
 }
-#endif
 
 /// Weights [outputs, inputs] in panels [inputs, panel].
 at::Tensor packAll(const at::Tensor &weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   at::Tensor packed = at::empty({packedCount(weight)}, weight.options());
-#if defined(__x86_64__)
   const auto *from = static_cast<const float *>(weight.const_data_ptr());
   auto *to = static_cast<float *>(packed.mutable_data_ptr());
-  inParallel(packedCount(weight) / inputs / lanes, std::max<int64_t>(1, 2048 / inputs), [&](int64_t begin, int64_t end) {
-                        for (int64_t vector = begin; vector < end; ++vector)
-                          packVector(from, inputs, outputs, vector, to);
-                      });
-#endif
+  inParallel(packed.numel() / inputs / lanes, std::max<int64_t>(1, 2048 / inputs), [&](int64_t begin, int64_t end) {
+    for (int64_t vector = begin; vector < end; ++vector) packVector(from, inputs, outputs, vector, to);
+  });
   return packed;
 }
 
@@ -214,7 +207,6 @@ namespace {
 
 at::Tensor multiplyAll(const Rows &rows, at::IntArrayRef shape, const at::Tensor &weight, const at::Tensor *bias,
                        const at::Tensor *packed, const Finish &finish) {
-#if defined(__x86_64__)
   const at::Tensor panels = packed && packed->dim() == 1 ? *packed : packAll(weight);
   TORCH_CHECK(panels.numel() == packedCount(weight), "the packed weights are another layer's");
   at::Tensor out = at::empty(shape, weight.options());
@@ -239,9 +231,6 @@ at::Tensor multiplyAll(const Rows &rows, at::IntArrayRef shape, const at::Tensor
       multiplyBlock(p, task / panelCount, blocks, task % panelCount * panel);
   });
   return out;
-#else
-  TORCH_CHECK_NOT_IMPLEMENTED(false, "there are no packed products on this machine");
-#endif
 }
 
 }  // namespace
@@ -264,3 +253,21 @@ at::Tensor vitrail::patchProduct(const at::Tensor &pictures, int64_t size, const
                       size * size * channels, columns, size * line, size * channels, size, line},
                      {pictures.size(0), rows, columns, weight.size(0)}, weight, bias, packed, {});
 }
+
+#else
+
+bool vitrail::isPackable(const at::Tensor &) { return false; }
+
+at::Tensor vitrail::pack(const at::Tensor &weight) { return weight; }
+
+at::Tensor vitrail::product(const at::Tensor &, const at::Tensor &, const at::Tensor *, const at::Tensor *,
+                            const Finish &) {
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "this machine multiplies no packed weights");
+}
+
+at::Tensor vitrail::patchProduct(const at::Tensor &, int64_t, const at::Tensor &, const at::Tensor *,
+                                 const at::Tensor *) {
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "this machine multiplies no packed weights");
+}
+
+#endif

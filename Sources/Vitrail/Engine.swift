@@ -48,8 +48,8 @@ public actor Engine {
     /// - Parameters:
     ///   - path: a folder with `model_index.json`.
     ///   - device: where to run.
-    ///   - dtype: what to compute products of matrices and convolutions in. Where the processor multiplies bfloat16
-    ///     (AVX-512 BF16, AMX) bfloat16 takes four fifths of the time; places then differ by parts of a pixel.
+    ///   - dtype: what to compute products of matrices and convolutions in. On some processors bfloat16
+    ///     is faster, on others slower (docs/benchmarks.md); places then differ by parts of a pixel.
     ///   - locator: thresholds for what is answered; the folder's own when left out, see ``ModelFolder/locator``.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public init(
