@@ -321,7 +321,7 @@ at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const 
   const at::Tensor *offsets = pointer(bias);
   // Patches are read where they lie; otherwise they are laid out as rows.
   if (size > 1 && pictures.is_contiguous() && x.size(2) % size == 0 && isPackable(weights) &&
-      (!offsets || (isPlain(*offsets) && offsets->is_contiguous())))
+      (!offsets || isPlain(*offsets)))
     return patchProduct(pictures, size, weights, offsets, pointer(packed)).permute({0, 3, 1, 2});
   const at::Tensor patches = pictures
                                  .slice(1, 0, rows * size)

@@ -89,14 +89,14 @@ AVX2 void avx2NormRows(const Norm &n, int64_t begin, int64_t end) { normRows<8>(
 std::optional<int64_t> rowStep(const at::Tensor &x) {
   if (x.dim() < 2) return x.dim() == 1 && x.stride(0) == 1 ? std::optional(x.size(0)) : std::nullopt;
   if (x.stride(-1) != 1) return std::nullopt;
-  int64_t next = 0, step = x.size(-1);
+  std::optional<int64_t> step, next;
   for (int64_t axis = x.dim() - 2; axis >= 0; --axis) {
     if (x.size(axis) == 1) continue;
-    if (next == 0) step = x.stride(axis);
-    if (next != 0 && x.stride(axis) != next) return std::nullopt;
+    if (next && x.stride(axis) != *next) return std::nullopt;
+    if (!step) step = x.stride(axis);
     next = x.stride(axis) * x.size(axis);
   }
-  return step;
+  return step.value_or(x.size(-1));
 }
 
 /// Whether the kernel takes such a norm of the last axis; `bias` is null for that of root mean squares.
@@ -197,11 +197,8 @@ void portableScale(const GroupNorm &g, const float *scales, const float *shifts,
   scalePixels<8>(g, scales, shifts, begin, end);
 }
 #if defined(__x86_64__)
-AVX2 void avx2Sum(const GroupNorm &g, int64_t first, int64_t count, float *sums) {
-  sumChunk<8>(g, first, count, sums);
-}
-AVX2 void avx2Scale(const GroupNorm &g, const float *scales, const float *shifts,
-                                                  int64_t begin, int64_t end) {
+AVX2 void avx2Sum(const GroupNorm &g, int64_t first, int64_t count, float *sums) { sumChunk<8>(g, first, count, sums); }
+AVX2 void avx2Scale(const GroupNorm &g, const float *scales, const float *shifts, int64_t begin, int64_t end) {
   scalePixels<8>(g, scales, shifts, begin, end);
 }
 #endif

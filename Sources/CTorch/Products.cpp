@@ -208,6 +208,7 @@ namespace {
 at::Tensor multiplyAll(const Rows &rows, at::IntArrayRef shape, const at::Tensor &weight, const at::Tensor *bias,
                        const at::Tensor *packed, const Finish &finish) {
   const at::Tensor panels = packed && packed->dim() == 1 ? *packed : packAll(weight);
+  const at::Tensor offsets = bias ? bias->contiguous() : at::Tensor();
   TORCH_CHECK(panels.numel() == packedCount(weight), "the packed weights are another layer's");
   at::Tensor out = at::empty(shape, weight.options());
   auto data = [](const at::Tensor *tensor) {
@@ -215,7 +216,7 @@ at::Tensor multiplyAll(const Rows &rows, at::IntArrayRef shape, const at::Tensor
   };
   const Product p = {rows,
                      data(&panels),
-                     data(bias),
+                     bias ? data(&offsets) : nullptr,
                      data(finish.times),
                      data(finish.plus),
                      static_cast<float *>(out.mutable_data_ptr()),

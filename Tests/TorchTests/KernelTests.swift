@@ -279,6 +279,9 @@ import Torch
                 }
             }
         }
+        // A bias that does not lie in the order of memory.
+        let apart = try Tensor.stack([bias, bias * 2], axis: 1)[.all, 0]
+        #expect(try (linear(x, weight, apart) .== linear(x, weight, bias)).allTrue())
         // A summand of another shape, as of positions for all pictures.
         let row = try plus.narrowed(0, 0, 1)
         #expect(
@@ -372,6 +375,12 @@ import Torch
         #expect(try normed(x).isClose(to: expected, absolute: 2e-5))
         let turned = try x.transposed(-1, -2).contiguous().transposed(-1, -2)
         #expect(try normed(turned).isClose(to: expected, absolute: 2e-5))
+        // Rows apart, and rows that are there several times.
+        let apart = try Tensor.cat([x, x], axis: -1).narrowed(-1, shape.last!, shape.last!)
+        #expect(try normed(apart).isClose(to: expected, absolute: 2e-5))
+        let repeated = try x.unsqueezed(-2).expanded(shape.dropLast() + [3, shape.last!])
+        let each = try expected.unsqueezed(-2).expanded(repeated.shape)
+        #expect(try normed(repeated).isClose(to: each, absolute: 2e-5))
         try weight.requireGrad()
         try normed(x).sum().backward()
         #expect(weight.grad?.shape == weight.shape)
