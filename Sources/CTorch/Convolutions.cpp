@@ -236,18 +236,16 @@ int64_t tileCount(const at::Tensor &x) {
   return x.size(0) * tilesAlong(x.size(2)) * tilesAlong(x.size(3));
 }
 
-bool isPlain(const at::Tensor &tensor) { return tensor.scalar_type() == at::kFloat && tensor.device().is_cpu(); }
-
 /// Whether Winograd's algorithm takes such weights, where they move by one pixel.
 bool fitsWinograd(const at::Tensor &weight) {
   return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 && weight.size(1) % inputMultiple == 0 &&
-         weight.size(0) % outputMultiple == 0 && isPlain(weight);
+         weight.size(0) % outputMultiple == 0 && isFloat(weight);
 }
 
 bool fitsWinograd(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias) {
-  if (!fitsWinograd(weight) || x.dim() != 4 || x.numel() == 0 || x.size(1) != weight.size(1) || !isPlain(x)) return false;
+  if (!fitsWinograd(weight) || x.dim() != 4 || x.numel() == 0 || x.size(1) != weight.size(1) || !isFloat(x)) return false;
   const at::Tensor *offsets = pointer(bias);
-  return !offsets || (offsets->numel() == weight.size(0) && isPlain(*offsets));
+  return !offsets || (offsets->numel() == weight.size(0) && isFloat(*offsets));
 }
 
 /// Weights [outputs, inputs, 3, 3] as the kernel multiplies with them, as one axis.
@@ -255,12 +253,12 @@ at::Tensor transformed(const at::Tensor &weight, Variant variant) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   at::Tensor weights = at::empty({places * outputs * inputs}, weight.options());
   Convolution c = {};
-  c.weight = static_cast<const float *>(weight.const_data_ptr());
+  c.weight = numbers(weight);
   std::copy_n(weight.strides().begin(), 4, c.weightStrides);
   c.inputs = inputs;
   c.outputs = outputs;
   const Kernel k = kernel(variant, outputs);
-  auto *to = static_cast<float *>(weights.mutable_data_ptr());
+  auto *to = room(weights);
   inParallel(outputs / k.panel * inputs, 16,
              [&](int64_t begin, int64_t end) { k.transformWeights(c, to, begin, end); });
   return weights;
@@ -270,20 +268,20 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at
                          const at::Tensor *packed, Variant variant) {
   const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
   const at::Tensor offsets = bias ? bias->contiguous() : at::Tensor();
-  const at::Tensor weights = packed && packed->dim() == 1 ? *packed : transformed(weight, variant);
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
-  TORCH_CHECK(weights.numel() == places * outputs * inputs, "the packed weights are another layer's");
+  const at::Tensor weights =
+      packedOr(packed, places * outputs * inputs, [&] { return transformed(weight, variant); });
   at::Tensor out = at::empty({x.size(0), x.size(2), x.size(3), outputs}, x.options());
   Convolution c = {};
-  c.x = static_cast<const float *>(pixels.const_data_ptr());
-  c.bias = bias ? static_cast<const float *>(offsets.const_data_ptr()) : nullptr;
-  c.out = static_cast<float *>(out.mutable_data_ptr());
+  c.x = numbers(pixels);
+  c.bias = bias ? numbers(offsets) : nullptr;
+  c.out = room(out);
   c.height = x.size(2);
   c.width = x.size(3);
   c.inputs = inputs;
   c.outputs = outputs;
   const Kernel k = kernel(variant, outputs);
-  const auto *from = static_cast<const float *>(weights.const_data_ptr());
+  const auto *from = numbers(weights);
   inParallel(tileCount(x), 2 * tileRows,
              [&](int64_t begin, int64_t end) { k.convolve(c, from, begin, end); });
   return out.permute({0, 3, 1, 2});
@@ -300,13 +298,13 @@ at::Tensor convolveTilesBy(const at::Tensor &x, const at::Tensor &weight, const 
 
 /// Whether such weights are a linear layer's, where kernels lie side by side: as many pixels apart as they are wide.
 bool fitsPatches(const at::Tensor &weight, int64_t stride) {
-  return weight.dim() == 4 && weight.size(2) == stride && weight.size(3) == stride && isPlain(weight) &&
+  return weight.dim() == 4 && weight.size(2) == stride && weight.size(3) == stride && isFloat(weight) &&
          weight.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 bool fitsPatches(const at::Tensor &x, const at::Tensor &weight, int64_t stride) {
   return fitsPatches(weight, stride) && x.dim() == 4 && x.size(1) == weight.size(1) && x.size(2) >= stride &&
-         x.size(3) >= stride && x.numel() > 0 && isPlain(x);
+         x.size(3) >= stride && x.numel() > 0 && isFloat(x);
 }
 
 /// [outputs, inputs, size, size] to the linear layer's [outputs, size * size * inputs].
@@ -321,7 +319,7 @@ at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const 
   const at::Tensor *offsets = pointer(bias);
   // Patches are read where they lie; otherwise they are laid out as rows.
   if (size > 1 && pictures.is_contiguous() && x.size(2) % size == 0 && isPackable(weights) &&
-      (!offsets || isPlain(*offsets)))
+      (!offsets || isFloat(*offsets)))
     return patchProduct(pictures, size, weights, offsets, pointer(packed)).permute({0, 3, 1, 2});
   const at::Tensor patches = pictures
                                  .slice(1, 0, rows * size)

@@ -221,8 +221,8 @@ at::Tensor vitrail::linear(const at::Tensor &x, const at::Tensor &weight, const 
       out = linearRows(x, weight, bias, best());
     } else if (rows * weight.numel() >= leastWork && isPackable(weight)) {
       auto fits = [&](const at::Tensor *tensor) {
-        return !tensor || (tensor->is_contiguous() && tensor->scalar_type() == at::kFloat &&
-                           tensor->device().is_cpu() && tensor->dim() == x.dim() && tensor->size(-1) == weight.size(0) &&
+        return !tensor || (tensor->is_contiguous() && isFloat(*tensor) && tensor->dim() == x.dim() &&
+                           tensor->size(-1) == weight.size(0) &&
                            tensor->sizes().slice(0, x.dim() - 1) == x.sizes().slice(0, x.dim() - 1));
       };
       const bool isWhole = fits(factor) && fits(summand) && !areLearnt({factor, summand});

@@ -122,14 +122,14 @@ void inParallel(int64_t count, int64_t grain, const Body &body) {
     if (count > 0) body(0, count);
     return;
   }
-  const at::Tensor numbers = at::empty({count}, at::kByte);
+  const at::Tensor bytes = at::empty({count}, at::kByte);
   auto iterator = at::TensorIteratorConfig()
                       .check_all_same_dtype(false)
                       .resize_outputs(false)
-                      .declare_static_shape(numbers.sizes())
-                      .add_output(numbers)
+                      .declare_static_shape(bytes.sizes())
+                      .add_output(bytes)
                       .build();
-  const auto *start = static_cast<const char *>(numbers.const_data_ptr());
+  const auto *start = static_cast<const char *>(bytes.const_data_ptr());
   iterator.for_each([&](char **data, const int64_t *, int64_t size) { body(data[0] - start, data[0] - start + size); },
                     grain);
 }
@@ -145,6 +145,26 @@ inline bool areLearnt(std::initializer_list<const at::Tensor *> tensors) {
 /// What an optional tensor is, or null.
 inline const at::Tensor *pointer(const std::optional<at::Tensor> &tensor) {
   return tensor && tensor->defined() ? &*tensor : nullptr;
+}
+
+/// Whether a tensor is of float32 and on the CPU.
+inline bool isFloat(const at::Tensor &tensor) {
+  return tensor.scalar_type() == at::kFloat && tensor.device().is_cpu();
+}
+
+/// The floats of a tensor to be read, null for none, and to be written.
+inline const float *numbers(const at::Tensor *tensor) {
+  return tensor ? static_cast<const float *>(tensor->const_data_ptr()) : nullptr;
+}
+inline const float *numbers(const at::Tensor &tensor) { return numbers(&tensor); }
+inline float *room(const at::Tensor &tensor) { return static_cast<float *>(tensor.mutable_data_ptr()); }
+
+/// `packed`, where weights are packed, as one axis of `count` floats, or else what `pack` makes of them.
+template <typename Pack>
+at::Tensor packedOr(const at::Tensor *packed, int64_t count, const Pack &pack) {
+  if (!packed || packed->dim() != 1) return pack();
+  TORCH_CHECK(packed->numel() == count, "the packed weights are another layer's");
+  return *packed;
 }
 
 /// Inputs of a tile in whose time a line of what comes next is asked for.

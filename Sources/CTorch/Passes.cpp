@@ -19,12 +19,8 @@ using namespace vitrail;
 namespace {
 
 bool isPlain(const at::Tensor &x) {
-  return x.scalar_type() == at::kFloat && x.device().is_cpu() && x.numel() > 0 &&
-         !at::autocast::is_autocast_enabled(at::kCPU);
+  return isFloat(x) && x.numel() > 0 && !at::autocast::is_autocast_enabled(at::kCPU);
 }
-
-const float *numbers(const at::Tensor &x) { return static_cast<const float *>(x.const_data_ptr()); }
-float *room(const at::Tensor &x) { return static_cast<float *>(x.mutable_data_ptr()); }
 
 // MARK: Norms of rows
 
@@ -112,7 +108,7 @@ bool fitsNorm(const at::Tensor &x, at::IntArrayRef shape, const at::Tensor *weig
 at::Tensor norm(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias, double epsilon) {
   at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t width = x.size(-1);
-  const Norm n = {numbers(x), numbers(weight), bias ? numbers(*bias) : nullptr, room(out), width, *rowStep(x),
+  const Norm n = {numbers(x), numbers(weight), numbers(bias), room(out), width, *rowStep(x),
                   static_cast<float>(epsilon)};
   auto compute = portableNormRows;
 #if defined(__x86_64__)
@@ -223,7 +219,7 @@ at::Tensor groupNorm(const at::Tensor &x, int64_t groups, const std::optional<at
   }
   const int64_t pictures = x.size(0), channels = x.size(1), pixels = x.size(2) * x.size(3), each = channels / groups;
   at::Tensor out = at::empty_like(x);
-  GroupNorm g = {numbers(x), summand ? numbers(*summand) : nullptr, room(out), pixels, channels, thenReLU};
+  GroupNorm g = {numbers(x), numbers(summand), room(out), pixels, channels, thenReLU};
   auto sum = portableSum;
   auto scale = portableScale;
 #if defined(__x86_64__)

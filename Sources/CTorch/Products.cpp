@@ -39,6 +39,7 @@ struct Rows {
   int64_t line, lineStep, step;
   int64_t segments, segmentStep;
 
+  bool isOneLine() const { return line == count; }
   const float *at(int64_t row, int64_t input) const {
     const int64_t length = inputs / segments;
     return x + row / line * lineStep + row % line * step + input / length * segmentStep + input % length;
@@ -145,9 +146,9 @@ void multiplyBlock(const Product &p, int64_t block, int64_t blocks, int64_t outp
   const bool isNarrow = p.outputs - output <= narrowPanel;
   const int64_t width = isNarrow ? narrowPanel : panel;
   const Rows &rows = p.rows;
-  const int64_t unit = rows.line == rows.count ? 1 : rows.line, units = rows.count / unit;
+  const int64_t unit = rows.isOneLine() ? 1 : rows.line, units = rows.count / unit;
   const int64_t first = block * units / blocks * unit, last = (block + 1) * units / blocks * unit;
-  const int64_t together = unit == 1 ? last - first : unit, tiles = (together + tileRows - 1) / tileRows;
+  const int64_t together = rows.isOneLine() ? last - first : unit, tiles = (together + tileRows - 1) / tileRows;
   const int64_t length = rows.inputs / rows.segments, breaks = (length + mostInputs - 1) / mostInputs;
   for (int64_t i = 0; i < rows.segments * breaks; ++i) {
     const int64_t segment = i / breaks * length;
@@ -186,8 +187,8 @@ AVX512 void packVector(const float *weights, int64_t inputs, int64_t outputs, in
 at::Tensor packAll(const at::Tensor &weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
   at::Tensor packed = at::empty({packedCount(weight)}, weight.options());
-  const auto *from = static_cast<const float *>(weight.const_data_ptr());
-  auto *to = static_cast<float *>(packed.mutable_data_ptr());
+  const float *from = numbers(weight);
+  float *to = room(packed);
   inParallel(packed.numel() / inputs / lanes, std::max<int64_t>(1, 2048 / inputs), [&](int64_t begin, int64_t end) {
     for (int64_t vector = begin; vector < end; ++vector) packVector(from, inputs, outputs, vector, to);
   });
@@ -197,8 +198,7 @@ at::Tensor packAll(const at::Tensor &weight) {
 }  // namespace
 
 bool vitrail::isPackable(const at::Tensor &weight) {
-  return best() == avx512 && weight.dim() == 2 && weight.scalar_type() == at::kFloat && weight.device().is_cpu() &&
-         weight.is_contiguous() && weight.numel() > 0 && weight.numel() <= mostWeights;
+  return best() == avx512 && weight.dim() == 2 && isFloat(weight) && weight.is_contiguous() && weight.numel() > 0 && weight.numel() <= mostWeights;
 }
 
 at::Tensor vitrail::pack(const at::Tensor &weight) { return isPackable(weight) ? packAll(weight.detach()) : weight; }
@@ -207,23 +207,19 @@ namespace {
 
 at::Tensor multiplyAll(const Rows &rows, at::IntArrayRef shape, const at::Tensor &weight, const at::Tensor *bias,
                        const at::Tensor *packed, const Finish &finish) {
-  const at::Tensor panels = packed && packed->dim() == 1 ? *packed : packAll(weight);
+  const at::Tensor panels = packedOr(packed, packedCount(weight), [&] { return packAll(weight); });
   const at::Tensor offsets = bias ? bias->contiguous() : at::Tensor();
-  TORCH_CHECK(panels.numel() == packedCount(weight), "the packed weights are another layer's");
   at::Tensor out = at::empty(shape, weight.options());
-  auto data = [](const at::Tensor *tensor) {
-    return tensor ? static_cast<const float *>(tensor->const_data_ptr()) : nullptr;
-  };
   const Product p = {rows,
-                     data(&panels),
-                     bias ? data(&offsets) : nullptr,
-                     data(finish.times),
-                     data(finish.plus),
-                     static_cast<float *>(out.mutable_data_ptr()),
+                     numbers(panels),
+                     bias ? numbers(offsets) : nullptr,
+                     numbers(finish.times),
+                     numbers(finish.plus),
+                     room(out),
                      weight.size(0),
                      finish.activation};
   // As many blocks for each thread.
-  const int64_t units = rows.line == rows.count ? (rows.count + tileRows - 1) / tileRows : rows.count / rows.line;
+  const int64_t units = rows.isOneLine() ? (rows.count + tileRows - 1) / tileRows : rows.count / rows.line;
   const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, units);
   const int64_t blocks = std::min(units, (rows.count + blockRows * threads - 1) / (blockRows * threads) * threads);
   const int64_t panelCount = (p.outputs + panel - 1) / panel;
@@ -242,7 +238,7 @@ at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const
   const int64_t width = x.size(-1), count = x.numel() / width;
   auto shape = x.sizes().vec();
   shape.back() = weight.size(0);
-  return multiplyAll({static_cast<const float *>(inputs.const_data_ptr()), count, width, count, 0, width, 1, 0}, shape,
+  return multiplyAll({numbers(inputs), count, width, count, 0, width, 1, 0}, shape,
                      weight, bias, packed, finish);
 }
 
@@ -250,7 +246,7 @@ at::Tensor vitrail::patchProduct(const at::Tensor &pictures, int64_t size, const
                                  const at::Tensor *bias, const at::Tensor *packed) {
   const int64_t rows = pictures.size(1) / size, columns = pictures.size(2) / size, channels = pictures.size(3);
   const int64_t line = pictures.size(2) * channels;
-  return multiplyAll({static_cast<const float *>(pictures.const_data_ptr()), pictures.size(0) * rows * columns,
+  return multiplyAll({numbers(pictures), pictures.size(0) * rows * columns,
                       size * size * channels, columns, size * line, size * channels, size, line},
                      {pictures.size(0), rows, columns, weight.size(0)}, weight, bias, packed, {});
 }

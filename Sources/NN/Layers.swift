@@ -50,9 +50,6 @@ public struct Linear: Layer {
                 x, weight, bias, packed: packedWeight, activation: activation, times: times, plus: plus)
         }
         var out = try inDType(productDType, x) { x in
-            guard lora != nil || newRows != nil else {
-                return try linear(x, weight, bias, activation: activation)
-            }
             var out = try linear(x, weight, bias)
             if let lora { out = try out + lora(x).to(out.dtype) }
             if let newRows { out = try newRows.scored(x, out) }

@@ -471,7 +471,8 @@ import Torch
     func `kernels side by side give the sums`(_ size: Int) throws {
         let generator = try Generator(seed: 16)
         let exactly = Operator("conv2d")
-        for (height, width, outputs) in [(16, 24, 40), (19, 33, 64)] {
+        // The last is a column of patches.
+        for (height, width, outputs) in [(16, 24, 40), (19, 33, 64), (16, size, 40)] {
             let x = try Tensor.randn([2, 20, height, width], generator: generator)
             let weight = try Tensor.randn([outputs, 20, size, size], generator: generator)
             let bias = try Tensor.randn([outputs], generator: generator)
