@@ -110,7 +110,7 @@ struct MultiplyAdds {
             ? 0
             : aligner.languageSize * (names + groups + aligner.placeRows)
                 + (aligner.languageSize + names + groups) * match
-                + cells * match * (aligner.headChannels + names + 1 + 1)
+                + (cells + match) * (aligner.headChannels + names + 1)
         return start + aligner.numHiddenLayers * block + decode + matching
     }
 }

@@ -29,7 +29,7 @@ constexpr int64_t places = patch * patch;
 constexpr int64_t inputMultiple = 16;
 constexpr int64_t outputMultiple = 32;
 /// Numbers of the tiles of one step, which stay in a core's cache.
-constexpr int64_t together = 1 << 17;
+constexpr int64_t together = 3 << 16;
 /// For fewer tiles the weights' transform takes what is gained.
 constexpr int64_t leastTiles = 32;
 
@@ -94,16 +94,20 @@ INLINE void combine(const Floats<lanes> m[patch], Floats<lanes> y[side]) {
   y[3] = difference + farDifference * 8.0f + m[5];
 }
 
-/// Calls `step` with the columns, and then with the rows, of a square of vectors: `from` [a, a] to `to` [b, b].
-template <int lanes, int a, int b, typename Step>
-INLINE void bothWays(const Floats<lanes> (&from)[a][a], Floats<lanes> (&to)[b][b], const Step &step) {
+/// Calls `step` with the columns, and then with the rows, of a square of vectors: `from(row, column, vector)` gives those of
+/// [a, a], and `to(row, column, vector)` takes those of [b, b].
+template <int lanes, int a, int b, typename From, typename Step, typename To>
+INLINE void bothWays(const From &from, const Step &step, const To &to) {
   Floats<lanes> half[b][a], line[a], turned[b];
-  for (int column = 0; column < a; ++column) {
-    for (int row = 0; row < a; ++row) line[row] = from[row][column];
+  _Pragma("unroll") for (int column = 0; column < a; ++column) {
+    _Pragma("unroll") for (int row = 0; row < a; ++row) from(row, column, line[row]);
     step(line, turned);
-    for (int row = 0; row < b; ++row) half[row][column] = turned[row];
+    _Pragma("unroll") for (int row = 0; row < b; ++row) half[row][column] = turned[row];
   }
-  for (int row = 0; row < b; ++row) step(half[row], to[row]);
+  _Pragma("unroll") for (int row = 0; row < b; ++row) {
+    step(half[row], turned);
+    _Pragma("unroll") for (int column = 0; column < b; ++column) to(row, column, turned[column]);
+  }
 }
 
 /// Weights of the pairs of a panel of outputs and an input, `begin..<end`, to `to` [places, panels, inputs, panel].
@@ -111,68 +115,67 @@ template <int lanes, int vectors>
 INLINE void transformWeights(const Convolution &c, float *to, int64_t begin, int64_t end) {
   constexpr int64_t panel = lanes * vectors;
   const int64_t pairs = c.outputs / panel * c.inputs;
-  Floats<lanes> weights[3][3], spreads[patch][patch];
   for (int64_t pair = begin; pair < end; ++pair) {
     const int64_t input = pair % c.inputs;
     for (int v = 0; v < vectors; ++v) {
       const int64_t output = pair / c.inputs * panel + v * lanes;
       const float *from = c.weight + output * c.weightStrides[0] + input * c.weightStrides[1];
-      for (int row = 0; row < 3; ++row)
-        for (int column = 0; column < 3; ++column)
-          for (int lane = 0; lane < lanes; ++lane)
-            weights[row][column][lane] =
-                from[lane * c.weightStrides[0] + row * c.weightStrides[2] + column * c.weightStrides[3]];
-      bothWays<lanes>(weights, spreads, spread<lanes>);
-      for (int64_t place = 0; place < places; ++place)
-        std::memcpy(to + (place * pairs + pair) * panel + v * lanes, &spreads[place / patch][place % patch],
-                    sizeof(Floats<lanes>));
+      bothWays<lanes, 3, patch>(
+          [&](int row, int column, Floats<lanes> &weights) {
+            for (int lane = 0; lane < lanes; ++lane)
+              weights[lane] = from[lane * c.weightStrides[0] + row * c.weightStrides[2] + column * c.weightStrides[3]];
+          },
+          spread<lanes>,
+          [&](int row, int column, const Floats<lanes> &value) {
+            std::memcpy(to + ((row * patch + column) * pairs + pair) * panel + v * lanes, &value, sizeof value);
+          });
     }
   }
 }
 
-/// The tile `number`, counted through all pictures, to `to` [places, step, inputs]; beyond the border there are zeros.
+/// The tile `number`, counted through all pictures, to `to` [places, inputs]; beyond the border there are `zeros`.
 template <int lanes>
-INLINE void transformInput(const Convolution &c, int64_t number, float *to, int64_t step) {
+INLINE void transformInput(const Convolution &c, int64_t number, const float *zeros, float *to) {
   const Place tile = c.place(number);
   const float *picture = c.x + tile.picture * c.height * c.width * c.inputs;
-  Floats<lanes> pixels[patch][patch], analysed[patch][patch];
-  for (int64_t channel = 0; channel < c.inputs; channel += lanes) {
-    for (int64_t i = 0; i < patch; ++i) {
-      const int64_t row = tile.row - 1 + i;
-      for (int64_t j = 0; j < patch; ++j) {
-        const int64_t column = tile.column - 1 + j;
-        if (row < 0 || row >= c.height || column < 0 || column >= c.width) {
-          pixels[i][j] = Floats<lanes>{};
-        } else {
-          load<lanes>(picture + (row * c.width + column) * c.inputs + channel, pixels[i][j]);
-        }
-      }
+  const float *pixels[patch][patch];
+  for (int64_t i = 0; i < patch; ++i) {
+    for (int64_t j = 0; j < patch; ++j) {
+      const int64_t row = tile.row - 1 + i, column = tile.column - 1 + j;
+      const bool isWithin = row >= 0 && row < c.height && column >= 0 && column < c.width;
+      pixels[i][j] = isWithin ? picture + (row * c.width + column) * c.inputs : zeros;
     }
-    bothWays<lanes>(pixels, analysed, analyse<lanes>);
-    for (int64_t place = 0; place < places; ++place)
-      std::memcpy(to + place * step * c.inputs + channel, &analysed[place / patch][place % patch],
-                  sizeof(Floats<lanes>));
+  }
+  for (int64_t channel = 0; channel < c.inputs; channel += lanes) {
+    bothWays<lanes, patch, patch>(
+        [&](int row, int column, Floats<lanes> &pixel) { load<lanes>(pixels[row][column] + channel, pixel); },
+        analyse<lanes>,
+        [&](int row, int column, const Floats<lanes> &value) {
+          std::memcpy(to + (row * patch + column) * c.inputs + channel, &value, sizeof value);
+        });
   }
 }
 
-/// The products `from` [places, step, panel] of a tile to its pixels, in the outputs from `output` on.
+/// The products `from` [places, panel] of a tile, `step` apart, to its pixels, in the outputs from `output` on.
 template <int lanes, int vectors>
 INLINE void transformOutput(const Convolution &c, int64_t number, const float *from, int64_t step, int64_t output) {
   const Place tile = c.place(number);
   float *picture = c.out + tile.picture * c.height * c.width * c.outputs;
-  Floats<lanes> products[patch][patch], pixels[side][side], bias = {};
+  const int64_t rows = std::min(side, c.height - tile.row), columns = std::min(side, c.width - tile.column);
+  Floats<lanes> bias = {};
   for (int v = 0; v < vectors; ++v) {
-    for (int64_t place = 0; place < places; ++place)
-      load<lanes>(from + place * step * lanes * vectors + v * lanes, products[place / patch][place % patch]);
-    bothWays<lanes>(products, pixels, combine<lanes>);
     if (c.bias) load<lanes>(c.bias + output + v * lanes, bias);
-    for (int64_t i = 0; i < std::min(side, c.height - tile.row); ++i) {
-      for (int64_t j = 0; j < std::min(side, c.width - tile.column); ++j) {
-        const Floats<lanes> pixel = pixels[i][j] + bias;
-        const int64_t at = (tile.row + i) * c.width + tile.column + j;
-        std::memcpy(picture + at * c.outputs + output + v * lanes, &pixel, sizeof pixel);
-      }
-    }
+    float *to = picture + (tile.row * c.width + tile.column) * c.outputs + output + v * lanes;
+    bothWays<lanes, patch, side>(
+        [&](int row, int column, Floats<lanes> &product) {
+          load<lanes>(from + (row * patch + column) * step + v * lanes, product);
+        },
+        combine<lanes>,
+        [&](int row, int column, const Floats<lanes> &value) {
+          if (row >= rows || column >= columns) return;
+          const Floats<lanes> pixel = value + bias;
+          std::memcpy(to + (row * c.width + column) * c.outputs, &pixel, sizeof pixel);
+        });
   }
 }
 
@@ -180,23 +183,25 @@ INLINE void transformOutput(const Convolution &c, int64_t number, const float *f
 template <int lanes, int vectors>
 INLINE void convolve(const Convolution &c, const float *weights, int64_t begin, int64_t end) {
   constexpr int64_t panel = lanes * vectors;
-  const int64_t fitting = together / (places * c.inputs) / tileRows * tileRows;
-  const int64_t needed = (end - begin + tileRows - 1) / tileRows * tileRows;
-  const int64_t step = std::clamp(fitting, tileRows, needed);
-  std::vector<float> inputs(places * step * c.inputs), products(places * step * panel);
+  const int64_t most = std::max<int64_t>(1, together / (places * c.inputs)), steps = (end - begin + most - 1) / most;
+  const int64_t step = ((end - begin + steps - 1) / steps + tileRows - 1) / tileRows * tileRows;
+  // [step, places, inputs] and [places, step, panel]: a tile is written to few pages of memory.
+  const int64_t tileStep = places * c.inputs, productStep = step * panel;
+  std::vector<float> inputs(step * tileStep), products(places * productStep);
+  const std::vector<float> zeros(c.inputs);
   for (int64_t first = begin; first < end; first += step) {
     const int64_t count = std::min(step, end - first);
-    for (int64_t t = 0; t < count; ++t) transformInput<lanes>(c, first + t, &inputs[t * c.inputs], step);
+    for (int64_t t = 0; t < count; ++t) transformInput<lanes>(c, first + t, zeros.data(), &inputs[t * tileStep]);
     for (int64_t output = 0; output < c.outputs; output += panel) {
       for (int64_t place = 0; place < places; ++place) {
         const float *from = weights + (place * c.outputs + output) * c.inputs;
         // The next place's weights lie after those of all outputs.
         const float *next = from + (place + 1 < places ? c.outputs * c.inputs : 0);
-        tiles<lanes, vectors>(&inputs[place * step * c.inputs], c.inputs, from, c.inputs,
-                              &products[place * step * panel], panel, count, next);
+        tiles<lanes, vectors>(&inputs[place * c.inputs], tileStep, from, c.inputs,
+                              &products[place * productStep], panel, count, next);
       }
       for (int64_t t = 0; t < count; ++t)
-        transformOutput<lanes, vectors>(c, first + t, &products[t * panel], step, output);
+        transformOutput<lanes, vectors>(c, first + t, &products[t * panel], productStep, output);
     }
   }
 }

@@ -122,7 +122,7 @@ public struct AlignerImage {
     let grid: (height: Int, width: Int)
     /// [b, n, cells of the maps in a patch, map channels]: what the finer map adds to each.
     let fine: Tensor?
-    /// [b, cells of the maps, match channels].
+    /// [b, cells of the maps, features]: what the match compares a phrase with.
     let offered: Tensor?
     /// [b, 1, cells of the maps, 2 or 4]: the dense head's log sizes and offsets.
     let boxes: Tensor?
@@ -495,12 +495,16 @@ public final class Aligner {
             start += count
         }
         return try withFullPrecision(on: loc.device) {
+            // Few phrases ask and many cells offer: the cells' projection is folded onto the phrases.
             let asked = try matchQuery!(Tensor.cat([loc.to(.float32)] + said + unsaid, axis: 2))
-            return try matmul(asked, offered.transposed(1, 2))
+            let (weight, bias) = (try matchKey!.weight.to(.float32), try matchKey!.bias!.to(.float32))
+            return try matmul(matmul(asked, weight), offered.transposed(1, 2))
+                + matmul(asked, bias).unsqueezed(2)
         }
     }
 
-    /// [b, cells, match channels]: what the cells, `fine` [b, cells, fine channels], have to offer to the match.
+    /// [b, cells, head channels + attributes + 1]: what the cells, `fine` [b, cells, fine channels], have to offer to the
+    /// match.
     private func offered(_ fine: Tensor, _ seen: Tensor) throws -> Tensor {
         try withFullPrecision(on: fine.device) {
             let head = try fine.narrowed(2, configuration.fineMapChannels, configuration.headChannels)
@@ -508,7 +512,7 @@ public final class Aligner {
             let probabilities = try cellRows(seen.detached())
             let things = configuration.attributeGroups[0] - (configuration.jointCount ?? 0)
             let anything = try probabilities.narrowed(2, 0, things).amax(2, keepDims: true)
-            return try matchKey!(Tensor.cat([matchNorm!(head), probabilities, anything], axis: 2))
+            return try Tensor.cat([matchNorm!(head), probabilities, anything], axis: 2)
         }
     }
 }
