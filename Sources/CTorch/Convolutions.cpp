@@ -1,4 +1,4 @@
-// `vitrail::conv2d` is `aten::conv2d`, but for two forms in float32 on the CPU, where nothing is to be learnt.
+// `vitrail::conv2d` is `aten::conv2d`, with a rectifier where it is asked for, but for two forms in float32 on the CPU, where nothing is to be learnt.
 //
 // Convolutions of 3 x 3 with one pixel of padding and no stride, as most of the encoder's are, run by Winograd's minimal
 // filtering, F(4 x 4, 3 x 3) (Lavin and Gray, 2015, arXiv 1509.09308): sixteen pixels of the output take 36 multiplications
@@ -49,6 +49,7 @@ struct Convolution {
   const float *bias;
   float *out;
   int64_t height, width, inputs, outputs;
+  bool thenReLU;
 
   /// Of a tile by its number, counted through all pictures.
   Place place(int64_t number) const {
@@ -163,6 +164,7 @@ INLINE void transformOutput(const Convolution &c, int64_t number, const float *f
   float *picture = c.out + tile.picture * c.height * c.width * c.outputs;
   const int64_t rows = std::min(side, c.height - tile.row), columns = std::min(side, c.width - tile.column);
   Floats<lanes> bias = {};
+  const Floats<lanes> zero = {};
   for (int v = 0; v < vectors; ++v) {
     if (c.bias) load<lanes>(c.bias + output + v * lanes, bias);
     float *to = picture + (tile.row * c.width + tile.column) * c.outputs + output + v * lanes;
@@ -173,7 +175,8 @@ INLINE void transformOutput(const Convolution &c, int64_t number, const float *f
         combine<lanes>,
         [&](int row, int column, const Floats<lanes> &value) {
           if (row >= rows || column >= columns) return;
-          const Floats<lanes> pixel = value + bias;
+          Floats<lanes> pixel = value + bias;
+          if (c.thenReLU) pixel = pixel < zero ? zero : pixel;
           std::memcpy(to + (row * c.width + column) * c.outputs, &pixel, sizeof pixel);
         });
   }
@@ -270,7 +273,7 @@ at::Tensor transformed(const at::Tensor &weight, Variant variant) {
 }
 
 at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias,
-                         const at::Tensor *packed, Variant variant) {
+                         const at::Tensor *packed, bool thenReLU, Variant variant) {
   const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
   const at::Tensor offsets = bias ? bias->contiguous() : at::Tensor();
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
@@ -285,6 +288,7 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at
   c.width = x.size(3);
   c.inputs = inputs;
   c.outputs = outputs;
+  c.thenReLU = thenReLU;
   const Kernel k = kernel(variant, outputs);
   const auto *from = numbers(weights);
   inParallel(tileCount(x), 2 * tileRows,
@@ -298,7 +302,7 @@ at::Tensor convolveTilesBy(const at::Tensor &x, const at::Tensor &weight, const 
   TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
                               "this machine has no variant ", variant);
   TORCH_CHECK(fitsWinograd(x, weight, bias), "the shapes or dtypes do not fit");
-  return convolveTiles(x, weight, pointer(bias), nullptr, Variant(variant));
+  return convolveTiles(x, weight, pointer(bias), nullptr, false, Variant(variant));
 }
 
 /// Whether such weights are a linear layer's, where kernels lie side by side: as many pixels apart as they are wide.
@@ -342,16 +346,18 @@ bool are(at::IntArrayRef values, int64_t value) {
 /// `packed` is what `packKernel` gave for the weights, or none.
 at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups,
-                  const std::optional<at::Tensor> &packed) {
+                  const std::optional<at::Tensor> &packed, bool thenReLU) {
+  at::Tensor out;
   if (!areLearnt({&x, &weight, pointer(bias)}) && groups == 1 && are(dilation, 1) &&
       !at::autocast::is_autocast_enabled(at::kCPU)) {
     if (are(stride, 1) && are(padding, 1) && best() != portable && fitsWinograd(x, weight, bias) &&
         tileCount(x) >= leastTiles)
-      return convolveTiles(x, weight, pointer(bias), pointer(packed), best());
+      return convolveTiles(x, weight, pointer(bias), pointer(packed), thenReLU, best());
     if (are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]))
-      return convolvePatches(x, weight, bias, packed);
+      out = convolvePatches(x, weight, bias, packed);
   }
-  return at::conv2d(x, weight, bias, stride, padding, dilation, groups);
+  if (!out.defined()) out = at::conv2d(x, weight, bias, stride, padding, dilation, groups);
+  return thenReLU ? at::relu(out) : out;
 }
 
 /// A convolution's weights in the order in which this machine multiplies them, as one axis; they themselves where that is
@@ -371,7 +377,7 @@ at::Tensor packKernel(const at::Tensor &weight, int64_t stride, int64_t padding)
 TORCH_LIBRARY_FRAGMENT(vitrail, library) {
   library.def(
       "conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
-      "int groups=1, Tensor? packed=None) -> Tensor",
+      "int groups=1, Tensor? packed=None, bool then_relu=False) -> Tensor",
       conv2d);
   library.def("pack_kernel(Tensor weight, int stride, int padding) -> Tensor", packKernel);
   library.def("conv2d_tiles(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", convolveTilesBy);

@@ -63,7 +63,8 @@ public final class HybridViT: ImageEncoder {
     let stage8: [Residual]
     let embed: Linear
     let positions: Tensor
-    let blocks: [ViTBlock]
+    /// The transformer's blocks, those that follow one another together: some see the whole picture, others windows of it.
+    let runs: [(isGlobal: Bool, blocks: [ViTBlock])]
     let norm: LayerNorm
     let up: Linear
     let skip: Conv2d
@@ -85,9 +86,14 @@ public final class HybridViT: ImageEncoder {
         stage8 = try (0..<2).map { try Residual(path["stage8"][$0], channels[2]) }
         embed = try Linear(path["embed"], channels[2], width)
         positions = try path.parameter("position_embedding", [1, grid * grid, width], .normal(std: 0.02))
-        blocks = try (0..<configuration.numHiddenLayers).map {
-            try ViTBlock(path["blocks"][$0], width, heads: configuration.numAttentionHeads)
+        var runs: [(isGlobal: Bool, blocks: [ViTBlock])] = []
+        for index in 0..<configuration.numHiddenLayers {
+            let block = try ViTBlock(path["blocks"][index], width, heads: configuration.numAttentionHeads)
+            let isGlobal = configuration.globalAttentionIndexes?.contains(index) ?? true
+            if runs.last?.isGlobal != isGlobal { runs.append((isGlobal, [])) }
+            runs[runs.count - 1].blocks.append(block)
         }
+        self.runs = runs
         norm = try LayerNorm(path["norm"], width)
         up = try Linear(path["up"], width, 4 * fine)
         skip = try Conv2d(path["skip"], channels[1], fine, kernel: 1)
@@ -123,9 +129,9 @@ public final class HybridViT: ImageEncoder {
         let grid = (height: height, width: width)
 
         var tokens = try embed(cellRows(f8)) + resizedPositions(positions, to: grid)
-        for (index, block) in blocks.enumerated() {
-            let isGlobal = configuration.globalAttentionIndexes?.contains(index) ?? true
-            tokens = try isGlobal ? block(tokens) : inWindows(tokens, of: grid) { try block($0) }
+        for (isGlobal, blocks) in runs {
+            tokens = try isGlobal
+                ? blocks.reduce(tokens) { try $1($0) } : inWindows(tokens, of: grid, through: blocks)
         }
         tokens = try norm(tokens)
 
@@ -134,7 +140,7 @@ public final class HybridViT: ImageEncoder {
         let raised = try up(tokens).view([b, height, width, fine, 2, 2]).permuted(0, 1, 4, 2, 5, 3)
             .reshaped(b, 2 * height, 2 * width, fine).permuted(0, 3, 1, 2)
         let map = try fuse((raised.to(f4.dtype) + skip(f4)).relu())
-        let seen = try head(map).relu()
+        let seen = try head(map, relu: true)
         let dense = try predict(seen).to(.float32)
 
         var start = 0
@@ -158,24 +164,30 @@ public final class HybridViT: ImageEncoder {
     }
 }
 
-/// Runs `body` on windows of at most 16 x 16 tokens of [b, h * w, c] by themselves: [b * windows, tokens, c]. Of a grid
-/// that does not divide evenly the last windows are filled up with zeros.
+/// Runs blocks on windows of at most 16 x 16 tokens of [b, h * w, c] by themselves: [b * windows, tokens, c]. Of a grid
+/// that does not divide evenly the last windows are filled up with zeros, before each block anew.
 private func inWindows(
-    _ tokens: Tensor, of grid: (height: Int, width: Int), _ body: (Tensor) throws -> Tensor
+    _ tokens: Tensor, of grid: (height: Int, width: Int), through blocks: [ViTBlock]
 ) throws -> Tensor {
+    func all(_ x: Tensor) throws -> Tensor { try blocks.reduce(x) { try $1($0) } }
     let limit = 16
     let (rows, columns) = ((grid.height + limit - 1) / limit, (grid.width + limit - 1) / limit)
-    guard rows * columns > 1 else { return try body(tokens) }
+    guard rows * columns > 1 else { return try all(tokens) }
     let (b, _, c) = tokens.shape3
     let (h, w) = ((grid.height + rows - 1) / rows, (grid.width + columns - 1) / columns)
-    var x = try tokens.view([b, grid.height, grid.width, c])
-    let isUneven = (rows * h, columns * w) != (grid.height, grid.width)
-    if isUneven { x = try pad(x, [0, 0, 0, columns * w - grid.width, 0, rows * h - grid.height]) }
-    let windows = try x.view([b, rows, h, columns, w, c]).transposed(2, 3).reshaped(-1, h * w, c)
-    x = try body(windows).view([b, rows, columns, h, w, c]).transposed(2, 3)
-        .reshaped(b, rows * h, columns * w, c)
-    if isUneven { x = try x.narrowed(1, 0, grid.height).narrowed(2, 0, grid.width) }
-    return try x.reshaped(b, -1, c)
+    func inWindows(_ x: Tensor, _ body: (Tensor) throws -> Tensor) throws -> Tensor {
+        let windows = try x.view([b, rows, h, columns, w, c]).transposed(2, 3).reshaped(-1, h * w, c)
+        return try body(windows).view([b, rows, columns, h, w, c]).transposed(2, 3)
+            .reshaped(b, rows * h, columns * w, c)
+    }
+    guard (rows * h, columns * w) != (grid.height, grid.width) else {
+        return try inWindows(tokens, all).reshaped(b, -1, c)
+    }
+    let margins = [0, 0, 0, columns * w - grid.width, 0, rows * h - grid.height]
+    return try blocks.reduce(tokens) { tokens, block in
+        try inWindows(pad(tokens.view([b, grid.height, grid.width, c]), margins)) { try block($0) }
+            .narrowed(1, 0, grid.height).narrowed(2, 0, grid.width).reshaped(b, -1, c)
+    }
 }
 
 public struct HybridViTConfiguration: Codable, Sendable, Hashable {

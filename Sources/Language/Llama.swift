@@ -8,6 +8,8 @@ package struct LlamaAttention {
     let k: Linear
     let v: Linear
     let o: Linear
+    /// The first three as one, where that is faster.
+    private let qkv: Linear?
     let heads: Int
     let keyValueHeads: Int
     let headWidth: Int
@@ -27,23 +29,34 @@ package struct LlamaAttention {
         k = try Linear(path["k_proj"], width, keyValueHeads * headWidth, bias: bias)
         v = try Linear(path["v_proj"], width, keyValueHeads * headWidth, bias: bias)
         o = try Linear(path["o_proj"], heads * headWidth, width, bias: bias)
+        qkv = try Linear(joining: [q, k, v])
     }
 
     /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
     private func split(_ x: Tensor, _ rotation: Rotation) throws -> (Tensor, Tensor, Tensor) {
-        let (keys, values) = try keysAndValues(x, rotation)
-        return (try rotation(separated(q(x), heads), heads: heads - imageHeads), keys, values)
-    }
-
-    func keysAndValues(_ x: Tensor, _ rotation: Rotation) throws -> (keys: Tensor, values: Tensor) {
-        (
-            try rotation(separated(k(x), keyValueHeads), heads: keyValueHeads - imageHeads),
-            try separated(v(x), keyValueHeads)
+        let queries: Tensor
+        let keys: Tensor
+        let values: Tensor
+        if let qkv {
+            let all = try separated(qkv(x))
+            queries = try all.narrowed(1, 0, heads)
+            keys = try all.narrowed(1, heads, keyValueHeads)
+            values = try all.narrowed(1, heads + keyValueHeads, keyValueHeads)
+        } else {
+            (queries, keys, values) = (try separated(q(x)), try separated(k(x)), try separated(v(x)))
+        }
+        return (
+            try rotation(queries, heads: heads - imageHeads),
+            try rotation(keys, heads: keyValueHeads - imageHeads), values
         )
     }
 
-    private func separated(_ y: Tensor, _ heads: Int) throws -> Tensor {
-        try y.view([y.size(0), y.size(1), heads, headWidth]).transposed(1, 2)
+    func keysAndValues(_ x: Tensor, _ rotation: Rotation) throws -> (keys: Tensor, values: Tensor) {
+        (try rotation(separated(k(x)), heads: keyValueHeads - imageHeads), try separated(v(x)))
+    }
+
+    private func separated(_ y: Tensor) throws -> Tensor {
+        try y.view([y.size(0), y.size(1), -1, headWidth]).transposed(1, 2)
     }
 
     private func joined(_ out: Tensor, plus: Tensor) throws -> Tensor {
@@ -104,11 +117,13 @@ package struct LlamaAttention {
         // [b * texts, heads, length, c] to [b, key heads, rows, c] and back.
         func folded(_ y: Tensor, _ keyHeads: Int) throws -> Tensor {
             let (_, h, l, c) = y.shape4
+            if texts == 1 && h == keyHeads { return y }
             return try y.reshaped(b, texts, keyHeads, h / keyHeads, l, c).permuted(0, 2, 1, 3, 4, 5)
                 .reshaped(b, keyHeads, -1, c)
         }
         func unfolded(_ y: Tensor, _ h: Int) throws -> Tensor {
             let (_, keyHeads, _, c) = y.shape4
+            if texts == 1 && h == keyHeads { return y }
             return try y.reshaped(b, keyHeads, texts, h / keyHeads, length, c).permuted(0, 2, 1, 3, 4, 5)
                 .reshaped(n, h, length, c)
         }

@@ -39,6 +39,21 @@ public struct Linear: Layer {
         newRows = try path.newRows(of: weight)
     }
 
+    /// Layers over the same inputs as one, whose outputs are theirs side by side; nil where that would be slower, or more than
+    /// a product and a bias is asked for.
+    public init?(joining layers: [Linear]) throws {
+        guard layers.allSatisfy({ $0.isPacked && $0.lora == nil && $0.newRows == nil }) else { return nil }
+        let biases = layers.compactMap(\.bias)
+        guard biases.isEmpty || biases.count == layers.count else { return nil }
+        weight = try .cat(layers.map(\.weight), axis: 0)
+        bias = try biases.isEmpty ? nil : .cat(biases, axis: 0)
+        packedWeight = try packed(weight)
+        (lora, newRows, productDType) = (nil, nil, nil)
+    }
+
+    /// Whether the machine has an order of its own for the weight, and they lie in it.
+    private var isPacked: Bool { packedWeight?.rank == 1 && productDType == nil }
+
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, activation: .none) }
 
     /// `plus + times * activation(outputs)`.
@@ -94,9 +109,13 @@ public struct Conv2d: Layer {
         packedWeight = try path.store.isFixed ? packedKernel(weight, stride: stride, padding: padding) : nil
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, relu: false) }
+
+    /// The same, and then ReLU where it is asked for.
+    public func callAsFunction(_ x: Tensor, relu: Bool) throws -> Tensor {
         try inDType(productDType, x) {
-            try conv2d($0, weight, bias, packed: packedWeight, stride: stride, padding: padding)
+            try conv2d(
+                $0, weight, bias, packed: packedWeight, stride: stride, padding: padding, relu: relu)
         }
     }
 }
