@@ -1,4 +1,4 @@
-// `vitrail::conv2d` is `aten::conv2d`, with a rectifier where it is asked for, but for two forms in float32 on the CPU, where nothing is to be learnt.
+// `vitrail::conv2d` is `aten::conv2d` and what comes after it, but for two forms in float32 on the CPU, where nothing is to be learnt.
 //
 // Convolutions of 3 x 3 with one pixel of padding and no stride, as most of the encoder's are, run by Winograd's minimal
 // filtering, F(4 x 4, 3 x 3) (Lavin and Gray, 2015, arXiv 1509.09308): sixteen pixels of the output take 36 multiplications
@@ -47,6 +47,7 @@ struct Convolution {
   const float *weight;
   int64_t weightStrides[4];
   const float *bias;
+  const float *plus;
   float *out;
   int64_t height, width, inputs, outputs;
   bool thenReLU;
@@ -161,13 +162,12 @@ INLINE void transformInput(const Convolution &c, int64_t number, const float *ze
 template <int lanes, int vectors>
 INLINE void transformOutput(const Convolution &c, int64_t number, const float *from, int64_t step, int64_t output) {
   const Place tile = c.place(number);
-  float *picture = c.out + tile.picture * c.height * c.width * c.outputs;
+  const int64_t first = ((tile.picture * c.height + tile.row) * c.width + tile.column) * c.outputs + output;
   const int64_t rows = std::min(side, c.height - tile.row), columns = std::min(side, c.width - tile.column);
-  Floats<lanes> bias = {};
+  Floats<lanes> bias = {}, summand;
   const Floats<lanes> zero = {};
   for (int v = 0; v < vectors; ++v) {
     if (c.bias) load<lanes>(c.bias + output + v * lanes, bias);
-    float *to = picture + (tile.row * c.width + tile.column) * c.outputs + output + v * lanes;
     bothWays<lanes, patch, side>(
         [&](int row, int column, Floats<lanes> &product) {
           load<lanes>(from + (row * patch + column) * step + v * lanes, product);
@@ -175,9 +175,14 @@ INLINE void transformOutput(const Convolution &c, int64_t number, const float *f
         combine<lanes>,
         [&](int row, int column, const Floats<lanes> &value) {
           if (row >= rows || column >= columns) return;
+          const int64_t at = first + (row * c.width + column) * c.outputs + v * lanes;
           Floats<lanes> pixel = value + bias;
+          if (c.plus) {
+            load<lanes>(c.plus + at, summand);
+            pixel += summand;
+          }
           if (c.thenReLU) pixel = pixel < zero ? zero : pixel;
-          std::memcpy(to + (row * c.width + column) * c.outputs, &pixel, sizeof pixel);
+          std::memcpy(c.out + at, &pixel, sizeof pixel);
         });
   }
 }
@@ -190,11 +195,12 @@ INLINE void convolve(const Convolution &c, const float *weights, int64_t begin, 
   const int64_t step = ((end - begin + steps - 1) / steps + tileRows - 1) / tileRows * tileRows;
   // [step, places, inputs] and [places, step, panel]: a tile is written to few pages of memory.
   const int64_t tileStep = places * c.inputs, productStep = step * panel;
-  std::vector<float> inputs(step * tileStep), products(places * productStep);
-  const std::vector<float> zeros(c.inputs);
+  const auto [inputs, products, zeros] =
+      scratch<3>({step * tileStep, places * productStep, c.inputs});
+  std::fill_n(zeros, c.inputs, 0.0f);
   for (int64_t first = begin; first < end; first += step) {
     const int64_t count = std::min(step, end - first);
-    for (int64_t t = 0; t < count; ++t) transformInput<lanes>(c, first + t, zeros.data(), &inputs[t * tileStep]);
+    for (int64_t t = 0; t < count; ++t) transformInput<lanes>(c, first + t, zeros, &inputs[t * tileStep]);
     for (int64_t output = 0; output < c.outputs; output += panel) {
       for (int64_t place = 0; place < places; ++place) {
         const float *from = weights + (place * c.outputs + output) * c.inputs;
@@ -272,8 +278,9 @@ at::Tensor transformed(const at::Tensor &weight, Variant variant) {
   return weights;
 }
 
-at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias,
-                         const at::Tensor *packed, bool thenReLU, Variant variant) {
+/// `plus` is null, or of the outputs' shape, channels-last.
+at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at::Tensor *bias, const at::Tensor *packed,
+                         const at::Tensor *plus, bool thenReLU, Variant variant) {
   const at::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
   const at::Tensor offsets = bias ? bias->contiguous() : at::Tensor();
   const int64_t outputs = weight.size(0), inputs = weight.size(1);
@@ -283,6 +290,7 @@ at::Tensor convolveTiles(const at::Tensor &x, const at::Tensor &weight, const at
   Convolution c = {};
   c.x = numbers(pixels);
   c.bias = bias ? numbers(offsets) : nullptr;
+  c.plus = numbers(plus);
   c.out = room(out);
   c.height = x.size(2);
   c.width = x.size(3);
@@ -302,7 +310,7 @@ at::Tensor convolveTilesBy(const at::Tensor &x, const at::Tensor &weight, const 
   TORCH_CHECK_NOT_IMPLEMENTED(variant >= portable && variant <= avx512 && has(Variant(variant)),
                               "this machine has no variant ", variant);
   TORCH_CHECK(fitsWinograd(x, weight, bias), "the shapes or dtypes do not fit");
-  return convolveTiles(x, weight, pointer(bias), nullptr, false, Variant(variant));
+  return convolveTiles(x, weight, pointer(bias), nullptr, nullptr, false, Variant(variant));
 }
 
 /// Whether such weights are a linear layer's, where kernels lie side by side: as many pixels apart as they are wide.
@@ -321,43 +329,56 @@ at::Tensor patchWeights(const at::Tensor &weight) {
   return weight.permute({0, 2, 3, 1}).reshape({weight.size(0), -1});
 }
 
+/// `plus` is null or of the outputs' shape.
 at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
-                           const std::optional<at::Tensor> &packed) {
+                           const std::optional<at::Tensor> &packed, const at::Tensor *plus) {
   const int64_t size = weight.size(2), rows = x.size(2) / size, columns = x.size(3) / size;
   const at::Tensor pictures = x.permute({0, 2, 3, 1}), weights = patchWeights(weight);
   const at::Tensor *offsets = pointer(bias);
+  std::optional<at::Tensor> summand;
+  if (plus) summand = plus->permute({0, 2, 3, 1});
   // Patches are read where they lie; otherwise they are laid out as rows.
   if (size > 1 && pictures.is_contiguous() && x.size(2) % size == 0 && isPackable(weights) &&
-      (!offsets || isFloat(*offsets)))
-    return patchProduct(pictures, size, weights, offsets, pointer(packed)).permute({0, 3, 1, 2});
+      (!offsets || isFloat(*offsets)) && (!summand || (isFloat(*summand) && summand->is_contiguous())))
+    return patchProduct(pictures, size, weights, offsets, pointer(packed), pointer(summand)).permute({0, 3, 1, 2});
   const at::Tensor patches = pictures
                                  .slice(1, 0, rows * size)
                                  .slice(2, 0, columns * size)
                                  .reshape({x.size(0), rows, size, columns, size, x.size(1)})
                                  .transpose(2, 3)
                                  .reshape({x.size(0), rows, columns, -1});
-  return vitrail::linear(patches, weights, bias, packed).permute({0, 3, 1, 2});
+  return vitrail::linear(patches, weights, bias, packed, "none", {}, summand).permute({0, 3, 1, 2});
 }
 
 bool are(at::IntArrayRef values, int64_t value) {
   return !values.empty() && std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
 }
 
-/// `packed` is what `packKernel` gave for the weights, or none.
+/// `packed` is what `packKernel` gave for the weights, or none. `plus`, of the outputs' shape, is added, and a rectifier comes
+/// after it.
 at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups,
-                  const std::optional<at::Tensor> &packed, bool thenReLU) {
-  at::Tensor out;
-  if (!areLearnt({&x, &weight, pointer(bias)}) && groups == 1 && are(dilation, 1) &&
+                  const std::optional<at::Tensor> &packed, const std::optional<at::Tensor> &plus, bool thenReLU) {
+  const at::Tensor *summand = pointer(plus);
+  std::optional<at::Tensor> out;
+  if (!areLearnt({&x, &weight, pointer(bias), summand}) && groups == 1 && are(dilation, 1) &&
       !at::autocast::is_autocast_enabled(at::kCPU)) {
+    auto fits = [&](int64_t height, int64_t width) {
+      return !summand || summand->sizes() == at::IntArrayRef({x.size(0), weight.size(0), height, width});
+    };
     if (are(stride, 1) && are(padding, 1) && best() != portable && fitsWinograd(x, weight, bias) &&
-        tileCount(x) >= leastTiles)
-      return convolveTiles(x, weight, pointer(bias), pointer(packed), thenReLU, best());
-    if (are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]))
-      out = convolvePatches(x, weight, bias, packed);
+        tileCount(x) >= leastTiles && fits(x.size(2), x.size(3)) &&
+        (!summand || (isFloat(*summand) && summand->is_contiguous(at::MemoryFormat::ChannelsLast))))
+      return convolveTiles(x, weight, pointer(bias), pointer(packed), summand, thenReLU, best());
+    if (are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]) &&
+        fits(x.size(2) / stride[0], x.size(3) / stride[0]))
+      out = convolvePatches(x, weight, bias, packed, summand);
   }
-  if (!out.defined()) out = at::conv2d(x, weight, bias, stride, padding, dilation, groups);
-  return thenReLU ? at::relu(out) : out;
+  if (!out) {
+    out = at::conv2d(x, weight, bias, stride, padding, dilation, groups);
+    if (summand) out = *summand + *out;
+  }
+  return thenReLU ? at::relu(*out) : *out;
 }
 
 /// A convolution's weights in the order in which this machine multiplies them, as one axis; they themselves where that is
@@ -377,7 +398,7 @@ at::Tensor packKernel(const at::Tensor &weight, int64_t stride, int64_t padding)
 TORCH_LIBRARY_FRAGMENT(vitrail, library) {
   library.def(
       "conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
-      "int groups=1, Tensor? packed=None, bool then_relu=False) -> Tensor",
+      "int groups=1, Tensor? packed=None, Tensor? plus=None, bool then_relu=False) -> Tensor",
       conv2d);
   library.def("pack_kernel(Tensor weight, int stride, int padding) -> Tensor", packKernel);
   library.def("conv2d_tiles(Tensor input, Tensor weight, Tensor? bias, int variant) -> Tensor", convolveTilesBy);

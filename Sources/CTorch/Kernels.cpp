@@ -430,11 +430,11 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
   constexpr int64_t panel = lanes * vectors, valuePanel = lanes * valueVectors;
   const int64_t padded = (a.length + panel - 1) / panel * panel;
   const int64_t paddedWidth = (a.valueWidth + valuePanel - 1) / valuePanel * valuePanel;
-  std::vector<float> keys(padded * a.width), values(paddedWidth * a.length);
   // Rows of a power of two would lie in the same lines of a cache.
   const int64_t scoreRow = padded + lanes;
-  std::vector<float> queries(chunkRows * a.width), scores(chunkRows * scoreRow), sums(chunkRows);
-  std::vector<float> out(chunkRows * valuePanel);
+  const auto [keys, values, queries, scores, sums, out] =
+      scratch<6>({padded * a.width, paddedWidth * a.length, chunkRows * a.width, chunkRows * scoreRow, chunkRows,
+                  chunkRows * valuePanel});
   int64_t laidOut = -1;
   for (int64_t number = begin; number < end; ++number) {
     const int64_t entry = number / parts / a.heads, head = number / parts % a.heads, part = number % parts;
@@ -463,14 +463,14 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         for (int64_t i = 0; i < a.width; ++i) queries[row * a.width + i] = a.scale * query[i];
       }
       for (int64_t token = 0; token < padded; token += panel)
-        tiles<lanes, vectors>(queries.data(), a.width, &keys[token * a.width], a.width, &scores[token], scoreRow, count);
+        tiles<lanes, vectors>(queries, a.width, &keys[token * a.width], a.width, &scores[token], scoreRow, count);
       for (int64_t row = 0; row < count; ++row) {
         float *ofRow = &scores[row * scoreRow];
         std::fill(ofRow + a.length, ofRow + padded, -INFINITY);
         sums[row] = exponentials<lanes, vectors>(ofRow, padded);
       }
       for (int64_t column = 0; column < a.valueWidth; column += valuePanel) {
-        tiles<lanes, valueVectors>(scores.data(), scoreRow, &values[column * a.length], a.length, out.data(), valuePanel,
+        tiles<lanes, valueVectors>(scores, scoreRow, &values[column * a.length], a.length, out, valuePanel,
                                    count);
         for (int64_t row = 0; row < count; ++row) {
           float *to = a.out + ((entry * a.rows + first + row) * a.heads + head) * a.valueWidth + column;

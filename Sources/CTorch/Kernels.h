@@ -7,7 +7,9 @@
 #include <ATen/TensorIterator.h>
 #include <c10/core/GradMode.h>
 
+#include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <optional>
@@ -134,6 +136,34 @@ void inParallel(int64_t count, int64_t grain, const Body &body) {
                     grain);
 }
 
+/// Rooms for floats, `counts` of each, that lie at lines of the cache. A thread keeps them for its kernels' next call, which would
+/// otherwise pay for fresh pages of memory; what was in them is lost.
+template <size_t parts>
+std::array<float *, parts> scratch(const std::array<int64_t, parts> &counts) {
+  constexpr size_t line = 64;
+  struct Room {
+    void *start = nullptr;
+    size_t size = 0;
+    ~Room() { std::free(start); }
+  };
+  thread_local Room room;
+  std::array<size_t, parts> ends;
+  size_t size = 0;
+  for (size_t part = 0; part < parts; ++part)
+    ends[part] = size += (counts[part] * sizeof(float) + line - 1) / line * line;
+  if (size > room.size) {
+    std::free(room.start);
+    room = {};
+    room.start = std::aligned_alloc(line, size);
+    TORCH_CHECK(room.start, "no memory for ", size, " bytes");
+    room.size = size;
+  }
+  std::array<float *, parts> starts;
+  for (size_t part = 0; part < parts; ++part)
+    starts[part] = static_cast<float *>(room.start) + (part > 0 ? ends[part - 1] : 0) / sizeof(float);
+  return starts;
+}
+
 /// Whether a gradient is to be taken through any of the tensors; undefined ones have none.
 inline bool areLearnt(std::initializer_list<const at::Tensor *> tensors) {
   if (!c10::GradMode::is_enabled()) return false;
@@ -234,9 +264,9 @@ at::Tensor product(const at::Tensor &x, const at::Tensor &weight, const at::Tens
                    const Finish &finish);
 
 /// The same for the patches of `size` x `size` pixels of pictures [n, height, width, channels], whose rows make whole patches:
-/// [n, height / size, width / size, outputs].
+/// [n, height / size, width / size, outputs], to which `plus` is added.
 at::Tensor patchProduct(const at::Tensor &pictures, int64_t size, const at::Tensor &weight, const at::Tensor *bias,
-                        const at::Tensor *packed);
+                        const at::Tensor *packed, const at::Tensor *plus);
 
 /// `x` times `weight` transposed, plus `bias`, and what comes after: the fastest product for the shapes.
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias = {},

@@ -243,12 +243,13 @@ at::Tensor vitrail::product(const at::Tensor &x, const at::Tensor &weight, const
 }
 
 at::Tensor vitrail::patchProduct(const at::Tensor &pictures, int64_t size, const at::Tensor &weight,
-                                 const at::Tensor *bias, const at::Tensor *packed) {
+                                 const at::Tensor *bias, const at::Tensor *packed, const at::Tensor *plus) {
   const int64_t rows = pictures.size(1) / size, columns = pictures.size(2) / size, channels = pictures.size(3);
   const int64_t line = pictures.size(2) * channels;
   return multiplyAll({numbers(pictures), pictures.size(0) * rows * columns,
                       size * size * channels, columns, size * line, size * channels, size, line},
-                     {pictures.size(0), rows, columns, weight.size(0)}, weight, bias, packed, {});
+                     {pictures.size(0), rows, columns, weight.size(0)}, weight, bias, packed,
+                     {Activation::none, nullptr, plus});
 }
 
 #else
@@ -263,7 +264,7 @@ at::Tensor vitrail::product(const at::Tensor &, const at::Tensor &, const at::Te
 }
 
 at::Tensor vitrail::patchProduct(const at::Tensor &, int64_t, const at::Tensor &, const at::Tensor *,
-                                 const at::Tensor *) {
+                                 const at::Tensor *, const at::Tensor *) {
   TORCH_CHECK_NOT_IMPLEMENTED(false, "this machine multiplies no packed weights");
 }
 

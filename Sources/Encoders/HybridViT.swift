@@ -128,7 +128,7 @@ public final class HybridViT: ImageEncoder {
         let (b, _, height, width) = f8.shape4
         let grid = (height: height, width: width)
 
-        var tokens = try embed(cellRows(f8)) + resizedPositions(positions, to: grid)
+        var tokens = try embed(cellRows(f8), plus: resizedPositions(positions, to: grid))
         for (isGlobal, blocks) in runs {
             tokens = try isGlobal
                 ? blocks.reduce(tokens) { try $1($0) } : inWindows(tokens, of: grid, through: blocks)
@@ -139,7 +139,7 @@ public final class HybridViT: ImageEncoder {
         let fine = configuration.fineChannels
         let raised = try up(tokens).view([b, height, width, fine, 2, 2]).permuted(0, 1, 4, 2, 5, 3)
             .reshaped(b, 2 * height, 2 * width, fine).permuted(0, 3, 1, 2)
-        let map = try fuse((raised.to(f4.dtype) + skip(f4)).relu())
+        let map = try fuse(skip(f4, plus: raised.to(f4.dtype), relu: true))
         let seen = try head(map, relu: true)
         let dense = try predict(seen).to(.float32)
 

@@ -75,8 +75,8 @@ public final class Projector {
         if n > 1 {
             x = try x.view([b, rows, n, columns, n, width]).transposed(2, 3).reshaped(b, rows * columns, -1)
         }
-        x = try linear1(norm.map { try $0(x) } ?? x)
-        if let fine, let map = features.fine { x = try x + cellRows(fine(map)) }
+        let added = try fine.flatMap { fine in try features.fine.map { try cellRows(fine($0)) } }
+        x = try linear1(norm.map { try $0(x) } ?? x, plus: added)
         x = try linear2(x.gelu())
         guard let scale = configuration.scale, let positions else { return (x, x) }
         let table = try resizedPositions(positions, to: (height: rows, width: columns))

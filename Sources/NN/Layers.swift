@@ -111,12 +111,16 @@ public struct Conv2d: Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, relu: false) }
 
-    /// The same, and then ReLU where it is asked for.
-    public func callAsFunction(_ x: Tensor, relu: Bool) throws -> Tensor {
-        try inDType(productDType, x) {
+    /// The same, and then `plus`, of the outputs' shape, and ReLU, where they are asked for.
+    public func callAsFunction(_ x: Tensor, plus: Tensor? = nil, relu: Bool) throws -> Tensor {
+        func convolved(_ x: Tensor, plus: Tensor?, relu: Bool) throws -> Tensor {
             try conv2d(
-                $0, weight, bias, packed: packedWeight, stride: stride, padding: padding, relu: relu)
+                x, weight, bias, packed: packedWeight, stride: stride, padding: padding, plus: plus, relu: relu)
         }
+        guard productDType != nil else { return try convolved(x, plus: plus, relu: relu) }
+        let out = try inDType(productDType, x) { try convolved($0, plus: nil, relu: false) }
+        let sum = try plus.map { try $0 + out } ?? out
+        return try relu ? sum.relu() : sum
     }
 }
 

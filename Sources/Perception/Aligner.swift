@@ -307,8 +307,11 @@ public final class Aligner {
         tokens: Tensor, grid: (height: Int, width: Int), fine: Tensor?, fineAttributes: Tensor?,
         dense: Tensor?
     ) throws -> AlignerImage {
-        var x = try tokensProj(tokens) + resizedPositions(positions, to: grid)
-        if let fineTokens, let fine { x = try x + cellRows(fineTokens(fine)) }
+        var x = try tokensProj(tokens, plus: resizedPositions(positions, to: grid))
+        if let fineTokens, let fine {
+            let map = try x.transposed(1, 2).view([x.size(0), x.size(2), grid.height, grid.width])
+            x = try cellRows(fineTokens(fine, plus: map, relu: false))
+        }
         let rows = try fine.map { try cellRows($0) }
         var boxes: Tensor?
         if configuration.attributeCount > 0, let dense {

@@ -44,13 +44,15 @@ public func conv1d(
 }
 
 /// `x` is [n, in, height, width], `weight` is [out, in / groups, kernel, kernel]; `packed` is what
-/// ``packedKernel(_:stride:padding:)`` made of `weight`. With `relu` the results go through one.
+/// ``packedKernel(_:stride:padding:)`` made of `weight`. `plus`, of the outputs' shape, is added, and ReLU comes last,
+/// where they are asked for.
 public func conv2d(
     _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, packed: Tensor? = nil, stride: Int = 1,
-    padding: Int = 0, dilation: Int = 1, groups: Int = 1, relu: Bool = false
+    padding: Int = 0, dilation: Int = 1, groups: Int = 1, plus: Tensor? = nil, relu: Bool = false
 ) throws -> Tensor {
     try Aten.conv2d(
-        x, weight, bias, [stride, stride], [padding, padding], [dilation, dilation], groups, packed, relu)
+        x, weight, bias, [stride, stride], [padding, padding], [dilation, dilation], groups, packed, plus,
+        relu)
 }
 
 /// As ``packed(_:)``, for a convolution.
@@ -67,7 +69,7 @@ public func conv3d(
     try Aten.conv3d(x, weight, bias, stride, padding, dilation, groups)
 }
 
-/// The transpose of ``conv2d(_:_:_:packed:stride:padding:dilation:groups:relu:)``; `weight` is [in, out / groups, kernel, kernel].
+/// The transpose of ``conv2d(_:_:_:packed:stride:padding:dilation:groups:plus:relu:)``; `weight` is [in, out / groups, kernel, kernel].
 public func convTransposed2d(
     _ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil, stride: Int = 1, padding: Int = 0,
     outputPadding: Int = 0,
