@@ -329,7 +329,7 @@ at::Tensor patchWeights(const at::Tensor &weight) {
   return weight.permute({0, 2, 3, 1}).reshape({weight.size(0), -1});
 }
 
-/// `plus` is null or of the outputs' shape.
+/// `plus` is null, or of the outputs' shape, channels-last.
 at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
                            const std::optional<at::Tensor> &packed, const at::Tensor *plus) {
   const int64_t size = weight.size(2), rows = x.size(2) / size, columns = x.size(3) / size;
@@ -339,7 +339,7 @@ at::Tensor convolvePatches(const at::Tensor &x, const at::Tensor &weight, const 
   if (plus) summand = plus->permute({0, 2, 3, 1});
   // Patches are read where they lie; otherwise they are laid out as rows.
   if (size > 1 && pictures.is_contiguous() && x.size(2) % size == 0 && isPackable(weights) &&
-      (!offsets || isFloat(*offsets)) && (!summand || (isFloat(*summand) && summand->is_contiguous())))
+      (!offsets || isFloat(*offsets)))
     return patchProduct(pictures, size, weights, offsets, pointer(packed), pointer(summand)).permute({0, 3, 1, 2});
   const at::Tensor patches = pictures
                                  .slice(1, 0, rows * size)
@@ -360,25 +360,29 @@ at::Tensor conv2d(const at::Tensor &x, const at::Tensor &weight, const std::opti
                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups,
                   const std::optional<at::Tensor> &packed, const std::optional<at::Tensor> &plus, bool thenReLU) {
   const at::Tensor *summand = pointer(plus);
-  std::optional<at::Tensor> out;
-  if (!areLearnt({&x, &weight, pointer(bias), summand}) && groups == 1 && are(dilation, 1) &&
+  at::Tensor out;
+  // Whether what is added can be added as the sums are written.
+  auto fits = [&](int64_t height, int64_t width) {
+    return isFloat(*summand) && !areLearnt({summand}) &&
+           summand->sizes() == at::IntArrayRef({x.size(0), weight.size(0), height, width}) &&
+           summand->is_contiguous(at::MemoryFormat::ChannelsLast);
+  };
+  if (!areLearnt({&x, &weight, pointer(bias)}) && groups == 1 && are(dilation, 1) &&
       !at::autocast::is_autocast_enabled(at::kCPU)) {
-    auto fits = [&](int64_t height, int64_t width) {
-      return !summand || summand->sizes() == at::IntArrayRef({x.size(0), weight.size(0), height, width});
-    };
     if (are(stride, 1) && are(padding, 1) && best() != portable && fitsWinograd(x, weight, bias) &&
-        tileCount(x) >= leastTiles && fits(x.size(2), x.size(3)) &&
-        (!summand || (isFloat(*summand) && summand->is_contiguous(at::MemoryFormat::ChannelsLast))))
-      return convolveTiles(x, weight, pointer(bias), pointer(packed), summand, thenReLU, best());
-    if (are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0]) &&
-        fits(x.size(2) / stride[0], x.size(3) / stride[0]))
-      out = convolvePatches(x, weight, bias, packed, summand);
+        tileCount(x) >= leastTiles) {
+      if (!summand || fits(x.size(2), x.size(3)))
+        return convolveTiles(x, weight, pointer(bias), pointer(packed), summand, thenReLU, best());
+      out = convolveTiles(x, weight, pointer(bias), pointer(packed), nullptr, false, best());
+    } else if (are(stride, stride[0]) && are(padding, 0) && fitsPatches(x, weight, stride[0])) {
+      const bool isAdded = summand && fits(x.size(2) / stride[0], x.size(3) / stride[0]);
+      out = convolvePatches(x, weight, bias, packed, isAdded ? summand : nullptr);
+      if (isAdded) summand = nullptr;
+    }
   }
-  if (!out) {
-    out = at::conv2d(x, weight, bias, stride, padding, dilation, groups);
-    if (summand) out = *summand + *out;
-  }
-  return thenReLU ? at::relu(*out) : *out;
+  if (!out.defined()) out = at::conv2d(x, weight, bias, stride, padding, dilation, groups);
+  if (summand) out = *summand + out;
+  return thenReLU ? at::relu(out) : out;
 }
 
 /// A convolution's weights in the order in which this machine multiplies them, as one axis; they themselves where that is

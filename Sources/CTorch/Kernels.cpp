@@ -105,8 +105,7 @@ AVX2 void avx2Columns(const Product<Element> &p, int64_t begin, int64_t end) {
   columns<8, rows == 1 ? 4 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
 }
 template <int rows, typename Element>
-AVX512 void avx512Columns(const Product<Element> &p,
-                                                                                int64_t begin, int64_t end) {
+AVX512 void avx512Columns(const Product<Element> &p, int64_t begin, int64_t end) {
   columns<16, rows == 1 ? 4 : rows <= 4 ? 2 : 1, rows == 1 ? 1 : 2, rows>(p, begin, end);
 }
 #endif
@@ -335,8 +334,7 @@ AVX2 void avx2Attend(const Attention<Element> &a, int64_t begin, int64_t end) {
   attend<8>(a, begin, end);
 }
 template <typename Element>
-AVX512 void avx512Attend(const Attention<Element> &a,
-                                                                               int64_t begin, int64_t end) {
+AVX512 void avx512Attend(const Attention<Element> &a, int64_t begin, int64_t end) {
   attend<16>(a, begin, end);
 }
 #endif
@@ -470,8 +468,7 @@ INLINE void attendMany(const Attention<float> &a, int64_t parts, int64_t begin, 
         sums[row] = exponentials<lanes, vectors>(ofRow, padded);
       }
       for (int64_t column = 0; column < a.valueWidth; column += valuePanel) {
-        tiles<lanes, valueVectors>(scores, scoreRow, &values[column * a.length], a.length, out, valuePanel,
-                                   count);
+        tiles<lanes, valueVectors>(scores, scoreRow, &values[column * a.length], a.length, out, valuePanel, count);
         for (int64_t row = 0; row < count; ++row) {
           float *to = a.out + ((entry * a.rows + first + row) * a.heads + head) * a.valueWidth + column;
           const float scale = 1 / sums[row];
@@ -486,19 +483,14 @@ void portableAttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
   attendMany<4, 2, 2>(a, parts, begin, end);
 }
 #if defined(__x86_64__)
-AVX2 void avx2AttendMany(const Attention<float> &a, int64_t parts, int64_t begin,
-                                                        int64_t end) {
+AVX2 void avx2AttendMany(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
   attendMany<8, 2, 2>(a, parts, begin, end);
 }
-AVX512 void avx512AttendMany(const Attention<float> &a,
-                                                                                   int64_t parts, int64_t begin,
-                                                                                   int64_t end) {
+AVX512 void avx512AttendMany(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
   attendMany<16, 4, 4>(a, parts, begin, end);
 }
 /// For values of at most half a panel.
-AVX512 void avx512AttendManyNarrow(const Attention<float> &a,
-                                                                                         int64_t parts, int64_t begin,
-                                                                                         int64_t end) {
+AVX512 void avx512AttendManyNarrow(const Attention<float> &a, int64_t parts, int64_t begin, int64_t end) {
   attendMany<16, 4, 2>(a, parts, begin, end);
 }
 #endif

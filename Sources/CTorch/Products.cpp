@@ -87,7 +87,6 @@ AVX512 INLINE void gelu(Floats<lanes> &x) {
 AVX512 INLINE void silu(Floats<lanes> &x) {
   const Floats<lanes> zero = {};
   Floats<lanes> tail = x < zero ? x : -x;
-  tail = tail < -80.0f - zero ? -80.0f - zero : tail;
   exponential<lanes>(tail);
   Floats<lanes> share = 1.0f + tail;
   invert(share);
@@ -198,7 +197,8 @@ at::Tensor packAll(const at::Tensor &weight) {
 }  // namespace
 
 bool vitrail::isPackable(const at::Tensor &weight) {
-  return best() == avx512 && weight.dim() == 2 && isFloat(weight) && weight.is_contiguous() && weight.numel() > 0 && weight.numel() <= mostWeights;
+  return best() == avx512 && weight.dim() == 2 && isFloat(weight) && weight.is_contiguous() && weight.numel() > 0 &&
+         weight.numel() <= mostWeights;
 }
 
 at::Tensor vitrail::pack(const at::Tensor &weight) { return isPackable(weight) ? packAll(weight.detach()) : weight; }

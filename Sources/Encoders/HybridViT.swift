@@ -130,7 +130,8 @@ public final class HybridViT: ImageEncoder {
 
         var tokens = try embed(cellRows(f8), plus: resizedPositions(positions, to: grid))
         for (isGlobal, blocks) in runs {
-            tokens = try isGlobal
+            tokens =
+                try isGlobal
                 ? blocks.reduce(tokens) { try $1($0) } : inWindows(tokens, of: grid, through: blocks)
         }
         tokens = try norm(tokens)

@@ -115,7 +115,8 @@ public struct Conv2d: Layer {
     public func callAsFunction(_ x: Tensor, plus: Tensor? = nil, relu: Bool) throws -> Tensor {
         func convolved(_ x: Tensor, plus: Tensor?, relu: Bool) throws -> Tensor {
             try conv2d(
-                x, weight, bias, packed: packedWeight, stride: stride, padding: padding, plus: plus, relu: relu)
+                x, weight, bias, packed: packedWeight, stride: stride, padding: padding, plus: plus,
+                relu: relu)
         }
         guard productDType != nil else { return try convolved(x, plus: plus, relu: relu) }
         let out = try inDType(productDType, x) { try convolved($0, plus: nil, relu: false) }

@@ -316,9 +316,9 @@ public final class Trainer: SteppedRun {
     var isModelDue: Bool { configuration.stage(of: step).step == 0 }
 
     /// How answers of a model that knows Mosaic are taken: its boxes surround what is seen of a thing, as its masks do; the
-    /// thresholds are what `vitrail evaluate --calibrate` found for the embedded one.
+    /// thresholds are those that were found for the embedded one (docs/evaluation.md, Thresholds).
     private static let locator = Locator(
-        overlapLimit: 0.5, countThreshold: 0.48, masksBoxes: true, knownThreshold: 0.99, largePower: 0.72)
+        overlapLimit: 0.5, countThreshold: 0.44, masksBoxes: true, knownThreshold: 0.99, largePower: 0.72)
 
     func saveModel() throws {
         guard files.isWriter else { return }

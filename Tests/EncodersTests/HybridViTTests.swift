@@ -12,8 +12,10 @@ enum TinyEncoder {
         attributes: [60, 10, 3, 3].map { group in (0..<group).map { "name \($0)" } }, boxChannels: 4,
         jointCount: 17, globalAttentionIndexes: [1])
 
-    static func make(_ fixture: Fixture) throws -> HybridViT {
+    static func make(_ fixture: Fixture, inWindows: Int = 1) throws -> HybridViT {
         let store = ParameterStore(.loaded(fixture.source("encoder/")))
+        var configuration = configuration
+        configuration.globalAttentionIndexes = Array(inWindows..<2)
         let encoder = try HybridViT(store.root, configuration)
         try store.finish()
         return encoder
@@ -39,12 +41,13 @@ struct HybridViTTests {
         }
     }
 
-    @Test func attendsInWindowsWhereThePictureIsLarge() throws {
+    @Test(arguments: ["windows", "full_windows"], [1, 2])
+    func attendsInWindowsWhereThePictureIsLarge(input: String, layers: Int) throws {
         let fixture = try Fixture("lumen")
-        let encoder = try TinyEncoder.make(fixture)
-        let pixels = try fixture["inputs/windows/pixels"].to(.float32)
+        let encoder = try TinyEncoder.make(fixture, inWindows: layers)
+        let pixels = try fixture["inputs/\(input)/pixels"].to(.float32)
         let error = try relativeError(
-            encoder(encoder.normalized(pixels)).tokens, fixture["outputs/windows/tokens"])
+            encoder(encoder.normalized(pixels)).tokens, fixture["outputs/\(input)/tokens.\(layers)"])
         #expect(error < 1e-5, "\(error)")
     }
 

@@ -45,6 +45,32 @@ struct ParameterTests {
         #expect(try results(isFixed: true) == results(isFixed: false))
     }
 
+    @Test func layersOverTheSameInputsAreJoined() throws {
+        let generator = try Generator(seed: 6)
+        func layers(_ sizes: [Int], bias: [Bool], isFixed: Bool = true) throws -> [Linear] {
+            let tensors = try zip(sizes, bias).enumerated().flatMap { number, layer in
+                let weight = try Tensor.randn([layer.0, 96], generator: generator)
+                let offsets =
+                    try layer.1 ? [("\(number).bias", Tensor.randn([layer.0], generator: generator))] : []
+                return [("\(number).weight", weight)] + offsets
+            }
+            let table = Table(tensors: Dictionary(uniqueKeysWithValues: tensors))
+            let store = ParameterStore(.loaded(table), isFixed: isFixed)
+            return try sizes.indices.map { try Linear(store.root[$0], 96, sizes[$0], bias: bias[$0]) }
+        }
+        let x = try Tensor.randn([50, 96], generator: generator)
+        let hasOrder = try packed(Tensor.zeros([64, 96])).rank == 1
+        for bias in [true, false] {
+            let parts = try layers([200, 33, 64], bias: [bias, bias, bias])
+            let joined = try Linear(joining: parts)
+            #expect((joined != nil) == hasOrder)
+            guard let joined else { continue }
+            #expect(try (joined(x) .== .cat(parts.map { try $0(x) }, axis: 1)).allTrue())
+        }
+        #expect(try Linear(joining: layers([64, 64], bias: [true, false])) == nil)
+        #expect(try Linear(joining: layers([64, 64], bias: [true, true], isFixed: false)) == nil)
+    }
+
     @Test func initialisersFollowTheSeed() throws {
         func values(_ initializer: Initializer, seed: UInt64 = 4) throws -> [Float] {
             let store = ParameterStore(.initialised(try Generator(seed: seed)))

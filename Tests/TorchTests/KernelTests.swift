@@ -336,6 +336,35 @@ import Torch
         }
     }
 
+    /// By Winograd's algorithm, as products of patches, and by libtorch.
+    @Test(arguments: [(3, 1, 1), (2, 2, 0), (1, 1, 0), (3, 2, 1), (3, 1, 0)])
+    func `convolutions are added to and rectified on their way out`(
+        _ kernel: Int, _ stride: Int, _ padding: Int
+    ) throws {
+        let generator = try Generator(seed: 23)
+        let x = try Tensor.randn([2, 48, 30, 40], generator: generator).contiguous(.channelsLast)
+        let weight = try Tensor.randn([64, 48, kernel, kernel], generator: generator)
+            .contiguous(.channelsLast)
+        let bias = try Tensor.randn([64], generator: generator)
+        func convolved(plus: Tensor? = nil, relu: Bool = false) throws -> Tensor {
+            try conv2d(x, weight, bias, stride: stride, padding: padding, plus: plus, relu: relu)
+        }
+        let alone = try convolved()
+        let scattered = try Tensor.randn(alone.shape, generator: generator) * 20.0
+        let row = try scattered.narrowed(2, 0, 1)
+        for plus in [scattered, try scattered.contiguous(.channelsLast), row] {
+            #expect(try (convolved(plus: plus) .== plus + alone).allTrue())
+            #expect(try (convolved(plus: plus, relu: true) .== (plus + alone).relu()).allTrue())
+        }
+        #expect(try (convolved(relu: true) .== alone.relu()).allTrue())
+        #expect(try alone.min().item() < -1.0)
+
+        let learnt = try scattered.detached().requireGrad()
+        try convolved(plus: learnt, relu: true).sum().backward()
+        let isPassed = try #require(learnt.grad) .> 0
+        #expect(try (isPassed .== (scattered + alone .> 0)).allTrue())
+    }
+
     @Test(arguments: [[2, 70, 256], [5, 3], [1, 37], [4, 1000]])
     func `rows are divided by their root mean square`(_ shape: [Int]) throws {
         let generator = try Generator(seed: 15)

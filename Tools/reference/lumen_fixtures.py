@@ -97,11 +97,13 @@ with torch.no_grad():
             f"outputs/{name}/named": maps.attributes, f"outputs/{name}/relation": aligner.relation(loc),
         }
 
-# More than one window down and across, of which the last one is not full.
+# More than one window down and across, of which the last one is not full, or all are; one block in windows, and two.
 with torch.no_grad():
     many = torch.randint(0, 256, (1, 3, 144, 304))
-    images |= {"inputs/windows/pixels": many.to(torch.uint8),
-               "outputs/windows/tokens": encoder((many.float() - 128) / 64).tokens}
+    for name, values in {"windows": many, "full_windows": many[..., :256]}.items():
+        images[f"inputs/{name}/pixels"] = values.to(torch.uint8).contiguous()
+        for layers, encoder.global_indexes in {1: (1,), 2: ()}.items():
+            images[f"outputs/{name}/tokens.{layers}"] = encoder((values.float() - 128) / 64).tokens
 
 # What training starts from where it is not random: the phrase's and the cell's names, matched by the gain.
 start = lumen.Aligner(width=WIDTH, hidden=WIDTH, layers=1, heads=2, up=8, fine=FINE + 2 * HEAD, fine_map=FINE,
