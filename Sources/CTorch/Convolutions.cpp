@@ -1,4 +1,5 @@
-// `vitrail::conv2d` is `aten::conv2d` and what comes after it, but for two forms in float32 on the CPU, where nothing is to be learnt.
+// `vitrail::conv2d` is `aten::conv2d` and what comes after it, but for two forms in float32 on the CPU, where nothing is to be
+// learnt.
 //
 // Convolutions of 3 x 3 with one pixel of padding and no stride, as most of the encoder's are, run by Winograd's minimal
 // filtering, F(4 x 4, 3 x 3) (Lavin and Gray, 2015, arXiv 1509.09308): sixteen pixels of the output take 36 multiplications

@@ -136,8 +136,8 @@ void inParallel(int64_t count, int64_t grain, const Body &body) {
                     grain);
 }
 
-/// Rooms for floats, `counts` of each, that lie at lines of the cache. A thread keeps them for its kernels' next call, which would
-/// otherwise pay for fresh pages of memory; what was in them is lost.
+/// Rooms for floats, `counts` of each, that lie at lines of the cache. A thread keeps them for its kernels' next call, which
+/// would otherwise pay for fresh pages of memory; what was in them is lost.
 template <size_t parts>
 std::array<float *, parts> scratch(const std::array<int64_t, parts> &counts) {
   constexpr size_t line = 64;
@@ -147,10 +147,12 @@ std::array<float *, parts> scratch(const std::array<int64_t, parts> &counts) {
     ~Room() { std::free(start); }
   };
   thread_local Room room;
-  std::array<size_t, parts> ends;
+  std::array<size_t, parts> offsets;
   size_t size = 0;
-  for (size_t part = 0; part < parts; ++part)
-    ends[part] = size += (counts[part] * sizeof(float) + line - 1) / line * line;
+  for (size_t part = 0; part < parts; ++part) {
+    offsets[part] = size;
+    size += (counts[part] * sizeof(float) + line - 1) / line * line;
+  }
   if (size > room.size) {
     std::free(room.start);
     room = {};
@@ -160,7 +162,7 @@ std::array<float *, parts> scratch(const std::array<int64_t, parts> &counts) {
   }
   std::array<float *, parts> starts;
   for (size_t part = 0; part < parts; ++part)
-    starts[part] = static_cast<float *>(room.start) + (part > 0 ? ends[part - 1] : 0) / sizeof(float);
+    starts[part] = static_cast<float *>(room.start) + offsets[part] / sizeof(float);
   return starts;
 }
 

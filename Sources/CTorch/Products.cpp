@@ -172,7 +172,7 @@ int64_t packedCount(const at::Tensor &weight) { return paddedOutputs(weight.size
 AVX512 void packVector(const float *weights, int64_t inputs, int64_t outputs, int64_t number, float *to) {
   const int64_t output = number * lanes, first = output / panel * panel, whole = inputs / lanes * lanes;
   const int64_t width = outputs - first <= narrowPanel ? narrowPanel : panel;
-  const std::vector<float> none(inputs);
+  const std::vector<float> none(output + lanes > outputs ? inputs : 0);
   const float *rows[lanes];
   for (int64_t lane = 0; lane < lanes; ++lane)
     rows[lane] = output + lane < outputs ? weights + (output + lane) * inputs : none.data();

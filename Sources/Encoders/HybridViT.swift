@@ -130,9 +130,7 @@ public final class HybridViT: ImageEncoder {
 
         var tokens = try embed(cellRows(f8), plus: resizedPositions(positions, to: grid))
         for (isGlobal, blocks) in runs {
-            tokens =
-                try isGlobal
-                ? blocks.reduce(tokens) { try $1($0) } : inWindows(tokens, of: grid, through: blocks)
+            tokens = try isGlobal ? through(blocks, tokens) : inWindows(tokens, of: grid, through: blocks)
         }
         tokens = try norm(tokens)
 
@@ -170,25 +168,26 @@ public final class HybridViT: ImageEncoder {
 private func inWindows(
     _ tokens: Tensor, of grid: (height: Int, width: Int), through blocks: [ViTBlock]
 ) throws -> Tensor {
-    func all(_ x: Tensor) throws -> Tensor { try blocks.reduce(x) { try $1($0) } }
     let limit = 16
     let (rows, columns) = ((grid.height + limit - 1) / limit, (grid.width + limit - 1) / limit)
-    guard rows * columns > 1 else { return try all(tokens) }
+    guard rows * columns > 1 else { return try through(blocks, tokens) }
     let (b, _, c) = tokens.shape3
     let (h, w) = ((grid.height + rows - 1) / rows, (grid.width + columns - 1) / columns)
-    func inWindows(_ x: Tensor, _ body: (Tensor) throws -> Tensor) throws -> Tensor {
+    let isUneven = (rows * h, columns * w) != (grid.height, grid.width)
+    let together = isUneven ? blocks.map { [$0] } : [blocks]
+    return try together.reduce(tokens) { tokens, blocks in
+        var x = try tokens.view([b, grid.height, grid.width, c])
+        if isUneven { x = try pad(x, [0, 0, 0, columns * w - grid.width, 0, rows * h - grid.height]) }
         let windows = try x.view([b, rows, h, columns, w, c]).transposed(2, 3).reshaped(-1, h * w, c)
-        return try body(windows).view([b, rows, columns, h, w, c]).transposed(2, 3)
+        x = try through(blocks, windows).view([b, rows, columns, h, w, c]).transposed(2, 3)
             .reshaped(b, rows * h, columns * w, c)
+        if isUneven { x = try x.narrowed(1, 0, grid.height).narrowed(2, 0, grid.width) }
+        return try x.reshaped(b, -1, c)
     }
-    guard (rows * h, columns * w) != (grid.height, grid.width) else {
-        return try inWindows(tokens, all).reshaped(b, -1, c)
-    }
-    let margins = [0, 0, 0, columns * w - grid.width, 0, rows * h - grid.height]
-    return try blocks.reduce(tokens) { tokens, block in
-        try inWindows(pad(tokens.view([b, grid.height, grid.width, c]), margins)) { try block($0) }
-            .narrowed(1, 0, grid.height).narrowed(2, 0, grid.width).reshaped(b, -1, c)
-    }
+}
+
+private func through(_ blocks: [ViTBlock], _ tokens: Tensor) throws -> Tensor {
+    try blocks.reduce(tokens) { try $1($0) }
 }
 
 public struct HybridViTConfiguration: Codable, Sendable, Hashable {

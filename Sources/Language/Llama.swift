@@ -34,25 +34,24 @@ package struct LlamaAttention {
 
     /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
     private func split(_ x: Tensor, _ rotation: Rotation) throws -> (Tensor, Tensor, Tensor) {
-        let queries: Tensor
-        let keys: Tensor
-        let values: Tensor
-        if let qkv {
-            let all = try separated(qkv(x))
-            queries = try all.narrowed(1, 0, heads)
-            keys = try all.narrowed(1, heads, keyValueHeads)
-            values = try all.narrowed(1, heads + keyValueHeads, keyValueHeads)
-        } else {
-            (queries, keys, values) = (try separated(q(x)), try separated(k(x)), try separated(v(x)))
+        guard let qkv else {
+            let (keys, values) = try keysAndValues(x, rotation)
+            return (try rotated(separated(q(x)), rotation), keys, values)
         }
+        let all = try separated(qkv(x))
         return (
-            try rotation(queries, heads: heads - imageHeads),
-            try rotation(keys, heads: keyValueHeads - imageHeads), values
+            try rotated(all.narrowed(1, 0, heads), rotation),
+            try rotated(all.narrowed(1, heads, keyValueHeads), rotation),
+            try all.narrowed(1, heads + keyValueHeads, keyValueHeads)
         )
     }
 
     func keysAndValues(_ x: Tensor, _ rotation: Rotation) throws -> (keys: Tensor, values: Tensor) {
-        (try rotation(separated(k(x)), heads: keyValueHeads - imageHeads), try separated(v(x)))
+        (try rotated(separated(k(x)), rotation), try separated(v(x)))
+    }
+
+    private func rotated(_ y: Tensor, _ rotation: Rotation) throws -> Tensor {
+        try rotation(y, heads: y.size(1) - imageHeads)
     }
 
     private func separated(_ y: Tensor) throws -> Tensor {

@@ -113,13 +113,14 @@ public struct Conv2d: Layer {
 
     /// The same, and then `plus`, of the outputs' shape, and ReLU, where they are asked for.
     public func callAsFunction(_ x: Tensor, plus: Tensor? = nil, relu: Bool) throws -> Tensor {
-        func convolved(_ x: Tensor, plus: Tensor?, relu: Bool) throws -> Tensor {
-            try conv2d(
+        guard productDType != nil else {
+            return try conv2d(
                 x, weight, bias, packed: packedWeight, stride: stride, padding: padding, plus: plus,
                 relu: relu)
         }
-        guard productDType != nil else { return try convolved(x, plus: plus, relu: relu) }
-        let out = try inDType(productDType, x) { try convolved($0, plus: nil, relu: false) }
+        let out = try inDType(productDType, x) {
+            try conv2d($0, weight, bias, stride: stride, padding: padding)
+        }
         let sum = try plus.map { try $0 + out } ?? out
         return try relu ? sum.relu() : sum
     }
