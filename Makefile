@@ -69,5 +69,5 @@ check: lint docs ## what CI checks after `make test`: formatting, documentation,
 	@Tools/check-files.sh
 	@echo "==> all checks passed"
 
-clean: ## remove what was built and made; what `make setup` fetched stays in .deps
+clean: ## remove what was built and made; what `make setup` fetched stays in ~/.cache/vitrail
 	@rm -rf .build demo

@@ -1,9 +1,6 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// libtorch is unpacked here by `make setup` (Tools/setup.sh).
-let libtorch = "\(Context.packageDirectory)/.deps/libtorch"
-
 let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -36,25 +33,14 @@ let package = Package(
         .library(name: "Vitrail", targets: ["Vitrail"]),
         .executable(name: "vitrail", targets: ["CLI"]),
         .executable(name: "vitrail-bench", targets: ["Benchmarks"]),
+        .plugin(name: "VitrailSetup", targets: ["VitrailSetup"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     // From the ground up: a target imports only what stands above it.
     targets: [
-        .target(
-            name: "CTorch",
-            cxxSettings: [
-                .unsafeFlags([
-                    "-isystem", "\(libtorch)/include", "-isystem",
-                    "\(libtorch)/include/torch/csrc/api/include",
-                ])
-            ],
-            linkerSettings: [
-                // The run-time path is part of every program, so that nobody has to set LD_LIBRARY_PATH.
-                .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
-                .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
-            ]),
+        .target(name: "CTorch"),
         .target(name: "CPixels"),
         .systemLibrary(
             name: "CFFmpeg", pkgConfig: "libavformat libavcodec libswscale libavutil",
@@ -95,6 +81,11 @@ let package = Package(
                 "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Perception",
                 "Text", "Torch", "Training", "Vitrail",
             ]),
+        // `swift package vitrail-setup` for packages that depend on this one: it finds Tools/setup.sh and runs it.
+        .plugin(
+            name: "VitrailSetup",
+            capability: .command(
+                intent: .custom(verb: "vitrail-setup", description: "Install what Vitrail needs: libtorch, FFmpeg, Cairo"))),
         // As a user's program: nothing but the library.
         .executableTarget(name: "LocateObjects", dependencies: ["Vitrail"], path: "Examples/LocateObjects"),
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is not there yet: system packages (FFmpeg, Cairo, a font) and
-# libtorch, which is unpacked from PyPI's wheels into .deps/libtorch. See docs/setup.md.
+# Installs what Vitrail needs and is not there yet: system packages (FFmpeg, Cairo, a font), libtorch from PyPI's wheels,
+# and the library beside it that Sources/TorchShim is compiled into. See docs/setup.md.
 #
 #   Tools/setup.sh                    what is missing, and nothing else
 #   CUDA=1 Tools/setup.sh             libtorch with its CUDA libraries (Linux x86-64)
 #   LIBTORCH=/path Tools/setup.sh     use this libtorch (a folder with lib/ and include/)
+#
+# Everything but the system packages goes into one folder of the user's, which all programs share: ~/.cache/vitrail, on
+# macOS ~/Library/Caches/vitrail, or VITRAIL_RUNTIME. Programs look for it there (Sources/CTorch/Loader.c).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,13 +16,16 @@ platform=$(uname -s)-$(uname -m)
 flavour=cpu
 if [ -n "${CUDA:-}" ] && [ "$CUDA" != 0 ]; then flavour=cuda; fi
 
-deps=.deps
-libtorch=$deps/libtorch
+suffix=so caches=.cache/vitrail
+if [ "$(uname -s)" = Darwin ]; then suffix=dylib caches=Library/Caches/vitrail; fi
+runtime=${VITRAIL_RUNTIME:-${HOME:-$(eval echo ~)}/$caches}
+case $runtime in /*) ;; *) runtime=$PWD/$runtime ;; esac
+libtorch=$runtime/libtorch-$version
 stamp=$libtorch/.unpacked-by-setup  # tells our own copy from one a user put there
-offline=$deps/wheels                # wheels a user brought along; never changed
-downloads=$deps/downloads
-staging=$deps/libtorch.partial
-log=$deps/setup.log
+offline=$runtime/wheels             # wheels a user brought along; never changed
+downloads=$runtime/downloads
+staging=$runtime/libtorch.partial
+log=$runtime/setup.log
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: error: $*" >&2; exit 1; }
@@ -350,8 +356,8 @@ install_libtorch() {
     mkdir -p "$downloads"
     needed=2
     if [ "$flavour" = cuda ]; then needed=8; fi
-    free=$(df -Pk "$deps" | awk 'NR == 2 { print int($4 / 1048576) }')
-    [ "$free" -ge "$needed" ] || fail "libtorch needs $needed GB of free disk space in $PWD, $free GB are free"
+    free=$(df -Pk "$runtime" | awk 'NR == 2 { print int($4 / 1048576) }')
+    [ "$free" -ge "$needed" ] || fail "libtorch needs $needed GB of free disk space in $runtime, $free GB are free"
 
     if needs_download && ! python3 -m pip --version >/dev/null 2>&1; then
         fail "python3 has no pip, whose settings say where libtorch comes from: install pip, or put the wheels in $offline"
@@ -379,10 +385,80 @@ install_libtorch() {
     say "libtorch $version ($flavour) is in $libtorch"
 }
 
+# MARK: The library beside libtorch
+
+digest_of() {
+    cat "$@" | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-12
+}
+
+# What a program asks for: the digest of the sources, which is compiled into it. A changed source changes it here; a
+# version of the package has it right.
+shim_digest() {
+    local header=Sources/CTorch/ShimDigest.h digest
+    digest=$(digest_of Sources/CTorch/include/CTorch.h Sources/TorchShim/*)
+    if ! grep -q "\"$digest\"" "$header" 2>/dev/null; then
+        printf '// Written by Tools/setup.sh: which build of Sources/TorchShim goes with these sources.\n' >"$header"
+        printf '#define VT_SHIM_DIGEST "%s"\n' "$digest" >>"$header"
+    fi
+    echo "$digest"
+}
+
+# Clang, because the kernels use its vectors; the Swift toolchain has one.
+find_clang() {
+    local resources
+    resources=$(swift -print-target-info 2>/dev/null | awk -F '"' '$2 == "runtimeResourcePath" { print $4; exit }')
+    if [ -x "$resources/../../bin/clang++" ]; then
+        echo "$resources/../../bin/clang++"
+    else
+        command -v clang++ || fail "no clang++: it comes with the Swift toolchain from https://www.swift.org/install"
+    fi
+}
+
+build_shim() {
+    local digest library clang flags source object headers cores started=() objects=() process
+    digest=$(shim_digest)
+    library=$runtime/libvitrail-torch-$digest.$suffix
+    [ ! -e "$library" ] || return 0
+    clang=$(find_clang)
+    say "compiling the library beside libtorch"
+    flags=(-std=c++17 -O2 -fPIC -fvisibility=hidden -Wall -ISources/CTorch/include
+        -isystem "$libtorch/include" -isystem "$libtorch/include/torch/csrc/api/include")
+    # An object is kept for the next build, under a name that says what it was made of.
+    headers=$(digest_of Sources/CTorch/include/CTorch.h Sources/TorchShim/*.h <(echo "$version ${flags[*]}" && "$clang" --version))
+    cores=$(getconf _NPROCESSORS_ONLN)
+    mkdir -p "$runtime/objects"
+    for source in Sources/TorchShim/*.cpp; do
+        object=$runtime/objects/$(basename "$source" .cpp)-$(digest_of "$source")-$headers.o
+        objects+=("$object")
+        if ! [ -e "$object" ]; then
+            while [ "$(jobs -rp | wc -l)" -ge "$cores" ]; do sleep 0.1; done
+            { "$clang" "${flags[@]}" -c "$source" -o "$object.$$" && mv "$object.$$" "$object"; } >>"$log" 2>&1 &
+            started+=($!)
+        fi
+    done
+    for process in ${started[@]+"${started[@]}"}; do
+        wait "$process" || fail "the library beside libtorch cannot be compiled: $(grep -m 1 'error:' "$log" || tail -1 "$log") (log: $log)"
+    done
+    case $suffix in
+    so) flags=(-Wl,-Bsymbolic -Wl,-rpath,"\$ORIGIN/libtorch-$version/lib") ;;
+    dylib) flags=(-Wl,-rpath,"@loader_path/libtorch-$version/lib") ;;
+    esac
+    "$clang" -shared "${objects[@]}" -o "$library.$$" -L"$libtorch/lib" -ltorch_cpu -lc10 "${flags[@]}" >>"$log" 2>&1 ||
+        fail "the library beside libtorch cannot be linked: $(tail -1 "$log") (log: $log)"
+    mv "$library.$$" "$library"
+    for object in "$runtime"/objects/*; do
+        case " ${objects[*]} " in *" $object "*) ;; *) rm -f "$object" ;; esac
+    done
+}
+
 # MARK: The steps
 
 command -v swift >/dev/null || fail "no Swift toolchain: install Swift 6.1 or newer, https://www.swift.org/install"
-mkdir -p "$deps"
+mkdir -p "$runtime" || fail "cannot make the folder $runtime"
+if command -v flock >/dev/null; then  # one set-up at a time, for the folder is shared
+    exec 9>"$runtime/.lock"
+    flock 9
+fi
 : >"$log"
 
 if [ -n "${LIBTORCH:-}" ]; then use_own_libtorch; fi
@@ -400,3 +476,4 @@ else
     other_linux_packages "$python"
 fi
 if [ -n "$python" ]; then install_libtorch; fi
+build_shim

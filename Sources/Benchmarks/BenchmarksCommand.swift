@@ -44,7 +44,7 @@ struct Compare: AsyncParsableCommand {
     var json = false
 
     enum Subject: String, CaseIterable, ExpressibleByArgument {
-        case answers, bfloat16, phrases, stages, training, start, small
+        case answers, bfloat16, phrases, stages, training, start, small, company
     }
 
     func validate() throws {
@@ -71,6 +71,7 @@ struct Compare: AsyncParsableCommand {
             case .small:
                 try measureOperator(python.side, &report)
                 try measureMosaic(&report)
+            case .company: try measureCompany(rounds, &report)
             }
         }
         print(json ? try report.json() : report.text)

@@ -7,6 +7,7 @@ import Language
 import Media
 import NN
 import Text
+import Torch
 import Training
 import Vitrail
 
@@ -16,6 +17,7 @@ struct Failure: Error {
         case usage = 64
         case badInput = 65
         case noInput = 66
+        case unavailable = 69
         case `internal` = 70
         case cannotWrite = 73
         case interrupted = 130
@@ -81,6 +83,7 @@ extension Failure {
         case is ModelError, is MediaError, is TokenizerError, is TrainingError: return .badInput
         case is ChatTemplateError: return .badInput
         case is CancellationError: return .interrupted
+        case let error as TorchError where error.kind == .notLoaded: return .unavailable
         case is ParameterError, is ConfigurationError, is LanguageError: return .badInput
         default: return .internal
         }

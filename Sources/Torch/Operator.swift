@@ -44,6 +44,9 @@ public struct Operator: @unchecked Sendable {
 
     private func call(_ arguments: [any OperatorArgument]) throws -> vt_tensor_t? {
         guard let reference else {
+            if let problem = vt_load() {
+                throw TorchError(kind: .notLoaded, operation: name, message: String(cString: problem))
+            }
             throw TorchError(kind: .notImplemented, operation: name, message: "libtorch has no such operator")
         }
         for argument in arguments { argument.push() }

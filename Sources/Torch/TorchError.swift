@@ -3,7 +3,10 @@ internal import CTorch
 /// A failure inside libtorch: which operation, on what shapes, and libtorch's own words.
 public struct TorchError: Error, CustomStringConvertible, Sendable {
     public enum Kind: Sendable, Equatable {
-        case index, type, value, notImplemented, outOfMemory, other
+        case index, type, value, notImplemented, outOfMemory
+        /// libtorch, or the library beside it, cannot be opened: set-up was not run.
+        case notLoaded
+        case other
     }
 
     public let kind: Kind
@@ -23,7 +26,7 @@ public struct TorchError: Error, CustomStringConvertible, Sendable {
 
     public var description: String {
         let operands = shapes.isEmpty ? "" : " on \(shapes.map { "\($0)" }.joined(separator: " and "))"
-        return "\(operation)\(operands): \(message)"
+        return kind == .notLoaded ? message : "\(operation)\(operands): \(message)"
     }
 }
 
@@ -37,6 +40,7 @@ func check(_ status: vt_status, _ operation: String, _ shapes: @autoclosure () -
         case VT_VALUE_ERROR: .value
         case VT_NOT_IMPLEMENTED: .notImplemented
         case VT_OUT_OF_MEMORY: .outOfMemory
+        case VT_NOT_LOADED: .notLoaded
         default: .other
         }
     let message = String(cString: vt_last_message())

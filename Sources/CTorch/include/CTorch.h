@@ -1,5 +1,9 @@
 // The boundary between Swift and libtorch: plain C, no C++ exception crosses it.
 //
+// The functions are those of Sources/TorchShim, which set-up compiles beside libtorch into one shared library. Loader.c opens
+// it at the first call and hands every call on to it, so that a package which depends on this one needs no libtorch to be
+// built, and no flags.
+//
 // An operator is called by name through libtorch's dispatcher: push its arguments in the order of its
 // schema, then call. The pushed arguments and the results live in a stack of the calling thread, so a
 // call must finish on the thread that began it.
@@ -30,7 +34,12 @@ typedef enum vt_status {
   VT_VALUE_ERROR = 4,
   VT_NOT_IMPLEMENTED = 5,
   VT_OUT_OF_MEMORY = 6,
+  VT_NOT_LOADED = 7,
 } vt_status;
+
+/// Opens libtorch unless it is open; null when it is, else why not, in one line. The other functions open it too, and
+/// where it is not there fail with `VT_NOT_LOADED`, or do nothing.
+const char *_Nullable vt_load(void);
 
 const char *_Nonnull vt_last_message(void);
 

@@ -1,6 +1,9 @@
 // What the shim's files share.
 #pragma once
+// The library hides all but these; a program has functions of the same names (CTorch's Loader.c).
+#pragma GCC visibility push(default)
 #include "CTorch.h"
+#pragma GCC visibility pop
 
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>

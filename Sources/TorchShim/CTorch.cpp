@@ -7,9 +7,11 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/util/Logging.h>
 #include <dlfcn.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +23,15 @@ thread_local std::vector<c10::IValue> stack;
 thread_local std::vector<bool> isDefault;
 thread_local std::vector<at::Tensor> results;
 std::atomic<int64_t> liveTensors{0};
+
+/// A library does not write to its program's standard error: what fails is thrown, the rest is libtorch's own business.
+struct Quiet : c10::WarningHandler {
+  Quiet() {
+    c10::WarningUtils::set_warning_handler(this);
+    if (!getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
+  }
+  void process(const c10::Warning &) override {}
+} quiet;
 
 c10::TensorImpl *impl(vt_tensor_t tensor) { return reinterpret_cast<c10::TensorImpl *>(tensor); }
 
