@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 VITRAIL := .build/release/vitrail
-SOURCES := $(wildcard Package.swift Sources Tests Examples)
+SOURCES := $(wildcard Package.swift Sources Tests Examples Plugins)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test bench fullsize train format lint docs check clean

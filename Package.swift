@@ -85,7 +85,9 @@ let package = Package(
         .plugin(
             name: "VitrailSetup",
             capability: .command(
-                intent: .custom(verb: "vitrail-setup", description: "Install what Vitrail needs: libtorch, FFmpeg, Cairo"))),
+                intent: .custom(
+                    verb: "vitrail-setup", description: "Install what Vitrail needs: libtorch, FFmpeg, Cairo")
+            )),
         // As a user's program: nothing but the library.
         .executableTarget(name: "LocateObjects", dependencies: ["Vitrail"], path: "Examples/LocateObjects"),
 

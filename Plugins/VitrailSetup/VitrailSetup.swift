@@ -6,7 +6,8 @@ import PackagePlugin
 struct VitrailSetup: CommandPlugin {
     func performCommand(context: PluginContext, arguments: [String]) throws {
         guard arguments.isEmpty else {
-            throw SetupError(description: "vitrail-setup takes no arguments; see docs/setup.md for the variables it reads")
+            throw SetupError(
+                description: "vitrail-setup takes no arguments; see docs/setup.md for the variables it reads")
         }
         guard let vitrail = find(in: context.package) else {
             throw SetupError(description: "this package does not depend on Vitrail")
@@ -17,7 +18,8 @@ struct VitrailSetup: CommandPlugin {
         try process.run()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
-            throw SetupError(description: "Vitrail's set-up ended with exit code \(process.terminationStatus)")
+            throw SetupError(
+                description: "Vitrail's set-up ended with exit code \(process.terminationStatus)")
         }
     }
 

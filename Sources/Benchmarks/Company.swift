@@ -39,7 +39,7 @@ private func seconds(_ program: URL, _ arguments: [String], copies: Int, busy: I
     let folder = try WorkFolder()
     let begin = ContinuousClock.now
     let processes = try (0..<copies).map {
-        try start(program, arguments + ["--output", folder.file("\($0)")])
+        try start(program, arguments + ["--output", "\(folder.path)/\($0)"])
     }
     for process in processes {
         process.waitUntilExit()

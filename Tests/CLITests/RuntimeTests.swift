@@ -42,7 +42,8 @@ import Vitrail
 
         let alone = try await Program.run(["ask", pictures.good, "Find all stars."], program: moved)
         #expect(alone.code == 66 && alone.isOneLine, "\(alone.error)")
-        #expect(alone.error.contains("vitrail_Vitrail") && alone.error.contains(folder.path), "\(alone.error)")
+        #expect(
+            alone.error.contains("vitrail_Vitrail") && alone.error.contains(folder.path), "\(alone.error)")
 
         try FileManager.default.copyItem(
             atPath: resources.path, toPath: folder.file(resources.lastPathComponent))

@@ -275,7 +275,12 @@ import Torch
                 try expect(actual, isCloseTo: (exact, bound + 1e-6), "\(activation)")
                 for count in [1, 2, 3] {
                     try Threads.set(count)
-                    #expect(try (product(packed) .== actual).allTrue(), "\(activation), \(count) threads")
+                    let again = try product(packed)
+                    try expect(again, isCloseTo: (exact, bound + 1e-6), "\(activation), \(count) threads")
+                    // Without AVX-512 nothing is packed, and libtorch's own product has other bits for other threads.
+                    if packed.rank == 1 {
+                        #expect(try (again .== actual).allTrue(), "\(activation), \(count) threads")
+                    }
                 }
             }
         }
