@@ -23,9 +23,9 @@ struct VitrailSetup: CommandPlugin {
         }
     }
 
-    /// The package that has this plugin, among a package and all that it depends on.
+    /// Vitrail, among a package and all that it depends on.
     private func find(in package: Package) -> Package? {
-        if package.targets.contains(where: { $0.name == "VitrailSetup" }) { return package }
+        if package.displayName == "vitrail" { return package }
         return package.dependencies.lazy.compactMap { find(in: $0.package) }.first
     }
 }

@@ -200,8 +200,10 @@ std::optional<at::Tensor> linearDense(const at::Tensor &x, const at::Tensor &wei
                                std::string_view, Scalars, std::optional<std::string_view>);
   static const auto product = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
   if (!product || !at::globalContext().userEnabledMkldnn()) return std::nullopt;
-  return thenGELU ? product->typed<Signature>().call(x, weight, bias, "gelu", Scalars(), "none")
-                  : product->typed<Signature>().call(x, weight, bias, "none", Scalars(), std::nullopt);
+  // It reads a bias as if its numbers lay side by side (libtorch 2.11).
+  const auto offsets = bias ? std::optional<at::Tensor>(bias->contiguous()) : std::nullopt;
+  return thenGELU ? product->typed<Signature>().call(x, weight, offsets, "gelu", Scalars(), "none")
+                  : product->typed<Signature>().call(x, weight, offsets, "none", Scalars(), std::nullopt);
 }
 
 }  // namespace
