@@ -76,7 +76,7 @@ is_libtorch() {
     [ -e "$1/lib/libtorch_cpu.so" ] || [ -e "$1/lib/libtorch_cpu.dylib" ]
 }
 
-# True when .deps/libtorch can be used as it is. A copy without our stamp is a user's own.
+# True when libtorch can be used as it is. A copy without our stamp is a user's own.
 libtorch_is_ready() {
     is_libtorch "$libtorch" || return 1
     if [ -f "$stamp" ]; then
