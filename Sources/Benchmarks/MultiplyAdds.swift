@@ -29,7 +29,7 @@ struct MultiplyAdds {
     }
 
     /// Convolutions of 3 x 3 without stride, which are `multiplyAdds` by themselves, as Winograd's algorithm has them
-    /// (Sources/CTorch/Convolutions.cpp): a quarter, where there are tiles enough.
+    /// (Sources/TorchShim/Convolutions.cpp): a quarter, where there are tiles enough.
     private func winograd(_ multiplyAdds: Int, cells: Int) -> Int {
         cells >= 512 ? multiplyAdds / 4 : multiplyAdds
     }

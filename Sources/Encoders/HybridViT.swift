@@ -20,7 +20,7 @@ struct ConvNorm {
     }
 }
 
-/// Two convolutions around which the input passes; it starts as the identity.
+/// A residual block of two convolutions; it starts as the identity.
 struct Residual: Layer {
     let a: ConvNorm
     let b: ConvNorm
@@ -63,7 +63,7 @@ public final class HybridViT: ImageEncoder {
     let stage8: [Residual]
     let embed: Linear
     let positions: Tensor
-    /// The transformer's blocks, those that follow one another together: some see the whole picture, others windows of it.
+    /// The transformer's blocks, in groups of adjacent ones that all see the whole picture, or all see windows of it.
     let runs: [(isGlobal: Bool, blocks: [ViTBlock])]
     let norm: LayerNorm
     let up: Linear
@@ -106,11 +106,11 @@ public final class HybridViT: ImageEncoder {
         sizes = configuration.minImageSize...configuration.imageSize
     }
 
-    /// Sets what a training from nothing starts with beyond the layers' own initialisation.
+    /// Sets the initial values of a training from random weights, beyond those of the layers.
     public func initialise() throws {
         try withoutGrad {
             try predict.bias!.zero_()
-            // Most cells show no centre of anything; the focal loss wants to start near that.
+            // Most cells hold no centre of anything. The focal loss needs initial values near that.
             try predict.bias!.assign(-4, at: 0..<configuration.attributes[0].count)
         }
     }
@@ -118,7 +118,7 @@ public final class HybridViT: ImageEncoder {
     public func normalized(_ pixels: Tensor) throws -> Tensor { try (pixels - 128.0) / 64.0 }
 
     public func callAsFunction(_ images: Tensor) throws -> ImageFeatures {
-        // Convolutions give what they take: all maps are in the dtype of products.
+        // The output of a convolution has the dtype of its input: all maps are in the dtype of products.
         let low = stem[0].conv.productDType
         let images = try images.to(low ?? images.dtype).contiguous(.channelsLast)
         var f4 = try stem[1](stem[0](images))
@@ -134,7 +134,7 @@ public final class HybridViT: ImageEncoder {
         }
         tokens = try norm(tokens)
 
-        // A pixel shuffle of 2, but channels-last, as all maps are.
+        // A pixel shuffle of 2 for channels-last maps.
         let fine = configuration.fineChannels
         let raised = try up(tokens).view([b, height, width, fine, 2, 2]).permuted(0, 1, 4, 2, 5, 3)
             .reshaped(b, 2 * height, 2 * width, fine).permuted(0, 3, 1, 2)
@@ -145,8 +145,8 @@ public final class HybridViT: ImageEncoder {
         var start = 0
         var probabilities: [Tensor] = []
         for (group, names) in configuration.attributes.enumerated() {
-            // Several kinds may share a cell's neighbourhood; of the other attributes one holds. Of all numbers, which lie
-            // together, the first function is faster than of a part.
+            // Several kinds may be near one cell, so they get a sigmoid; of each other group one attribute holds. The
+            // sigmoid of the whole tensor, which is contiguous, is faster than that of a part.
             probabilities.append(
                 try group == 0
                     ? dense.sigmoid().narrowed(1, start, names.count)
@@ -163,8 +163,8 @@ public final class HybridViT: ImageEncoder {
     }
 }
 
-/// Runs blocks on windows of at most 16 x 16 tokens of [b, h * w, c] by themselves: [b * windows, tokens, c]. Of a grid
-/// that does not divide evenly the last windows are filled up with zeros, before each block anew.
+/// Runs blocks on windows of at most 16 x 16 tokens of [b, h * w, c], as [b * windows, tokens, c]. If the grid does not
+/// divide evenly, the last windows are padded with zeros, again before each block.
 private func inWindows(
     _ tokens: Tensor, of grid: (height: Int, width: Int), through blocks: [ViTBlock]
 ) throws -> Tensor {
@@ -191,24 +191,25 @@ private func through(_ blocks: [ViTBlock], _ tokens: Tensor) throws -> Tensor {
 }
 
 public struct HybridViTConfiguration: Codable, Sendable, Hashable {
-    /// The longer side of a picture in pixels at most, and at least: a picture in between keeps its own size.
+    /// The largest and the least longer side of a picture in pixels. A picture in between keeps its size.
     public var imageSize: Int
     public var minImageSize: Int
     public var hiddenSize: Int
     public var numHiddenLayers: Int
     public var numAttentionHeads: Int
-    /// Channels at strides 2, 4 and 8.
+    /// The channels at strides 2, 4 and 8.
     public var stemChannels: [Int]
     /// Channels of the map at stride 4, and of the dense head on it.
     public var fineChannels: Int
     public var headChannels: Int
-    /// Names that the dense head knows, by group: kinds first, then what is exclusive among itself.
+    /// The names that the dense head knows, by group: first the kinds, then groups of which a thing has one name each.
     public var attributes: [[String]]
-    /// What the dense head says of boxes: 2 for log width and log height, 4 for the offset to the centre too.
+    /// The channels of the dense head for boxes: 2 for log width and log height, 4 with the offset to the centre.
     public var boxChannels: Int
-    /// How many of the kinds, the last ones, are joints of a body and no things by themselves; nil for none.
+    /// The number of kinds, the last ones, that are joints of a body and no things; nil for none.
     public var jointCount: Int?
-    /// The blocks that attend to the whole picture; the others do so in windows of at most 16 x 16 tokens. Nil for all.
+    /// The blocks that attend to the whole picture; the others attend within windows of at most 16 x 16 tokens. Nil for
+    /// all.
     public var globalAttentionIndexes: [Int]?
 
     public var attributeCount: Int { attributes.reduce(0) { $0 + $1.count } }

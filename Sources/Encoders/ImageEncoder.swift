@@ -1,17 +1,17 @@
 public import Torch
 
-/// What an encoder saw in a batch of images; computed once, asked many times.
+/// The features of a batch of images; computed once, for many requests.
 public struct ImageFeatures {
-    /// [b, height * width, channels]: one vector a patch, row by row.
+    /// [b, height * width, channels]: one vector for each patch, row by row.
     public let tokens: Tensor
     /// The patches' rows and columns.
     public let grid: (height: Int, width: Int)
-    /// [b, c, h, w]: features of a finer grid, of encoders that have one.
+    /// [b, c, h, w]: features of a finer grid, if the encoder has one.
     public let fine: Tensor?
     /// [b, attributes, h, w]: probabilities of the attributes that the dense head knows, on the finer grid, float32.
     public let attributes: Tensor?
-    /// [b, attributes + 2 or 4, h, w]: the dense head's logits, then log width and log height of the box, and where
-    /// its centre lies from the cell's, right and down, in cells; float32.
+    /// [b, attributes + 2 or 4, h, w]: the dense head's logits, then log width and log height of the box, and the
+    /// offset of its centre from the cell's, right and down, in cells; float32.
     public let dense: Tensor?
 
     public init(
@@ -26,11 +26,11 @@ public struct ImageFeatures {
     }
 }
 
-/// A network that turns pictures into features: the slot that the embedded encoder and CLIP both fit.
+/// A network that turns pictures into features. The embedded encoder and CLIP both conform.
 public protocol ImageEncoder {
-    /// The longer side of a picture in pixels, at least and at most.
+    /// The least and the largest longer side of a picture, in pixels.
     var sizes: ClosedRange<Int> { get }
-    /// Pixels [b, 3, h, w] of 0...255 to what the network's first layer wants.
+    /// Normalises pixels [b, 3, h, w] of 0...255 for the network's first layer.
     func normalized(_ pixels: Tensor) throws -> Tensor
     /// - Parameter images: [b, 3, h, w], normalized.
     func callAsFunction(_ images: Tensor) throws -> ImageFeatures

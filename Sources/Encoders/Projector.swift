@@ -1,4 +1,4 @@
-// LLaVA's `multi_modal_projector` (two linear layers with GELU), with what the small model needs as configuration.
+// LLaVA's `multi_modal_projector` (two linear layers with GELU), with configurable additions for the small model.
 // Matches Tools/reference/lumen.py, Projector; proven by EncodersTests.
 internal import Foundation
 public import NN
@@ -45,8 +45,8 @@ public final class Projector {
         self.configuration = configuration
     }
 
-    /// Starts the position embeddings as strong sines and cosines of both axes, turned by a random orthogonal matrix
-    /// so that no channel is special. Without them the language model is blind to places for a long time.
+    /// Starts the position embeddings as strong sines and cosines of both axes, rotated by a random orthogonal matrix
+    /// so that no channel is special. Without them the language model does not learn places for a long time.
     public func initialise(_ generator: Generator) throws {
         guard let positions else { return }
         let width = configuration.hiddenSize
@@ -65,8 +65,8 @@ public final class Projector {
         }
     }
 
-    /// - Returns: `embeddings` [b, n, hidden] for the language model, and `words` [b, n, hidden], the same before
-    ///   their scale is matched to the word embeddings'.
+    /// - Returns: `embeddings` [b, n, hidden] for the language model; and `words` [b, n, hidden], the same before they
+    ///   are scaled to the word embeddings.
     public func callAsFunction(_ features: ImageFeatures) throws -> (embeddings: Tensor, words: Tensor) {
         let n = configuration.unshuffle
         var x = features.tokens
@@ -86,9 +86,9 @@ public final class Projector {
     /// Which attribute words cover which patch: [b, n, hidden] and the words' embeddings [classes, hidden] to logits
     /// [b, n, classes]. Used in training only.
     ///
-    /// By the cosine, and at a gain so low that a patch must be much like its words: the language model's attention finds
-    /// a word's patches by nothing else at first. With a gain that could grow, cosines of 0.1 were enough for this loss, and
-    /// no head ever found a thing.
+    /// The logits are cosines times a low gain, so that a patch must become very similar to its words. At first this
+    /// similarity is all by which attention can find the patches of a word. With a gain that could grow, cosines of 0.1
+    /// satisfied this loss, and no head ever found a thing.
     public func wordLogits(_ words: Tensor, embeddings: Tensor) throws -> Tensor? {
         guard let wordBias else { return nil }
         func direction(_ x: Tensor) throws -> Tensor {
@@ -107,11 +107,11 @@ public struct ProjectorConfiguration: Codable, Sendable, Hashable {
     public var imageSize: Int
     /// Width of the language model.
     public var hiddenSize: Int
-    /// Neighbouring patches joined into one token, along each axis.
+    /// The number of neighbouring patches that are joined into one token, along each axis.
     public var unshuffle: Int
     /// Channels of the encoder's finer map that are added; 0 for none.
     public var fineChannels: Int
-    /// When present the output is normalised, multiplied by this and given position embeddings.
+    /// If present, the output is normalised, multiplied by this, and gets position embeddings.
     public var scale: Double?
     /// Image tokens of the training size.
     public var tokenCount: Int

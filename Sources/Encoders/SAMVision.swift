@@ -24,12 +24,12 @@ struct SAMVisionAttention {
     let relativeRows: Tensor?
     let relativeColumns: Tensor?
     let heads: Int
-    /// Rows, and columns, of a window; the whole grid's where there are no windows.
+    /// The rows, and columns, of a window; those of the whole grid if there are no windows.
     let side: Int
 
-    /// Scores, and projected numbers, that are in memory at once. What stays in a core's cache is not written out and
-    /// read again between the steps; memory of a few megabytes is used again, where more is asked of the system each time;
-    /// and the scores of 4,096 tokens would be a gigabyte.
+    /// The most scores, and projected numbers, in memory at once. Few of them stay in a core's cache between the
+    /// steps. A few megabytes are also reused by the allocator, where larger blocks come from the system each time.
+    /// All scores of 4,096 tokens would take a gigabyte.
     private static let scoreLimit = 1 << 21
     static let numberLimit = 1 << 22
 
@@ -51,13 +51,13 @@ struct SAMVisionAttention {
         return try inParts(x, axis: 1, max(1, Self.numberLimit / perRow) * side, windows)
     }
 
-    /// [b, rows, columns, width], whole rows of windows but for what lies beyond the grid.
+    /// [b, rows, columns, width]: whole rows of windows, without the padding beyond the grid.
     private func windows(_ x: Tensor) throws -> Tensor {
         let (b, h, w, width) = x.shape4
         let (rows, columns) = ((h + side - 1) / side, (w + side - 1) / side)
         let (n, e) = (side * side, width / heads)
-        // Cells beside the grid fill its last windows. They are zeros, of which the projection is the bias alone, and
-        // nobody wants what they read: so neither projection is computed for them.
+        // Cells beyond the grid pad its last windows. They are zeros, whose projection is the bias, and their outputs
+        // are dropped. So neither projection is computed for them.
         var projected = try qkv(x)
         let empty = try qkv.bias ?? Tensor.zeros([3 * width], dtype: x.dtype, device: x.device)
         for (axis, missing) in [(1, rows * side - h), (2, columns * side - w)] where missing > 0 {
@@ -88,17 +88,18 @@ struct SAMVisionAttention {
         return try proj(read[.all, ..<h, ..<w])
     }
 
-    /// Softmax attention of many windows and heads [windows and heads, n, channels], as many at once as the limit allows.
+    /// Softmax attention of many windows and heads [windows and heads, n, channels], as many at once as the limit
+    /// allows.
     ///
-    /// With few channels a head this is several times faster on the CPU than libtorch's fused attention.
+    /// For heads of few channels this is several times faster on the CPU than libtorch's fused attention.
     private func attend(
         _ query: Tensor, _ key: Tensor, _ value: Tensor, _ bias: (rows: Tensor, columns: Tensor)?
     ) throws -> Tensor {
         var (query, key) = (query, key)
         let (count, n, _) = query.shape3
         if let bias {
-            // As further channels of the query, against keys that say which row and column they are, the bias comes out of
-            // the same product.
+            // The bias comes out of the same product: it is further channels of the query, and the keys have one-hot
+            // channels for their row and column.
             let eye = try Tensor.eye(side, dtype: key.dtype, device: key.device)
             let place = try Tensor.cat(
                 [eye.repeatedInterleaved(side, axis: 0), eye.repeated(side, 1)], axis: 1)
@@ -109,7 +110,7 @@ struct SAMVisionAttention {
         let parts = try stride(from: 0, to: count, by: together).map { first in
             func part(_ x: Tensor) throws -> Tensor { try x.narrowed(0, first, min(together, count - first)) }
             if !isGradEnabled && query.dtype == .float32 {
-                // Windows and heads as heads of one.
+                // Windows and heads become the heads of one attention.
                 return try scaledDotProductAttention(
                     part(query).unsqueezed(0), part(key).unsqueezed(0), part(value).unsqueezed(0), scale: 1)[
                         0]
@@ -120,10 +121,10 @@ struct SAMVisionAttention {
         return try parts.count == 1 ? parts[0] : Tensor.cat(parts)
     }
 
-    /// The same of windows so large that one's scores are over the limit: head by head, some queries at a time.
+    /// The same for windows whose scores exceed the limit: head by head, some queries at a time.
     ///
-    /// Here the products are large enough for ``linear(_:_:_:)``, which in float32 is faster than those of batches, and the
-    /// bias would more than double the channels.
+    /// These products are large enough for ``linear(_:_:_:)``, which in float32 is faster than batched products. As
+    /// channels, the bias would more than double their number.
     private func attendInParts(
         _ query: Tensor, _ key: Tensor, _ value: Tensor, _ bias: (rows: Tensor, columns: Tensor)?
     ) throws -> Tensor {
@@ -167,7 +168,7 @@ struct SAMVisionLayer {
     /// - Parameters:
     ///   - path: where the parameters are registered.
     ///   - configuration: the sizes.
-    ///   - side: rows, and columns, over which the layer's attention goes.
+    ///   - side: the rows, and columns, of the layer's attention.
     init(_ path: ParameterPath, _ configuration: SAMVisionConfiguration, side: Int) throws {
         let width = configuration.hiddenSize
         norm1 = try LayerNorm(path["layer_norm1"], width, epsilon: configuration.layerNormEps)
@@ -185,7 +186,7 @@ struct SAMVisionLayer {
     }
 }
 
-/// What `body` makes of parts of an axis of at most `length`, joined again.
+/// Runs `body` on parts of an axis, each of at most `length`, and joins the results.
 private func inParts(_ x: Tensor, axis: Int, _ length: Int, _ body: (Tensor) throws -> Tensor) throws
     -> Tensor
 {
@@ -197,7 +198,7 @@ private func inParts(_ x: Tensor, axis: Int, _ length: Int, _ body: (Tensor) thr
         }, axis: axis)
 }
 
-/// What SAM's decoder reads of a picture.
+/// The features of a picture for SAM's decoder.
 public struct SAMFeatures {
     /// [b, output channels, grid, grid].
     public let embedding: Tensor
@@ -254,7 +255,7 @@ public final class SAMVision {
         self.configuration = configuration
     }
 
-    /// Normalised pixels [b, channels, image size, image size], 0 where there is no picture.
+    /// Encodes normalised pixels [b, channels, image size, image size], 0 beside the picture.
     public func callAsFunction(_ pixels: Tensor) throws -> SAMFeatures {
         let pixels = try pixels.contiguous(.channelsLast)
         let x = try layers.reduce(embed(pixels)) { try $1($0) }
@@ -264,7 +265,7 @@ public final class SAMVision {
         return SAMFeatures(embedding: embedding, fine: fine)
     }
 
-    /// What goes into the first layer, and what each layer gives: [b, grid, grid, width] each.
+    /// The input of the first layer and the output of each layer: [b, grid, grid, width] each.
     public func hiddenStates(_ pixels: Tensor) throws -> [Tensor] {
         try layers.reduce(into: [embed(pixels)]) { states, layer in states.append(try layer(states.last!)) }
     }
@@ -289,13 +290,13 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
     public var mlpDim: Int
     public var useAbsPos: Bool
     public var useRelPos: Bool
-    /// 0 for none: every layer's attention is over the whole grid.
+    /// The side of a window. 0 for none: the attention of every layer covers the whole grid.
     public var windowSize: Int
     public var globalAttnIndexes: [Int]
-    /// Half the width of the position code that prompts and picture share.
+    /// Half of the width of the position code that prompts and picture share.
     public var numPosFeats: Int
-    /// Channels of a shallow convolution of the picture that the decoder reads beside the embedding, at the masks'
-    /// resolution; 0, SAM's own design, for none.
+    /// Channels of a shallow convolution of the picture, at the resolution of the masks, which the decoder gets in
+    /// addition to the embedding; 0 for none, as in SAM.
     public var skipChannels: Int
 
     /// Rows, and columns, of patches.

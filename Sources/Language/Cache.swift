@@ -1,6 +1,6 @@
 public import Torch
 
-/// Keys and values of a prefix that many continuations share: [b, key-value heads, length, head width] a layer.
+/// Keys and values of a prefix that many continuations share: [b, key-value heads, length, head width] for each layer.
 public struct PrefixCache {
     public let layers: [(keys: Tensor, values: Tensor)]
     public var length: Int { layers.first.map { $0.keys.size(2) } ?? 0 }
@@ -14,10 +14,10 @@ public struct PrefixCache {
     }
 }
 
-/// Keys and values of a text, of one layer each; grows as tokens are added.
+/// Keys and values of a text for each layer. It grows when tokens are added.
 ///
-/// There is room for tokens to come, and twice as much whenever it is used up: a text of n tokens is copied less than
-/// twice in all, however it is cut. Attention sees views. No gradient reaches what is held here.
+/// There is room for further tokens, and it doubles when it is used up. So a text of n tokens is copied less than
+/// twice in all, however it is divided. Attention gets views. No gradient reaches the cache.
 public final class TextCache {
     private struct Layer {
         /// [b, key-value heads, room, head width]
@@ -26,30 +26,30 @@ public final class TextCache {
         var length: Int
     }
 
-    /// Tokens for which there is room at first.
+    /// The initial room, in tokens.
     static let firstRoom = 64
 
     private var layers: [Layer?]
 
     public init(layers: Int) { self.layers = Array(repeating: nil, count: layers) }
 
-    /// Tokens held.
+    /// The number of tokens held.
     public var length: Int { layers.first.flatMap { $0?.length } ?? 0 }
 
-    /// Tokens for which there is room without anything being copied.
+    /// The number of tokens for which there is room without copying.
     public var room: Int { layers.first.flatMap { $0?.keys.size(2) } ?? 0 }
 
     func length(of layer: Int) -> Int { layers[layer]?.length ?? 0 }
 
     /// Adds the keys and values [b, key-value heads, tokens, head width] of the next tokens to a layer.
     ///
-    /// - Returns: views of all that the layer holds, valid until more is added.
+    /// - Returns: views of everything that the layer holds, valid until more is added.
     func extend(_ layer: Int, _ keys: Tensor, _ values: Tensor) throws -> (keys: Tensor, values: Tensor) {
         let (added, before) = (keys.size(2), layers[layer]?.length ?? 0)
         let length = before + added
         var held = layers[layer] ?? Layer(keys: keys, values: values, length: 0)
         if layers[layer] == nil || length > held.keys.size(2) {
-            // A prompt is often followed by an answer that is shorter than itself.
+            // An answer is often shorter than its prompt.
             let room = max(Self.firstRoom, 2 * before, length + length / 4)
             held.keys = try grown(held.keys, before, to: room)
             held.values = try grown(held.values, before, to: room)
@@ -61,7 +61,7 @@ public final class TextCache {
         return (try held.keys.narrowed(2, 0, length), try held.values.narrowed(2, 0, length))
     }
 
-    /// Forgets all tokens but the first `count`, so that another text can continue them.
+    /// Drops all tokens but the first `count`, so that another text can follow them.
     public func truncate(to count: Int) {
         for index in layers.indices where length(of: index) > count { layers[index]?.length = count }
     }

@@ -4,19 +4,19 @@ public import Torch
 
 /// How the next token is chosen, and when a text ends.
 public struct GenerationOptions: Sendable, Hashable {
-    /// Tokens at most.
+    /// The most tokens.
     public var maxTokens: Int
-    /// Scores are divided by it before a token is drawn; 0 takes the best token, whatever else is set below.
+    /// Scores are divided by it before a token is drawn. 0 takes the best token and ignores the settings below.
     public var temperature: Double
-    /// Only so many of the best tokens are drawn from; nil for all.
+    /// Tokens are drawn only from this many of the best; nil for all.
     public var topK: Int?
-    /// Only the best tokens that together have this probability are drawn from; nil or 1 for all.
+    /// Tokens are drawn only from the best that together have this probability; nil or 1 for all.
     public var topP: Double?
-    /// Scores of tokens that the prompt or the text holds are divided by it, or multiplied where they are below 0.
+    /// Scores of tokens that the prompt or the text holds are divided by it, or multiplied if they are below 0.
     public var repetitionPenalty: Double
-    /// Of the draws.
+    /// The seed of the draws.
     public var seed: UInt64
-    /// Tokens after which the text is over.
+    /// Tokens that end the text.
     public var endTokens: Set<Int>
 
     public init(
@@ -32,7 +32,7 @@ public struct GenerationOptions: Sendable, Hashable {
         self.endTokens = endTokens
     }
 
-    /// - Throws: ``LanguageError/badOption(_:)`` for a number that means nothing.
+    /// - Throws: ``LanguageError/badOption(_:)`` for a number out of its bounds.
     public func check() throws {
         func require(_ holds: Bool, _ rule: String) throws {
             if !holds { throw LanguageError.badOption(rule) }
@@ -53,7 +53,7 @@ public struct GenerationOptions: Sendable, Hashable {
 public struct TokenChooser {
     private let options: GenerationOptions
     private let generator: Generator
-    /// What the repetition penalty is for: the prompt's tokens and the text's, each once.
+    /// The tokens with a repetition penalty: those of the prompt and of the text, each once.
     private var seen: Set<Int>
 
     /// - Throws: ``LanguageError/badOption(_:)``.
@@ -64,11 +64,11 @@ public struct TokenChooser {
         seen = Set(prompt)
     }
 
-    /// The scores [vocabulary], float32, from which a token is drawn: -infinity for those that are left out.
+    /// The scores [vocabulary], float32, from which a token is drawn; -infinity for excluded tokens.
     public func processed(_ logits: Tensor) throws -> Tensor {
         var scores = try logits.to(.float32)
         if options.repetitionPenalty != 1, !seen.isEmpty {
-            // An image's placeholder may lie outside the vocabulary.
+            // The placeholder of an image may lie outside of the vocabulary.
             let ids = try Tensor(seen.filter { (0..<scores.count).contains($0) }.sorted()).to(scores.device)
             let found = try scores.indexSelected(0, ids)
             let penalised = try Tensor.where(
@@ -91,7 +91,7 @@ public struct TokenChooser {
         return scores
     }
 
-    /// The next token after a text whose scores [vocabulary] these are.
+    /// Chooses the next token of a text from its scores [vocabulary].
     public mutating func next(_ logits: Tensor) throws -> Int {
         let scores = try processed(logits)
         let id =
@@ -105,11 +105,11 @@ public struct TokenChooser {
 
 /// Why a text ended.
 public enum GenerationEnd: String, Sendable, Codable {
-    /// The model said so.
+    /// The model wrote an end token.
     case endToken = "eos"
-    /// The caller had enough, such as at a stop string.
+    /// The caller stopped, for example at a stop string.
     case stopped = "stop"
-    /// There were as many tokens as wanted.
+    /// The most tokens were reached.
     case length
     /// The model's context is full.
     case context
@@ -120,11 +120,11 @@ extension Llama {
     ///
     /// - Parameters:
     ///   - prompt: input embeddings [1, n, hidden] of the prompt, or of its part that the cache does not hold yet.
-    ///   - cache: what came before; afterwards it holds everything but the last token.
+    ///   - cache: what came before. Afterwards it holds everything but the last token.
     ///   - ids: all tokens of the prompt, for the repetition penalty.
     ///   - options: how to choose and when to end.
     ///   - onToken: sees every token but an end token, and says whether to go on.
-    /// - Returns: the tokens, an end token included, and why there are no more.
+    /// - Returns: the tokens, including an end token, and why generation ended.
     /// - Throws: `CancellationError` between two tokens when the task is cancelled;
     ///   ``LanguageError/tooLong(tokens:limit:)`` when the prompt leaves no room for a token.
     public func generate(

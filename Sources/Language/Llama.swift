@@ -8,12 +8,12 @@ package struct LlamaAttention {
     let k: Linear
     let v: Linear
     let o: Linear
-    /// The first three as one, where that is faster.
+    /// The first three as one layer, if that is faster.
     private let qkv: Linear?
     let heads: Int
     let keyValueHeads: Int
     let headWidth: Int
-    /// Heads, the last ones, in which text sees the image alone and nothing is rotated.
+    /// The number of image heads, the last ones: in them text sees only the image, and there is no rotary embedding.
     let imageHeads: Int
     let causalPrefix: Bool
 
@@ -32,7 +32,7 @@ package struct LlamaAttention {
         qkv = try Linear(joining: [q, k, v])
     }
 
-    /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated but for the image heads.
+    /// Queries, keys and values [n, heads, length, e] of `x` [n, length, width], rotated except in the image heads.
     private func split(_ x: Tensor, _ rotation: Rotation) throws -> (Tensor, Tensor, Tensor) {
         guard let qkv else {
             let (keys, values) = try keysAndValues(x, rotation)
@@ -62,12 +62,12 @@ package struct LlamaAttention {
         try o(out.transposed(1, 2).flattened(2), plus: plus)
     }
 
-    /// Tokens after what the cache holds, whose keys and values are added to it.
+    /// Attention of tokens that follow the cache. Their keys and values are added to it.
     ///
     /// - Parameters:
     ///   - x: [n, length, width], normed.
     ///   - plus: what the result is added to.
-    ///   - mask: what each token sees, where a plain causal mask from the first position on does not say it.
+    ///   - mask: what each token sees; nil for a plain causal mask from the first position on.
     package func callAsFunction(
         _ x: Tensor, plus: Tensor, _ rotation: Rotation, _ cache: TextCache, layer: Int, mask: Tensor?
     ) throws -> Tensor {
@@ -79,7 +79,7 @@ package struct LlamaAttention {
                 queries, keys, values, mask: mask, causal: mask == nil, groupedQuery: keyValueHeads < heads)
             return try joined(out, plus: plus)
         }
-        // The query heads of a group are rows of one query, so that no key is copied for them.
+        // The query heads of a group become rows of one query, so no key is copied.
         let rows = try queries.reshaped(b, keyValueHeads, heads / keyValueHeads, headWidth)
         return try joined(
             scaledDotProductAttention(rows, keys, values).reshaped(b, heads, 1, headWidth), plus: plus)
@@ -98,9 +98,9 @@ package struct LlamaAttention {
     }
 
     /// - Parameters:
-    ///   - x: [b * texts, length, width], normed; the texts of an image lie together.
+    ///   - x: [b * texts, length, width], normed. The texts of an image are adjacent.
     ///   - plus: what the result is added to.
-    ///   - prefix: the image's keys and values [b, heads, p, e], shared by its texts and never copied for each.
+    ///   - prefix: the image's keys and values [b, heads, p, e], shared by its texts without copies.
     func text(
         _ x: Tensor, plus: Tensor, _ rotation: Rotation, prefix: (keys: Tensor, values: Tensor),
         past: TextCache?,
@@ -153,7 +153,7 @@ package struct LlamaAttention {
 }
 
 extension Tensor {
-    /// Each key head once for every query head of its group.
+    /// Repeats each key head for every query head of its group.
     fileprivate func repeatedForGroups(_ groups: Int) throws -> Tensor {
         groups == 1 ? self : try repeatedInterleaved(groups, axis: 1)
     }
@@ -174,7 +174,7 @@ package struct LlamaMLP: Layer {
         try self(x, plus: nil)
     }
 
-    /// The same and `plus`, of the outputs' shape.
+    /// The same, and adds `plus`, of the outputs' shape.
     func callAsFunction(_ x: Tensor, plus: Tensor?) throws -> Tensor {
         try inDType(gate.productDType, x) {
             try down(up($0, times: gate($0, activation: .silu)), plus: plus)
@@ -200,8 +200,8 @@ package struct LlamaBlock {
 
 /// A decoder-only language model.
 ///
-/// A prefix (an image, or an image with what stands before it) is computed once; any number of texts then continue
-/// it, in parallel or token by token.
+/// A prefix (an image, or an image and the text before it) is computed once. Any number of texts can then follow it, in
+/// parallel or token by token.
 public final class Llama {
     public let configuration: LlamaConfiguration
     let embedTokens: Embedding
@@ -209,7 +209,7 @@ public final class Llama {
     let norm: RMSNorm
     let head: Linear?
     package let rotary: Rotary
-    /// Whether a training keeps nothing of a block but what it was given, and runs it again for the gradient.
+    /// Whether training keeps only the inputs of each block, and recomputes the block in the backward pass.
     public var recomputesBlocks = false
 
     public init(_ path: ParameterPath, _ configuration: LlamaConfiguration) throws {
@@ -232,7 +232,8 @@ public final class Llama {
         self.configuration = configuration
     }
 
-    /// Starts the image heads of all layers but the last as similarity maps: equal, orthonormal query and key rows.
+    /// Starts the image heads of all layers but the last as similarity maps, with equal, orthonormal query and key
+    /// rows.
     public func initialise(_ generator: Generator) throws {
         let (width, e) = (configuration.hiddenSize, configuration.headWidth)
         try withoutGrad {
@@ -261,12 +262,12 @@ public final class Llama {
         try embedTokens(Tensor(ids).to(embedTokens.weight.device))
     }
 
-    /// Runs input embeddings [b, n, hidden] after what the cache holds, and adds their keys and values to it.
+    /// Runs input embeddings [b, n, hidden] that follow the cache, and adds their keys and values to it.
     ///
-    /// This is the path of a published Llama: a prompt in one run, then token by token.
+    /// This is the path of a published Llama: the prompt at once, then token by token.
     ///
     /// - Returns: last hidden states [b, n, hidden].
-    /// - Throws: ``LanguageError/tooLong(tokens:limit:)`` when all together is over the context.
+    /// - Throws: ``LanguageError/tooLong(tokens:limit:)`` if there are more tokens in all than the context allows.
     public func callAsFunction(_ embeddings: Tensor, _ cache: TextCache) throws -> Tensor {
         let (start, length) = (cache.length, embeddings.size(1))
         try checkLength(start + length)
@@ -284,8 +285,8 @@ public final class Llama {
         return try norm(x)
     }
 
-    /// Runs a prefix of input embeddings [b, p, hidden]. Of the last layer only keys and values are computed, which is
-    /// all that texts see of it.
+    /// Runs a prefix of input embeddings [b, p, hidden]. The last layer computes only keys and values, because texts
+    /// need nothing else of it.
     public func prefix(_ embeddings: Tensor) throws -> PrefixCache {
         try checkLength(embeddings.size(1))
         let rotation = try rotary.rotation(from: 0, embeddings.size(1), embeddings.dtype)
@@ -308,19 +309,19 @@ public final class Llama {
         return PrefixCache(layers: layers)
     }
 
-    /// Runs texts that continue a prefix.
+    /// Runs texts that follow a prefix.
     ///
     /// - Parameters:
     ///   - ids: [b, texts, length].
     ///   - prefix: of the b images.
-    ///   - past: what came between the prefix and these tokens; it is extended by them.
+    ///   - past: the tokens between the prefix and these; these are added to it.
     /// - Returns: last hidden states [b, texts, length, hidden].
     public func text(_ ids: Tensor, after prefix: PrefixCache, past: TextCache? = nil) throws -> Tensor {
         try text(ids, after: prefix, past: past, depths: [blocks.count])[0]
     }
 
-    /// The same after fewer layers too: hidden states [b, texts, length, hidden], normalized as the last are, one for
-    /// each of `depths`, which ascend; 0 is before the first layer.
+    /// The same, and the hidden states [b, texts, length, hidden] at each of `depths`, which ascend: numbers of
+    /// layers, 0 before the first one. They are normalised like the last hidden states.
     public func text(
         _ ids: Tensor, after prefix: PrefixCache, past: TextCache? = nil, depths: [Int]
     ) throws -> [Tensor] {
@@ -330,7 +331,7 @@ public final class Llama {
         try checkLength(prefix.length + before + length)
         var x = try embedTokens(ids.flattened(0, 1))
         let rotation = try rotary.rotation(from: prefix.length + before, length, x.dtype)
-        // One token sees everything before it; several see no token after themselves.
+        // A single token needs no mask. Of several, none sees later ones.
         let mask =
             length == 1
             ? nil : try Tensor.full([length, before + length], -1e4, device: ids.device).triu(before + 1)
@@ -352,8 +353,8 @@ public final class Llama {
         return states
     }
 
-    /// How strongly states look at each of their image's tokens: the image heads' scores before the softmax, in the
-    /// block that is next.
+    /// How strongly states attend to each token of their image: the scores of the image heads before the softmax, in
+    /// the next block.
     ///
     /// - Parameters:
     ///   - states: [n, hidden], as ``text(_:after:past:depths:)`` gives them after `depth` blocks.
@@ -372,12 +373,13 @@ public final class Llama {
         return try matmul(seen, queries.to(seen.dtype)).squeezed(3) * (1 / Double(e).squareRoot())
     }
 
-    /// How strongly one token of each text looks at the image's tokens and at the text's: the scores before the softmax of
-    /// the last head that sees text, in the block that is next.
+    /// How strongly one token of each text attends to the tokens of the image and of the text: the scores, before the
+    /// softmax, of the last head that sees text, in the next block.
     ///
     /// - Parameters:
-    ///   - states: [n, length, hidden] of whole texts, as ``text(_:after:past:depths:)`` gives them after `depth` blocks.
-    ///   - tokens: [n], the token of each text that looks; it sees none after itself.
+    ///   - states: [n, length, hidden] of whole texts, as ``text(_:after:past:depths:)`` gives them after `depth`
+    ///     blocks.
+    ///   - tokens: [n], the attending token of each text; it sees no later ones.
     ///   - depth: below the number of blocks.
     ///   - images: [n], the number of each text's image.
     ///   - prefix: of the images.
@@ -409,19 +411,19 @@ public final class Llama {
                 [Tensor.zeros([n, prefix.length], device: tokens.device), later.to(.float32) * -1e4], axis: 1)
     }
 
-    /// States that `text` gave, as a block's attention has them: the two norms differ in their weights alone.
+    /// Turns states of `text` into the input of a block's attention: the two norms differ only in their weights.
     private func normed(_ states: Tensor, for block: LlamaBlock) throws -> Tensor {
         try states / norm.weight * block.inputNorm.weight
     }
 
-    /// Runs a block, once more for its gradient where that is wanted and a second run gives the same.
+    /// Runs a block. It is recomputed in the backward pass if that is wanted and a second run gives the same result.
     private func run(
         _ inputs: [Tensor], isRepeatable: Bool = true, _ block: @escaping ([Tensor]) throws -> [Tensor]
     ) throws -> [Tensor] {
         try recomputesBlocks && isRepeatable ? checkpointed(inputs, block) : block(inputs)
     }
 
-    /// Scores [..., vocabulary] of the next token after hidden states.
+    /// Scores [..., vocabulary] of the next token, from hidden states.
     public func logits(_ hidden: Tensor) throws -> Tensor {
         try head.map { try $0(hidden) } ?? linear(hidden, embedTokens.weight)
     }
@@ -435,7 +437,7 @@ public final class Llama {
 
 public enum LanguageError: Error, CustomStringConvertible {
     case tooLong(tokens: Int, limit: Int)
-    /// An option of a generation that means nothing.
+    /// An option of a generation is out of its bounds.
     case badOption(String)
 
     public var description: String {

@@ -12,16 +12,16 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
     public var maxPositionEmbeddings: Int
     public var rmsNormEps: Double
     public var ropeTheta: Double
-    /// How the rotary embedding is stretched beyond the context of the first training; nil where it is not.
+    /// How the rotary embedding is scaled beyond the context of the first training; nil for no scaling.
     public var ropeScaling: RotaryScaling?
     public var attentionBias: Bool
     public var mlpBias: Bool
     public var tieWordEmbeddings: Bool
-    /// The deviation with which the embeddings of a training from nothing start.
+    /// The deviation of the initial embeddings in a training from random weights.
     public var initializerRange: Double
-    /// Heads in which text sees the image alone; 0 in a published Llama.
+    /// The number of heads in which text sees only the image; 0 in a published Llama.
     public var imageHeads: Int
-    /// Whether a prefix's positions see those after them.
+    /// Whether the positions of a prefix see later ones.
     public var prefixAttention: PrefixAttention
 
     public var headWidth: Int { headDim ?? hiddenSize / numAttentionHeads }
@@ -72,7 +72,7 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
 
     /// Absent fields take the defaults of transformers' `LlamaConfig`.
     ///
-    /// - Throws: `DecodingError` also for what is not computed here, such as another activation.
+    /// - Throws: `DecodingError`, also for features that are not supported, such as another activation.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         func value<Value: Decodable>(_ key: CodingKeys, _ standard: Value) throws -> Value {
@@ -98,7 +98,7 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         try refuseWhatIsNotComputed(decoder)
     }
 
-    /// A configuration that asks for more than is computed here would load and answer wrongly.
+    /// A configuration with a feature that is not supported would load and give wrong answers.
     private func refuseWhatIsNotComputed(_ decoder: any Decoder) throws {
         enum Key: String, CodingKey {
             case activation = "hidden_act"
@@ -132,9 +132,10 @@ public struct RotaryScaling: Codable, Sendable, Hashable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
         /// All frequencies divided by the factor.
         case linear
-        /// A larger base once a text is longer than the context. Texts here are not, so it changes nothing.
+        /// A larger base for a text that is longer than the context. Texts here are never longer, so it changes
+        /// nothing.
         case dynamic
-        /// Low frequencies divided by the factor, high ones kept, those between mixed (Llama 3.1).
+        /// Low frequencies are divided by the factor, high ones are kept, those between are interpolated (Llama 3.1).
         case llama3
     }
 
@@ -196,7 +197,7 @@ public struct RotaryScaling: Codable, Sendable, Hashable {
         }
     }
 
-    /// The fields that `llama3` needs, where they are usable.
+    /// The fields that `llama3` needs; nil if they are missing or unusable.
     var llama3: (low: Double, high: Double, context: Double)? {
         guard let low = lowFrequencyFactor, let high = highFrequencyFactor,
             let context = originalMaxPositionEmbeddings, low > 0, high > low, context > 0

@@ -1,10 +1,10 @@
-// The rotary embedding. Matches transformers 4.57, modeling_rope_utils.py, operation by operation in float32, because
-// at thousands of positions the last digit of a frequency is a phase that shows; proven by LanguageTests.
+// The rotary embedding. Matches transformers 4.57, modeling_rope_utils.py, operation by operation in float32: at
+// thousands of positions, an error in the last digit of a frequency becomes a visible phase. Proven by LanguageTests.
 package import Torch
 
 /// Frequencies of the rotary embedding (Su et al., 2021).
 package struct Rotary {
-    /// [width / 2], float32: radians a position.
+    /// [width / 2], float32: radians per position.
     let frequencies: Tensor
 
     init(width: Int, theta: Double, scaling: RotaryScaling?, device: Device) throws {
@@ -40,14 +40,14 @@ package struct Rotary {
     }
 }
 
-/// What queries and keys are turned by: [length, width] each; the same for every layer.
+/// The cosines and sines that rotate queries and keys: [length, width] each, the same for every layer.
 package struct Rotation {
     let cosines: Tensor
     let sines: Tensor
 
     /// - Parameters:
     ///   - x: [n, heads, length, width].
-    ///   - heads: how many of the heads are turned, the first ones; nil for all.
+    ///   - heads: how many of the heads are rotated, the first ones; nil for all.
     package func callAsFunction(_ x: Tensor, heads: Int? = nil) throws -> Tensor {
         try rotated(x, cosines: cosines, sines: sines, heads: heads ?? x.size(1))
     }

@@ -24,7 +24,7 @@ public final class AdamW: Optimizer {
     private let squares: [[Tensor]]
     private let steps: [[Tensor]]
 
-    /// Marks every parameter as wanting a gradient.
+    /// Marks every parameter as requiring a gradient.
     public init(_ groups: [Group], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8) throws {
         self.groups = groups
         self.betas = betas

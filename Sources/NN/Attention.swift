@@ -14,7 +14,7 @@ public struct SelfAttention: Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, plus: nil) }
 
-    /// The same and `plus`, of the tokens' shape.
+    /// The same, and adds `plus`, of the tokens' shape.
     public func callAsFunction(_ x: Tensor, plus: Tensor?) throws -> Tensor {
         let (b, n, d) = x.shape3
         let parts = try qkv(x).view([b, n, 3, heads, d / heads]).permuted(2, 0, 3, 1, 4)
@@ -25,8 +25,8 @@ public struct SelfAttention: Layer {
 
 /// Softmax attention of queries [b, heads, n, e] over all keys and values [b, heads, m, e].
 public func attention(_ queries: Tensor, _ keys: Tensor, _ values: Tensor) throws -> Tensor {
-    // Of few keys plain products are 2.5 times as fast as libtorch's fused attention, forward and backward. Many queries
-    // without a gradient have a kernel of our own.
+    // For few keys, plain products are 2.5 times as fast as libtorch's fused attention, forward and backward. For many
+    // queries without a gradient there is a kernel of our own.
     guard keys.size(2) <= 256, isGradEnabled || queries.size(2) < 64 else {
         return try scaledDotProductAttention(queries, keys, values)
     }
@@ -43,7 +43,8 @@ public func resizedPositions(_ table: Tensor, to grid: (height: Int, width: Int)
     let (_, count, width) = table.shape3
     let side = Int(Double(count).squareRoot().rounded())
     if grid.height == side && grid.width == side { return table }
-    // Both directions as products with what becomes of each row of an identity: libtorch's own takes twice as long.
+    // Each axis is resized by a product with a matrix: the resized identity. libtorch's own resizing takes twice as
+    // long.
     func weights(_ length: Int) throws -> Tensor {
         let rows = try Tensor.eye(side, dtype: table.dtype, device: table.device).view([1, side, side, 1])
         return try interpolate(rows, to: (length, 1), mode: .bicubic).view([side, length]).transposed(0, 1)

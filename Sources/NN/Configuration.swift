@@ -1,4 +1,4 @@
-/// A configuration whose numbers cannot make a network.
+/// A configuration has numbers that no network can have.
 public struct ConfigurationError: Error, CustomStringConvertible {
     /// The part whose configuration it is.
     public let part: String
@@ -37,7 +37,7 @@ public struct ConfigurationCheck {
     }
 }
 
-/// Refuses a configuration that names an activation function other than the one that the network has.
+/// Refuses a configuration that names another activation function than the network's.
 ///
 /// - Throws: `DecodingError` that names `hidden_act`.
 public func requireActivation(_ known: String, in decoder: any Decoder) throws {

@@ -1,17 +1,17 @@
 public import Torch
 
-/// A layer that takes one tensor and gives one.
+/// A layer from one tensor to one tensor.
 public protocol Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor
 }
 
-/// What `body` makes of `x` in another dtype, in that of `x`; nil leaves everything as it is.
+/// Runs `body` on `x` in another dtype, and casts the result back to the dtype of `x`; nil casts nothing.
 public func inDType(_ dtype: DType?, _ x: Tensor, _ body: (Tensor) throws -> Tensor) throws -> Tensor {
     guard let dtype else { return try body(x) }
     return try body(x.to(dtype)).to(x.dtype)
 }
 
-/// `x @ weight^T + bias` over the last axis, with the low-rank update and the new rows that its store asks for.
+/// `x @ weight^T + bias` over the last axis, with LoRA and new rows if its store asks for them.
 public struct Linear: Layer {
     public let weight: Tensor
     public let bias: Tensor?
@@ -19,14 +19,14 @@ public struct Linear: Layer {
     public let newRows: NewRows?
     /// What the product is computed in, where that is not its input's dtype.
     public let productDType: DType?
-    /// The weight as this machine multiplies it, where the store says that it stays as it is.
+    /// The weight, packed for this machine's kernel. Only for a store whose parameters never change.
     let packedWeight: Tensor?
 
     /// - Parameters:
     ///   - path: where `weight` and `bias` are registered.
-    ///   - input: the last axis of what comes in.
-    ///   - output: the last axis of what goes out.
-    ///   - bias: whether there is one.
+    ///   - input: the length of the input's last axis.
+    ///   - output: the length of the output's last axis.
+    ///   - bias: whether there is a bias.
     ///   - initializer: nil for PyTorch's default.
     public init(
         _ path: ParameterPath, _ input: Int, _ output: Int, bias: Bool = true, initializer: Initializer? = nil
@@ -39,8 +39,8 @@ public struct Linear: Layer {
         newRows = try path.newRows(of: weight)
     }
 
-    /// Layers over the same inputs as one, whose outputs are theirs side by side; nil where that would be slower, or more than
-    /// a product and a bias is asked for.
+    /// Joins layers with the same input into one, whose outputs lie side by side. Nil if that would be slower, or if a
+    /// layer has more than a product and a bias.
     public init?(joining layers: [Linear]) throws {
         guard layers.allSatisfy({ $0.isPacked && $0.lora == nil && $0.newRows == nil }) else { return nil }
         let biases = layers.compactMap(\.bias)
@@ -51,7 +51,7 @@ public struct Linear: Layer {
         (lora, newRows, productDType) = (nil, nil, nil)
     }
 
-    /// Whether the machine has an order of its own for the weight, and they lie in it.
+    /// Whether the weight is packed for this machine's kernel.
     private var isPacked: Bool { packedWeight?.rank == 1 && productDType == nil }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, activation: .none) }
@@ -93,7 +93,7 @@ public struct Conv2d: Layer {
     public let padding: Int
     /// What the product is computed in, where that is not its input's dtype.
     public let productDType: DType?
-    /// As ``Linear`` has it.
+    /// The packed weight, as in ``Linear``.
     let packedWeight: Tensor?
 
     public init(
@@ -111,7 +111,7 @@ public struct Conv2d: Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, relu: false) }
 
-    /// The same, and then `plus`, of the outputs' shape, and ReLU, where they are asked for.
+    /// The same, and optionally adds `plus`, of the outputs' shape, and applies ReLU.
     public func callAsFunction(_ x: Tensor, plus: Tensor? = nil, relu: Bool) throws -> Tensor {
         guard productDType != nil else {
             return try conv2d(
@@ -190,7 +190,7 @@ public struct GroupNorm: Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, relu: false) }
 
-    /// The same, and then `plus` and ReLU, where they are asked for.
+    /// The same, and optionally adds `plus` and applies ReLU.
     public func callAsFunction(_ x: Tensor, plus: Tensor? = nil, relu: Bool) throws -> Tensor {
         try groupNorm(x, groups: groups, weight: weight, bias: bias, plus: plus, relu: relu)
     }
@@ -226,7 +226,7 @@ public struct MLP: Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try self(x, plus: nil) }
 
-    /// The same and `plus`, of the outputs' shape.
+    /// The same, and adds `plus`, of the outputs' shape.
     public func callAsFunction(_ x: Tensor, plus: Tensor?) throws -> Tensor {
         try inDType(fc1.productDType, x) { try fc2(fc1($0, activation: .gelu), plus: plus) }
     }

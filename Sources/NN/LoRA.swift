@@ -2,7 +2,7 @@
 // peft/tuners/lora; proven by NNTests.
 public import Torch
 
-/// Which linear layers get a low-rank update, and of what size.
+/// Which linear layers get a low-rank update, and its size.
 public struct LoRAConfiguration {
     /// Rows of A and columns of B.
     public var rank: Int
@@ -11,16 +11,16 @@ public struct LoRAConfiguration {
     public var isRankStabilised: Bool
     /// Names of layers: the last part of a path (`q_proj`), or several (`layers.3.mlp.up_proj`).
     public var targets: [String]
-    /// Above the layers that are meant: part of a path; nil for anywhere.
+    /// A part of the path above the layers; nil for anywhere.
     public var root: String?
     /// Another rank or alpha for the layers that end in a name.
     public var rankPattern: [String: Int] = [:]
     public var alphaPattern: [String: Double] = [:]
-    /// What A and B are held in; nil for the layer's own dtype. A training wants float32.
+    /// The dtype of A and B; nil for that of the layer. Training needs float32.
     public var dtype: DType?
     /// Where A and B come from; nil to begin with an update of zero.
     public var source: (any TensorSource)?
-    /// Of A's random values, when there is no source.
+    /// The generator of A's random values, if there is no source.
     public var seed: UInt64 = 0
 
     public init(
@@ -35,12 +35,12 @@ public struct LoRAConfiguration {
         self.source = source
     }
 
-    /// Whether the layer at `path` is meant.
+    /// Whether the layer at `path` gets an update.
     public func targets(_ path: String) -> Bool {
         targets.contains { isEnd($0, of: path) } && (root.map { path.hasPrefix("\($0).") } ?? true)
     }
 
-    /// The same for the layers below `root` alone.
+    /// The same, limited to the layers below `root`.
     public func under(_ root: String) -> LoRAConfiguration {
         var copy = self
         copy.root = root
@@ -51,7 +51,7 @@ public struct LoRAConfiguration {
         rankPattern.first { isEnd($0.key, of: path) }?.value ?? rank
     }
 
-    /// What B(A(x)) is multiplied by in the layer at `path`.
+    /// The factor of B(A(x)) in the layer at `path`.
     public func scale(of path: String) -> Double {
         let alpha = alphaPattern.first { isEnd($0.key, of: path) }?.value ?? alpha
         let rank = Double(rank(of: path))
@@ -85,7 +85,7 @@ public struct LoRA {
         name.hasSuffix(".\(names.a)") || name.hasSuffix(".\(names.b)")
     }
 
-    /// In the dtype of `x`, so that a bfloat16 layer stays one when A and B are float32.
+    /// The result has the dtype of `x`, so a bfloat16 layer stays in bfloat16 if A and B are float32.
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         try linear(linear(x, a.to(x.dtype)), b.to(x.dtype)) * scale
     }

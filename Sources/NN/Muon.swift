@@ -1,8 +1,8 @@
 public import Torch
 
-/// Momentum whose matrices are made orthogonal before they move the parameters (Jordan et al., 2024, "Muon: An optimizer
-/// for hidden layers in neural networks"), at the scale at which AdamW's rates hold (Liu et al., 2025, arXiv 2502.16982,
-/// section 2.2).
+/// Momentum that is made orthogonal, matrix by matrix, before it moves the parameters (Jordan et al., 2024, "Muon: An
+/// optimizer for hidden layers in neural networks"). It is scaled so that learning rates of AdamW also suit it (Liu et
+/// al., 2025, arXiv 2502.16982, section 2.2).
 ///
 /// The numbers are those of `torch.optim.Muon(momentum=0.95, nesterov=True, adjust_lr_fn="match_rms_adamw")`; a
 /// convolution counts as the matrix [output channels, the rest].
@@ -12,21 +12,22 @@ public final class Muon: Optimizer {
     public let momentum: Double
     private let names: [String]
     private let means: [Tensor]
-    /// Parameters that are moved together: on a device, which is kept waiting by small operators, those of one shape.
+    /// Parameters that are moved together. On a device, where many small operators are slow, these are all of one
+    /// shape.
     private let groups: [[Int]]
     private let concurrently: Concurrently
 
-    /// Runs `body` for 0..<count, in any order, on as many threads as there are.
+    /// Runs `body` for 0..<count, in any order, on all threads.
     public typealias Concurrently = (_ count: Int, _ body: @escaping (Int) throws -> Void) throws -> Void
 
-    /// Marks every parameter as wanting a gradient.
+    /// Marks every parameter as requiring a gradient.
     ///
     /// - Parameters:
-    ///   - parameters: of two axes and more. Tables such as embeddings, and a network's first and last layers, are learnt
-    ///     better by ``AdamW``.
+    ///   - parameters: of two or more axes. ``AdamW`` is better for tables such as embeddings, and for the first and
+    ///     the last layers of a network.
     ///   - weightDecay: decoupled.
     ///   - momentum: of the gradients' moving mean.
-    ///   - concurrently: runs the parameters' steps, each of which depends on its own alone; one by one when left out.
+    ///   - concurrently: runs the steps of the parameters, which are independent; one by one when left out.
     public init(
         _ parameters: [(name: String, tensor: Tensor)], weightDecay: Double, momentum: Double = 0.95,
         concurrently: @escaping Concurrently = { count, body in for number in 0..<count { try body(number) } }
@@ -56,7 +57,7 @@ public final class Muon: Optimizer {
 
     private func move(_ numbers: [Int], _ learningRate: Double) throws {
         try withoutGrad {
-            // As many matrices [m, n] as there are numbers.
+            // One matrix [m, n] for each number.
             func matrices(_ tensors: [Tensor]) throws -> Tensor {
                 let rows = tensors[0].size(0)
                 return try tensors.count == 1
@@ -80,7 +81,8 @@ public final class Muon: Optimizer {
     }
 }
 
-/// The nearest matrices with singular values near 1, by five steps of a Newton-Schulz iteration in bfloat16; [count, m, n].
+/// The nearest matrices with singular values near 1, by five steps of a Newton-Schulz iteration in bfloat16; [count,
+/// m, n].
 private func orthogonalised(_ matrices: Tensor) throws -> Tensor {
     var x = try matrices.to(.bfloat16)
     let areTall = x.size(1) > x.size(2)

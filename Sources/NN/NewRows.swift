@@ -1,16 +1,15 @@
 public import Torch
 
-/// Rows that a table of tokens gets, or in which it is learnt anew while its other rows stay: those of tokens that were
-/// added to a tokenizer.
+/// Rows of a token table for tokens that were added to a tokenizer. They are trained; the other rows do not change.
 ///
-/// The embeddings and the head of a language model that is given new tokens have them both. Rows within the table's own
-/// take the place of what is there, which a published table often has room for.
+/// A language model with new tokens needs them in its embeddings and in its head. A published table often has spare
+/// rows; then the new rows replace those. Otherwise they extend the table.
 public struct NewRowsConfiguration {
     /// The ids of the tokens; they begin within the table or right after it.
     public var ids: Range<Int>
     /// Names of the layers: the last part of a path, or several.
     public var layers: [String]
-    /// What the rows are held in; nil for the table's own dtype. A training wants float32.
+    /// The dtype of the rows; nil for that of the table. Training needs float32.
     public var dtype: DType?
     /// Where the rows come from; nil to begin with the mean of the table's rows.
     public var source: (any TensorSource)?
@@ -37,12 +36,12 @@ public struct NewRows {
     /// The name of the rows under their layer's.
     public static let name = "new_rows.weight"
 
-    /// Whether a parameter of that name is such rows.
+    /// Whether a parameter of that name holds such rows.
     public static func isPart(_ name: String) -> Bool { name.hasSuffix(".\(Self.name)") }
 
     /// Rows of the table, or new ones, by token: [..., width].
     func embedded(_ numbers: Tensor, _ table: Tensor) throws -> Tensor {
-        // Numbers within the rows there are; which of the two counts is chosen below.
+        // Both tables are read with numbers that exist there; the right one of the two is selected below.
         func rows(_ table: Tensor, _ numbers: Tensor) throws -> Tensor {
             try embedding(table, numbers.clamped(min: 0, max: Double(table.size(0) - 1)).to(.int64))
         }
@@ -52,7 +51,7 @@ public struct NewRows {
         return try .where(isNew.unsqueezed(-1), new.to(old.dtype), old)
     }
 
-    /// Puts the scores of the new tokens among those of the others: [..., tokens].
+    /// Inserts the scores of the new tokens among those of the others: [..., tokens].
     func scored(_ x: Tensor, _ scores: Tensor) throws -> Tensor {
         let new = try linear(x, weight.to(x.dtype)).to(scores.dtype)
         let (axis, count) = (scores.rank - 1, scores.size(-1))

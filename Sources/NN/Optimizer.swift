@@ -3,7 +3,7 @@ public import Torch
 /// Moves parameters along their gradients.
 public protocol Optimizer: AnyObject {
     var parameters: [Tensor] { get }
-    /// What it remembers of the steps before, by name, to be saved with a checkpoint.
+    /// The state from earlier steps, by name, to be saved with a checkpoint.
     var state: [(name: String, tensor: Tensor)] { get }
     /// Moves every parameter that has a gradient.
     func step(learningRate: Double) throws
@@ -14,7 +14,7 @@ extension Optimizer {
         for parameter in parameters { try parameter.setGrad(nil) }
     }
 
-    /// Scales all gradients so that their length together is at most `limit`, and returns what it was.
+    /// Scales all gradients so that their norm together is at most `limit`. Returns the norm before.
     @discardableResult
     public func clipGradients(to limit: Double) throws -> Double {
         let gradients = parameters.compactMap(\.grad)
@@ -26,7 +26,7 @@ extension Optimizer {
         }
     }
 
-    /// Forgets everything: the next step is a first one.
+    /// Resets the state: the next step is a first one.
     public func reset() throws {
         try withoutGrad { for (_, tensor) in state { try tensor.zero_() } }
     }

@@ -7,8 +7,7 @@ public protocol TensorSource {
     var names: [String] { get }
     /// What to call the source in an error, such as a file's path.
     var label: String { get }
-    /// What to call a tensor in an error, for who wants to find it in the file: `name` itself, unless the
-    /// source renames.
+    /// The name of a tensor in an error, as it is in the file: `name` itself, unless the source renames.
     func originalName(of name: String) -> String
 }
 
@@ -16,7 +15,7 @@ extension TensorSource {
     public func originalName(of name: String) -> String { name }
 }
 
-/// How a parameter starts when no checkpoint gives it.
+/// The initial value of a parameter without a checkpoint.
 public enum Initializer: Sendable {
     case zeros
     case ones
@@ -42,13 +41,14 @@ public enum Initializer: Sendable {
 
 /// All parameters of a network by name, in the order in which its layers were built.
 ///
-/// Layers ask for their parameters by path as they are constructed. With a source every value is read from it, and
-/// ``finish()`` reports everything that is missing, mis-shaped or left over; without one the values are initialised.
+/// Layers ask for their parameters by path while they are constructed. With a source, every value is read from it, and
+/// ``finish()`` reports everything that is missing, superfluous or of another shape. Without one, values are
+/// initialised.
 public final class ParameterStore {
     public enum Origin {
         case initialised(Generator)
         case loaded(any TensorSource)
-        /// No values at all: every parameter is a view of one zero, for its name and shape.
+        /// No values: every parameter is a view of a single zero. Only names and shapes are of use.
         case outlined
     }
 
@@ -56,9 +56,10 @@ public final class ParameterStore {
     public let device: Device
     /// The dtype that parameters are held in; nil keeps the source's.
     public let dtype: DType?
-    /// The dtype that linear layers and convolutions are held and computed in, whatever comes in and goes out; nil for ``dtype``.
+    /// The dtype in which linear layers and convolutions are held and computed; inputs and outputs keep theirs. Nil for
+    /// ``dtype``.
     public let productDType: DType?
-    /// Whether no parameter will ever change, so that layers may hold copies that are faster to use.
+    /// Whether parameters never change. Layers may then hold copies that are faster to use.
     public let isFixed: Bool
     /// Which linear layers get a low-rank update.
     public let lora: LoRAConfiguration?
@@ -69,7 +70,7 @@ public final class ParameterStore {
     private var misfits: [Sort: Misfits] = [:]
     private var loraOrigin: Origin?
 
-    /// What a parameter is; each sort has a source of its own.
+    /// The sort of a parameter. Each sort has a separate source.
     private enum Sort {
         case base, lora, newRows
 
@@ -95,7 +96,7 @@ public final class ParameterStore {
         self.newRows = newRows
     }
 
-    /// The parameters of another network with gradients of their own: the same in storage, or copies on another device.
+    /// The parameters of another network with separate gradients: shared, or copies on another device.
     public convenience init(sharing other: ParameterStore, on device: Device? = nil) {
         struct Shared: TensorSource {
             let store: ParameterStore
@@ -107,13 +108,13 @@ public final class ParameterStore {
         var (lora, newRows) = (other.lora, other.newRows)
         lora?.source = source
         newRows?.source = source
-        // No dtype: every parameter keeps its own.
+        // Without a dtype every parameter keeps its own.
         self.init(
             .loaded(source), device: device ?? other.device, dtype: nil, productDType: other.productDType,
             lora: lora, newRows: newRows)
     }
 
-    /// What parameters are held in, and products if otherwise, where `dtype` is meant for products alone: one of 16 bits is.
+    /// The dtypes of parameters and of products, for a `dtype` that is for products if it has 16 bits.
     public static func mixed(_ dtype: DType?) -> (dtype: DType?, productDType: DType?) {
         dtype == .bfloat16 || dtype == .float16 ? (.float32, dtype) : (dtype, nil)
     }
@@ -128,7 +129,7 @@ public final class ParameterStore {
     public var named: [(name: String, tensor: Tensor)] { names.map { ($0, values[$0]!) } }
     public subscript(name: String) -> Tensor? { values[name] }
 
-    /// How many numbers the parameters hold.
+    /// The number of elements of all parameters.
     public var count: Int { values.values.reduce(0) { $0 + $1.count } }
 
     fileprivate func parameter(
@@ -137,8 +138,8 @@ public final class ParameterStore {
         try register(name, value(name, shape, initializer, from: origin, dtype: dtype, .base))
     }
 
-    /// A convolution's kernel lies as the pictures that it is applied to, or every call would lay it out anew. One that does
-    /// so already stays where it is, as it must where it is shared.
+    /// A convolution's kernel is stored channels-last, like its pictures; otherwise every call would reorder it. A
+    /// kernel in this order is not copied, because it may be shared.
     fileprivate func kernel(
         _ name: String, _ shape: [Int], _ initializer: Initializer, dtype: DType?
     ) throws -> Tensor {
@@ -147,7 +148,7 @@ public final class ParameterStore {
         return register(name, try kernel.rank == 4 ? kernel.contiguous(.channelsLast) : kernel)
     }
 
-    /// The update of the layer at `path`; nil when it is not meant.
+    /// The low-rank update of the layer at `path`; nil if it gets none.
     fileprivate func lora(_ path: String, _ input: Int, _ output: Int, dtype: DType) throws -> LoRA? {
         guard let lora, lora.targets(path) else { return nil }
         if loraOrigin == nil {
@@ -164,7 +165,7 @@ public final class ParameterStore {
             b: try matrix(LoRA.names.b, [output, rank], .zeros), scale: lora.scale(of: path))
     }
 
-    /// The new rows of the table at `path`; nil when it is not meant.
+    /// The new rows of the table at `path`; nil if it gets none.
     fileprivate func newRows(_ path: String, of table: Tensor) throws -> NewRows? {
         guard let newRows, newRows.means(path), table.rank == 2 else { return nil }
         let (count, width) = table.shape2
@@ -219,8 +220,8 @@ public final class ParameterStore {
 
     /// To be called when the network is built.
     ///
-    /// - Throws: ``ParameterError`` that lists missing, mis-shaped and unexpected names of the source, or of LoRA's;
-    ///   ``ConfigurationError`` when a target of LoRA's is no layer.
+    /// - Throws: ``ParameterError`` that lists the names that are missing, superfluous or of another shape, in the
+    ///   source or in LoRA's; ``ConfigurationError`` when a target of LoRA's is no layer.
     public func finish() throws {
         if case .loaded(let source) = origin { try check(source, .base) }
         if let source = lora?.source { try check(source, .lora) }
@@ -243,7 +244,7 @@ public final class ParameterStore {
     }
 }
 
-/// A checkpoint that does not fit the network it was opened for.
+/// A checkpoint does not fit the network it was opened for.
 public struct ParameterError: Error, CustomStringConvertible {
     public let label: String
     public let missing: [String]
@@ -266,7 +267,7 @@ public struct ParameterError: Error, CustomStringConvertible {
 public struct ParameterPath {
     let store: ParameterStore
     public let name: String
-    /// What products are computed in here, where that is not their input's dtype.
+    /// The dtype of products here; nil for that of their input.
     let productDType: DType?
 
     public subscript(_ child: String) -> ParameterPath {
@@ -275,10 +276,10 @@ public struct ParameterPath {
     }
     public subscript(_ child: Int) -> ParameterPath { self["\(child)"] }
 
-    /// The same place for what needs exact products, whatever the store's ``ParameterStore/productDType``.
+    /// The same place without the store's ``ParameterStore/productDType``, for layers that need exact products.
     public var exact: ParameterPath { ParameterPath(store: store, name: name, productDType: nil) }
 
-    /// Registers the parameter `name` under this path and gives its tensor.
+    /// Registers the parameter `name` under this path and returns its tensor.
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
         try store.parameter(self[name].name, shape, initializer, dtype: store.dtype)
     }

@@ -6,7 +6,7 @@ public struct Schedule: Sendable, Codable, Hashable {
     public var warmupSteps: Int
     /// The share of all steps, at the end, over which the rate falls; 1 for a cosine from the start, 0 for none.
     public var decayShare: Double
-    /// What the rate falls to, as a share of the peak.
+    /// The rate at the end, as a share of the peak.
     public var floor: Double
 
     public init(peak: Double, warmupSteps: Int = 0, decayShare: Double = 1, floor: Double = 0) {
@@ -16,7 +16,7 @@ public struct Schedule: Sendable, Codable, Hashable {
         self.floor = floor
     }
 
-    /// The rate of the step with that number, counted from zero, of `steps` in all.
+    /// The rate of a step, counted from zero, of `steps` in all.
     public func rate(step: Int, of steps: Int) -> Double {
         let warmup = warmupSteps > 0 ? min(1, Double(step + 1) / Double(warmupSteps)) : 1
         let progress = steps > 0 ? min(1, Double(step) / Double(steps)) : 1

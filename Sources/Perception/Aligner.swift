@@ -1,11 +1,11 @@
 // LUMEN's dense aligner (arXiv 2403.07304, section 3.2): the [LOC] query and the learned output tokens [M], [W], [H]
-// exchange with the image in two two-way blocks; each map is the inner product of its token with the image.
-// Matches Tools/reference/lumen.py, Aligner; proven by PerceptionTests.
+// attend to the image, and the image to them, in two two-way blocks. Each map is the inner product of its token with
+// the image. Matches Tools/reference/lumen.py, Aligner; proven by PerceptionTests.
 public import NN
 public import Torch
 
-/// Few tokens attend to many cells. The cells' key and value projections are folded onto the tokens: the same
-/// algebra, (q W_k^T) x in place of q (W_k x), at a small part of the work.
+/// Few tokens attend to many cells. The key and value projections of the cells are folded onto the tokens: the same
+/// algebra, (q W_k^T) x in place of q (W_k x), with much less work.
 struct TokensToImage {
     let q: Linear
     let k: Linear
@@ -34,7 +34,7 @@ struct TokensToImage {
     }
 }
 
-/// Many cells attend to few tokens; the cells' query and output projections are folded onto the tokens.
+/// Many cells attend to few tokens. The query and output projections of the cells are folded onto the tokens.
 struct ImageToTokens {
     let q: Linear
     let k: Linear
@@ -95,8 +95,8 @@ struct TwoWayBlock {
 
     /// - Parameters:
     ///   - tokens: [b, queries, t, d].
-    ///   - image: [g, n, d], where g is b in the first block, in which the queries still share their image, and
-    ///     b * queries after it.
+    ///   - image: [g, n, d]. In the first block g is b, because all queries still share their image; in later blocks it
+    ///     is b * queries.
     /// - Returns: tokens [b, queries, t, d] and image [b * queries, n, d].
     func callAsFunction(_ tokens: Tensor, _ image: Tensor) throws -> (Tensor, Tensor) {
         let (b, queries, count, width) = tokens.shape4
@@ -114,13 +114,13 @@ struct TwoWayBlock {
     }
 }
 
-/// What an ``Aligner`` reads of pictures whatever it is asked: made once, for all queries.
+/// What an ``Aligner`` computes from pictures for all queries, once.
 public struct AlignerImage {
     /// [b, n, hidden size].
     let cells: Tensor
     /// The patches' rows and columns.
     let grid: (height: Int, width: Int)
-    /// [b, n, cells of the maps in a patch, map channels]: what the finer map adds to each.
+    /// [b, n, cells of the maps in a patch, map channels]: what the finer map adds to each cell.
     let fine: Tensor?
     /// [b, cells of the maps, features]: what the match compares a phrase with.
     let offered: Tensor?
@@ -128,23 +128,24 @@ public struct AlignerImage {
     let boxes: Tensor?
 }
 
-/// What the aligner answers to a query, on a grid of `height` x `width` cells.
+/// The aligner's answer to a query, on a grid of `height` x `width` cells.
 public struct AlignerMaps {
-    /// [b, queries, cells] logits: how much the target's centre is in the cell.
+    /// [b, queries, cells]: logits of the target's centre being in the cell.
     public let heat: Tensor
     /// [b, queries, cells, 2]: log(width / 16), log(height / 16), in pixels of the encoder's input.
     public let logSize: Tensor
-    /// [b, queries, cells, 2]: from the cell's centre to the target's, right and down, in cells; nil for an aligner
-    /// without these maps.
+    /// [b, queries, cells, 2]: the vector from the cell's centre to the target's, right and down, in cells; nil for an
+    /// aligner without these maps.
     public let offset: Tensor?
-    /// [b, queries, attributes + groups + 2 or 5]: logits of what the phrase names and of "not said" of each group, centre x
-    /// and y in 0...1, and with ``AlignerConfiguration/placeMatch`` a logit of meaning one thing and the centre of the thing
-    /// that its place is told by; nil for an aligner without a match term.
+    /// [b, queries, attributes + groups + 2 or 5]: what the attribute head reads from the query. In order: logits of
+    /// the attributes that the phrase names; for each group a logit of "not said"; the centre x and y of the target,
+    /// in 0...1. With ``AlignerConfiguration/placeMatch`` also: a logit of the phrase meaning one thing, and the
+    /// centre of the thing that its relation starts from. Nil for an aligner without a match term.
     public let named: Tensor?
     public let grid: (height: Int, width: Int)
 }
 
-/// Asks an image where something is: a heatmap and box sizes from the last hidden state of [LOC].
+/// Finds where something is in an image: a heatmap and box sizes from the last hidden state at [LOC].
 public final class Aligner {
     public let configuration: AlignerConfiguration
     let query: Linear
@@ -245,24 +246,26 @@ public final class Aligner {
         self.configuration = configuration
     }
 
-    /// At first a cell that is three tenths of the picture off costs all that it can cost; as places become exact, less will.
+    /// At first, a cell at a distance of three tenths of the picture has the full cost. As places become exact,
+    /// training makes this distance smaller.
     private static let placeGainStart = 4.5
     private static let placeCost = 8.0
 
-    /// Sets what a training from nothing starts with beyond the layers' own initialisation.
+    /// Sets the initial values of a training from random weights, beyond those of the layers.
     ///
-    /// The match starts as gain x (groups that agree - (groups - 1)): a group agrees by the probability that phrase
-    /// and cell name the same, or wholly where the phrase does not name it; a kind that is not named agrees as far as
-    /// there is anything in the cell. So the heat of a named thing starts as the dense head's, before any word is bound
-    /// to any place by the transformer. The channels beyond those of the names and two more are free to learn.
+    /// The match starts as gain x (groups that agree - (groups - 1)). A group agrees with the probability that phrase
+    /// and cell name the same attribute. A group that the phrase does not name agrees fully; but an unnamed kind
+    /// agrees with the probability that there is anything in the cell. So the heat of a named thing starts as the
+    /// dense head's, before the transformer has bound any word to a place. The first channels are those of the names,
+    /// and two more. The others are free to learn.
     public func initialise() throws {
         try withoutGrad {
             try mapBias.assign(-4, at: 0)
-            // The maps begin as what the encoder's dense head and the match say.
+            // The maps begin as those of the encoder's dense head and the match.
             try upProj.weight.zero_()
             try upProj.bias!.zero_()
             if let attributes {
-                // Before anything is learnt a phrase names nothing.
+                // Before anything is learnt, a phrase names nothing.
                 let (names, groups) = (configuration.attributeCount, configuration.attributeGroups.count)
                 try attributes.bias!.assign(4, at: names..<(names + groups))
             }
@@ -270,7 +273,7 @@ public final class Aligner {
             let (width, head) = (configuration.languageSize, configuration.headChannels)
             let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
             let gain = configuration.matchGain
-            // A free channel adds nothing until its query has learnt to ask for something.
+            // A free channel adds nothing until its query weights are learnt.
             try matchQuery.weight.zero_()
             for (layer, offset) in [(matchQuery, width), (matchKey, head)] {
                 try layer.weight.multiply_(0.3)
@@ -295,7 +298,7 @@ public final class Aligner {
         }
     }
 
-    /// What is the same for all queries about the pictures.
+    /// Computes what is the same for all queries about the pictures.
     ///
     /// - Parameters:
     ///   - tokens: [b, n, image width], the encoder's patches.
@@ -321,7 +324,7 @@ public final class Aligner {
         var offered: Tensor?
         if let rows, let fineAttributes, matchKey != nil { offered = try self.offered(rows, fineAttributes) }
         let (factor, channels) = (configuration.upsample, configuration.mapChannels)
-        // Cells of a patch side by side, as the patches' own are.
+        // The cells of a patch lie together, as in the upscaled tokens.
         let added = try fineUp.flatMap { layer in
             try rows.map { rows in
                 try layer(rows).view([-1, grid.height, factor, grid.width, factor, channels])
@@ -333,7 +336,7 @@ public final class Aligner {
 
     /// - Parameters:
     ///   - loc: [b, queries, language width], the last hidden states at [LOC].
-    ///   - image: what to ask.
+    ///   - image: the result of ``image(tokens:grid:fine:fineAttributes:dense:)``.
     public func callAsFunction(_ loc: Tensor, _ image: AlignerImage) throws -> AlignerMaps {
         let (count, together) = (loc.size(1), max(1, Self.mapsTogether / loc.size(0)))
         guard count > together, !isGradEnabled, loc.device == .cpu else { return try maps(loc, image) }
@@ -347,7 +350,7 @@ public final class Aligner {
             named: try parts[0].named.map { _ in try joined { $0.named! } }, grid: parts[0].grid)
     }
 
-    /// Maps that are made at the same time where nothing is learnt: so many fit a processor's caches.
+    /// The number of maps that are computed together without gradients: as many as fit a processor's caches.
     private static let mapsTogether = 8
 
     private func maps(_ loc: Tensor, _ image: AlignerImage) throws -> AlignerMaps {
@@ -376,8 +379,8 @@ public final class Aligner {
         u = try upNorm(u).gelu().view([b, queries, cells, channels])
         let kernels = try Tensor.stack(
             mapHeads.enumerated().map { try $1(outputs[.all, .all, 1 + $0]) }, axis: 2)
-        // Nothing stands between the projection and the inner products, as a ReLU whose channels all died at high learning
-        // rates: so the few kernels are projected and not the many cells.
+        // No activation stands between the projection and the inner products; a ReLU's channels all died at high
+        // learning rates. So the few kernels can be projected, and not the many cells.
         let (projected, raised) = (
             try matmul(kernels, upProj.weight.to(kernels.dtype)),
             try matmul(kernels, upProj.bias!.to(kernels.dtype)).unsqueezed(2)
@@ -386,7 +389,7 @@ public final class Aligner {
         maps = try maps.view([b, queries, rows, columns, factor, factor, -1]).transposed(3, 4)
             .reshaped(b, queries, cells, -1)
         if queryTokens != nil {
-            // Each cell is answered by the query that is surest of it.
+            // Each cell has the answer of the query with the most heat there.
             let all = try maps.view([b, phrases, -1, cells, configuration.mapCount])
             let surest = try all[.ellipsis, 0].argmax(2, keepDims: true).unsqueezed(4)
             maps = try all.gathered(2, surest.expanded(b, phrases, 1, cells, configuration.mapCount))
@@ -409,7 +412,7 @@ public final class Aligner {
         return AlignerMaps(heat: heat, logSize: logSize, offset: offset, named: named, grid: grid)
     }
 
-    /// The paper's other aligner (table 3a, "Conv."): the query beside every patch, and two convolutions.
+    /// The paper's other aligner (table 3a, "Conv."): the query is joined to every patch, and two convolutions follow.
     ///
     /// - Parameters:
     ///   - image: [b, n, d].
@@ -428,14 +431,14 @@ public final class Aligner {
         return try cellRows(fuse[1](fuse[0](x).relu()).relu())
     }
 
-    /// What the attribute head reads from hidden states [..., language width]: see ``AlignerMaps/named``.
+    /// Reads attributes from hidden states [..., language width]: see ``AlignerMaps/named``.
     /// Traps for an aligner without a match term.
     public func readAttributes(_ states: Tensor) throws -> Tensor { try attributes!(states) }
 
-    /// What a state names of each group of attributes, as ``readAttributes(_:)`` or ``AlignerMaps/named`` have it.
+    /// The likeliest name of each state in each group of attributes.
     ///
-    /// - Parameter read: [n, what is read].
-    /// - Returns: of each state and group the likeliest name's number, nil for "not said", and its probability.
+    /// - Parameter read: [n, values], from ``readAttributes(_:)`` or ``AlignerMaps/named``.
+    /// - Returns: for each state and group, the number of the name, nil for "not said", and its probability.
     public func names(_ read: Tensor) throws -> [[(name: Int?, probability: Double)]] {
         var names = [[(name: Int?, probability: Double)]](repeating: [], count: read.size(0))
         var start = 0
@@ -453,17 +456,17 @@ public final class Aligner {
         return names
     }
 
-    /// What the relation head reads from hidden states [n, language width] before an answer: logits [n, 4] of the direction
-    /// asked for (left, right, above, below), and [n] how far the one thing lies there from the other, in shares of the
-    /// picture, negative when opposite. Traps for an aligner without it.
+    /// Reads a relation from hidden states [n, language width] before an answer: logits [n, 4] of the direction in the
+    /// question (left, right, above, below), and [n] how far one thing lies from the other in that direction, in
+    /// shares of the picture, negative on the other side. Traps for an aligner without a relation head.
     public func readRelation(_ states: Tensor) throws -> (direction: Tensor, distance: Tensor) {
         let read = try relation!(states)
         return (try read.narrowed(1, 0, 4), try read[.all, 4])
     }
 
-    /// [b, queries, cells]: how far each cell is from the place that a phrase for one thing means, as the square of the
-    /// distance in shares of the picture, up to a limit; nothing for a phrase that does not mean one thing. As in the
-    /// match, no gradient goes through what is read from the phrase.
+    /// [b, queries, cells]: the cost of a cell's distance from the place that a phrase for one thing means. It is the
+    /// square of the distance in shares of the picture times a gain, up to a limit, and 0 for a phrase that does not
+    /// mean one thing. As in the match, no gradient goes through what is read from the phrase.
     private func offPlace(
         _ named: Tensor, _ gain: Tensor, _ grid: (height: Int, width: Int)
     ) throws -> Tensor {
@@ -482,8 +485,8 @@ public final class Aligner {
 
     /// [b, queries, cells], in float32, because large terms cancel in the sum.
     ///
-    /// No gradient goes through the probabilities on either side: they have losses of their own, and at this gain the
-    /// heat's would drown them.
+    /// No gradient goes through the probabilities on either side. They have separate losses, and at this gain the
+    /// gradients of the heat would drown those.
     private func match(_ loc: Tensor, _ named: Tensor, _ offered: Tensor) throws -> Tensor {
         let (names, groups) = (configuration.attributeCount, configuration.attributeGroups)
         var start = 0
@@ -498,7 +501,7 @@ public final class Aligner {
             start += count
         }
         return try withFullPrecision(on: loc.device) {
-            // Few phrases ask and many cells offer: the cells' projection is folded onto the phrases.
+            // There are few phrases and many cells, so the projection of the cells is folded onto the phrases.
             let asked = try matchQuery!(Tensor.cat([loc.to(.float32)] + said + unsaid, axis: 2))
             let (weight, bias) = (try matchKey!.weight.to(.float32), try matchKey!.bias!.to(.float32))
             return try matmul(matmul(asked, weight), offered.transposed(1, 2))
@@ -506,8 +509,8 @@ public final class Aligner {
         }
     }
 
-    /// [b, cells, head channels + attributes + 1]: what the cells, `fine` [b, cells, fine channels], have to offer to the
-    /// match.
+    /// [b, cells, head channels + attributes + 1]: what the match compares with a phrase, from the cells `fine`
+    /// [b, cells, fine channels].
     private func offered(_ fine: Tensor, _ seen: Tensor) throws -> Tensor {
         try withFullPrecision(on: fine.device) {
             let head = try fine.narrowed(2, configuration.fineMapChannels, configuration.headChannels)
@@ -530,33 +533,34 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
     public var numAttentionHeads: Int
     /// Image tokens of the training size.
     public var tokenCount: Int
-    /// Cells of the maps along an axis for each token.
+    /// The number of cells of the maps for each token, along an axis.
     public var upsample: Int
     public var mapChannels: Int
-    /// Channels of the encoder's finer map; 0 for an encoder without one.
+    /// The channels of the encoder's finer map; 0 for an encoder without one.
     public var fineChannels: Int
     /// Of these, the map itself comes first, then the dense head's features.
     public var fineMapChannels: Int
     public var headChannels: Int
-    /// Sizes of the groups of attributes that the match term compares; empty for none.
+    /// The sizes of the groups of attributes that the match term compares; empty for none.
     public var attributeGroups: [Int]
-    /// How strongly the match starts, and its channels.
+    /// The initial gain of the match, and its channels.
     public var matchGain: Double
     public var matchChannels: Int
-    /// Whether two more output tokens give the target's centre within its cell, which LUMEN leaves to the grid.
+    /// Whether two more output tokens give the target's centre within its cell. LUMEN takes the centre of the cell.
     public var offsetMaps: Bool
-    /// How many of the first group's attributes, the last ones, are joints of a body: what names no kind means none of
-    /// them. Nil for none.
+    /// How many attributes of the first group, the last ones, are joints of a body. A phrase that names no kind does
+    /// not mean them. Nil for none.
     public var jointCount: Int?
-    /// How query and picture meet: LUMEN's transformer where nil, or the convolutions that the paper compares it with.
+    /// How query and picture are combined: nil for LUMEN's transformer, or the convolutions of the paper's comparison.
     public var fusion: Fusion?
-    /// Queries that one [LOC] becomes, of which the surest answers each cell; nil for LUMEN's single one.
+    /// The number of queries for one [LOC]. At each cell the one with the most heat counts. Nil for LUMEN's single
+    /// query.
     public var queryCount: Int?
-    /// False to leave the match term away, nil to have it.
+    /// False for no match term; nil for one.
     public var match: Bool?
-    /// Whether the match compares places too, for phrases that mean one thing; nil for no.
+    /// Whether the match also compares places, for phrases that mean one thing; nil for no.
     public var placeMatch: Bool?
-    /// Whether a head tells what questions such as "is the star left of the ring?" compare; for training alone. Nil for no.
+    /// Whether there is a head for relations, as in "is the star left of the ring?"; only training uses it. Nil for no.
     public var relations: Bool?
 
     public enum Fusion: String, Codable, Sendable, Hashable {

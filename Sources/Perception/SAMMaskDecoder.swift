@@ -1,11 +1,11 @@
-// SAM's mask decoder (Kirillov et al. 2023): prompt and output tokens exchange with the picture's embedding in two-way
-// blocks; each mask token becomes the weights of an inner product with the upscaled embedding.
+// SAM's mask decoder (Kirillov et al. 2023): prompt and output tokens attend to the picture's embedding, and it to
+// them, in two-way blocks. Each mask token becomes the weights of an inner product with the upscaled embedding.
 // Matches transformers 4.57.1, SamMaskDecoder; proven by VitrailTests. Two additions for small networks are off unless
 // the configuration asks for them: a skip from the picture, and coordinates relative to the prompt.
 public import NN
 public import Torch
 
-/// Attention whose heads may together be narrower than the tokens.
+/// Attention whose heads together may be narrower than the tokens.
 struct SAMAttention {
     let q: Linear
     let k: Linear
@@ -21,8 +21,8 @@ struct SAMAttention {
         self.heads = heads
     }
 
-    /// `query` [b, p or 1, n, width], `key` and `value` [b, p or 1, m, width]; an axis of 1 is shared by all prompts,
-    /// and so is the work on it.
+    /// `query` [b, p or 1, n, width], `key` and `value` [b, p or 1, m, width]. An axis of 1 is shared by all prompts,
+    /// and is computed once.
     func callAsFunction(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
         let (queries, keys, values) = (try split(q(query)), try split(k(key)), try split(v(value)))
         let scale = 1 / Double(queries.size(-1)).squareRoot()
@@ -72,7 +72,7 @@ struct SAMTwoWayBlock {
     {
         var t = tokens
         if isFirst {
-            // The tokens still are their own places.
+            // In the first block the tokens are still equal to their places.
             t = try norm1(selfAttention(t, t, t))
         } else {
             let query = try t + places
@@ -102,15 +102,15 @@ struct SAMFeedForward: Layer {
     }
 }
 
-/// Masks of b pictures for p prompts each. The first mask is the answer where one is wanted; the others are for prompts
-/// that may mean several things.
+/// Masks of b pictures for p prompts each. The first mask is for a single answer; the others are for prompts that may
+/// mean several things.
 public struct SAMMasks {
     /// [b, p, masks, 4 grid, 4 grid], above 0 where the thing is.
     public let logits: Tensor
-    /// [b, p, masks]: how well each mask is expected to overlap the thing, IoU.
+    /// [b, p, masks]: the predicted IoU of each mask with the thing.
     public let scores: Tensor
 
-    /// The masks that SAM's `multimask_output` chooses.
+    /// The masks that SAM's `multimask_output` selects.
     public func chosen(multimask: Bool) throws -> SAMMasks {
         let count = scores.size(2)
         let (start, length) = multimask ? (1, count - 1) : (0, 1)
@@ -180,9 +180,9 @@ public final class SAMMaskDecoder {
         self.configuration = configuration
     }
 
-    /// Starts the attention between tokens and picture as similarity: equal, orthonormal query and key rows. So what a
-    /// prompt's token finds first is the cell of its own place; places, whose codes are all but orthogonal, are hardly
-    /// ever found from random rows.
+    /// Starts the attention between tokens and picture as similarity, with equal, orthonormal query and key rows. So
+    /// the token of a prompt first attends to the cell at its own place. The codes of places are almost orthogonal,
+    /// and from random rows they are hardly ever found.
     public func initialise(_ generator: Generator) throws {
         let width = configuration.hiddenSize
         try withoutGrad {
@@ -201,7 +201,8 @@ public final class SAMMaskDecoder {
     ///   - fine: the encoder's map for the skip, where there is one.
     ///   - prompts: what is asked.
     ///   - promptBoxes: [b, p, 4] in 0...1 of the input, for the coordinates relative to them.
-    ///   - promptPoints: [b, p, 2] in 0...1 of the input, the first point of prompts without a box, likewise.
+    ///   - promptPoints: [b, p, 2] in 0...1 of the input, the first point of prompts without a box, for the same
+    ///     purpose.
     ///   - grid: [cells, width], the grid's positions.
     public func callAsFunction(
         _ embedding: Tensor, fine: Tensor?, prompts: SAMPromptEmbeddings, boxes promptBoxes: Tensor?,
@@ -229,7 +230,7 @@ public final class SAMMaskDecoder {
             maps = try maps + places.reshaped([b, p, channels, fineSide, fineSide])
         }
         if let points, let promptPoints {
-            // A square of a quarter of the picture around the point stands for the box.
+            // A square of a quarter of the picture around the point takes the place of the box.
             let square = try Tensor.cat([promptPoints - 0.125, promptPoints + 0.125], axis: -1)
             let places = try points(Self.coordinates(square, fineSide).to(maps.dtype))
             maps = try maps + places.reshaped([b, p, channels, fineSide, fineSide])
@@ -245,8 +246,8 @@ public final class SAMMaskDecoder {
             scores: try scoreHead(tokens[.all, .all, 0]))
     }
 
-    /// How far each cell is from a box's sides, in the box's own size, and from its border, in eighths of the picture:
-    /// [b * p, 5, side, side], inside positive.
+    /// [b * p, 5, side, side]: the distance of each cell from the four sides of a box, in units of the box's size, and
+    /// from its border, in eighths of the picture; positive inside.
     private static func coordinates(_ boxes: Tensor, _ side: Int) throws -> Tensor {
         let (b, p, _) = boxes.shape3
         let line = try (Tensor.arange(0, Double(side), device: boxes.device) + 0.5) / Double(side)
@@ -272,17 +273,18 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
     public var mlpDim: Int
     public var numHiddenLayers: Int
     public var numAttentionHeads: Int
-    /// By what the last attention between tokens and picture is narrower than the tokens.
+    /// The factor by which the last attention between tokens and picture is narrower than the tokens.
     public var attentionDownsampleRate: Int
-    /// By what that of the blocks is: 2 in transformers, whatever `attention_downsample_rate` says.
+    /// The same factor for the blocks: 2 in transformers, whatever `attention_downsample_rate` says.
     public var blockDownsampleRate: Int
     public var numMultimaskOutputs: Int
     public var iouHeadDepth: Int
     public var iouHeadHiddenDim: Int
     public var layerNormEps: Double
-    /// Whether the upscaled maps know where each cell lies relative to the prompt's box; false is SAM's own design.
+    /// Whether the upscaled maps get the coordinates of each cell relative to the prompt's box; false is SAM's own
+    /// design.
     public var boxCoordinates: Bool
-    /// The same of the first point of a prompt without a box.
+    /// The same for the first point of a prompt without a box.
     public var pointCoordinates: Bool
 
     public init(

@@ -3,7 +3,7 @@
 public import NN
 public import Torch
 
-/// Places of 0...1 as random Fourier features; picture and prompts share them.
+/// Places of 0...1 as random Fourier features, shared by picture and prompts.
 public struct SAMPositions {
     let frequencies: Tensor
 
@@ -13,8 +13,8 @@ public struct SAMPositions {
 
     /// [..., 2] of x and y to [..., 2 features] of float32.
     public func callAsFunction(_ places: Tensor) throws -> Tensor {
-        // The phases can be large, so their rounding shows in the sines: places are as exact as they were given, and
-        // the product is float32 also where others are cast.
+        // The phases can be large, so rounding errors show in the sines. Places keep the precision they were given in,
+        // and the product is in float32 even under autocast.
         let device = frequencies.device
         let centred = try (places * 2 - 1).to(device: device, dtype: .float32)
         let phases = try withFullPrecision(on: device) {
@@ -32,15 +32,15 @@ public struct SAMPositions {
     }
 }
 
-/// What is asked of each of b pictures, p prompts each, all of one form; in pixels of the encoder's input. Places may be
-/// float64, and on the CPU whatever the device.
+/// Prompts for b pictures, p for each, all of one form, in pixels of the encoder's input. Places may be float64, and
+/// lie on the CPU even if the network is on another device.
 public struct SAMPrompts {
-    /// [b, p, n, 2] of x and y, and [b, p, n]: 1 on the thing, 0 off it, -1 for no point, -10 for padding.
+    /// [b, p, n, 2]: x and y; and [b, p, n]: 1 on the thing, 0 off it, -1 for no point, -10 for padding.
     public var points: Tensor?
     public var labels: Tensor?
     /// [b, p, 4]: left, top, right, bottom.
     public var boxes: Tensor?
-    /// [b, p, 4 grid, 4 grid]: logits that a decoder gave before.
+    /// [b, p, 4 grid, 4 grid]: logits of an earlier mask.
     public var masks: Tensor?
 
     public init(points: Tensor? = nil, labels: Tensor? = nil, boxes: Tensor? = nil, masks: Tensor? = nil) {
@@ -55,7 +55,7 @@ public struct SAMPrompts {
 public struct SAMPromptEmbeddings {
     /// [b, p, tokens, width]; nil when there are neither points nor boxes.
     public let sparse: Tensor?
-    /// [b, p, cells, width], or [1, 1, 1, width] where there is no mask.
+    /// [b, p, cells, width], or [1, 1, 1, width] without a mask.
     public let dense: Tensor
 }
 
@@ -68,7 +68,8 @@ public final class SAMPromptEncoder {
     let norm1: LayerNorm
     let norm2: LayerNorm
     let noMask: Tensor
-    /// Off the thing, on the thing, top left and bottom right of a box; more are held and not used.
+    /// Embeddings of a point off the thing, a point on it, and the top left and bottom right of a box. Further ones are
+    /// held and not used.
     let kinds: [Tensor]
     let notAPoint: Tensor
 
@@ -106,7 +107,7 @@ public final class SAMPromptEncoder {
             var places = try points + 0.5
             var labels = labels
             if prompts.boxes == nil {
-                // Without a box a point that is none fills its place.
+                // Without a box, a point of the kind "no point" fills its place.
                 let (b, p, _, _) = places.shape4
                 let nowhere = try Tensor.zeros([b, p, 1, 2], dtype: places.dtype, device: places.device)
                 places = try Tensor.cat([places, nowhere], axis: 2)
@@ -150,7 +151,7 @@ public struct SAMPromptEncoderConfiguration: Codable, Sendable, Hashable {
     public var imageSize: Int
     public var patchSize: Int
     public var maskInputChannels: Int
-    /// How many kinds of points have an embedding; SAM's own number, of which all are used, is 4.
+    /// The number of kinds of points with an embedding. SAM has 4 and uses all of them.
     public var numPointEmbeddings: Int
     public var layerNormEps: Double
 

@@ -142,7 +142,7 @@ enum Aten {
     // Networks
     static let matmul = Operator("matmul")
     static let einsum = Operator("einsum")
-    /// `aten::linear` and what comes after, with kernels of its own (Sources/CTorch/Kernels.cpp and Products.cpp).
+    /// `aten::linear` and what comes after, with kernels of its own (Sources/TorchShim/Kernels.cpp and Products.cpp).
     static let linear = Operator("vitrail::linear")
     static let pack = Operator("vitrail::pack")
     static let packKernel = Operator("vitrail::pack_kernel")

@@ -1,7 +1,7 @@
 import Perception
 import Torch
 
-// A batch is made on the CPU and learnt from where the network is.
+// A batch is made on the CPU, then moved to the device of the network.
 
 extension MosaicBatch {
     func to(_ device: Device) throws -> MosaicBatch {

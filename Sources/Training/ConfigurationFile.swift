@@ -1,12 +1,12 @@
 import Foundation
 
-/// What the configurations of trainings have in common: strict JSON with snake-case keys.
+/// Reading and writing of training configurations: strict JSON with snake-case keys.
 enum ConfigurationFile {
     /// - Parameters:
     ///   - path: the file.
-    ///   - setting: fields that are otherwise than in the file, each as `path.of.field=value`; a list's entries are named
-    ///     by their numbers, and a value is JSON.
-    /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
+    ///   - setting: fields that differ from the file, each as `path.of.field=value`. The entries of a list are named by
+    ///     their numbers, and a value is JSON.
+    /// - Throws: ``TrainingError`` for a file that is missing or has another form; it names the field.
     static func read<Configuration: Codable>(
         _ path: String, setting: [String] = []
     ) throws -> Configuration {
@@ -28,7 +28,7 @@ enum ConfigurationFile {
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
             let configuration = try decoder.decode(Configuration.self, from: data)
-            // A field that nothing reads is a mistake.
+            // A field that nothing reads is an error.
             let known = try JSONSerialization.jsonObject(with: Data(json(configuration).utf8))
             if let field = unknownField(of: try JSONSerialization.jsonObject(with: data), in: known) {
                 throw TrainingError.badConfiguration(path, "there is no field \(field)")
@@ -39,7 +39,7 @@ enum ConfigurationFile {
         }
     }
 
-    /// `object` with what is at `field` replaced.
+    /// `object` with another value at `field`.
     private static func changed(_ object: Any, _ field: ArraySlice<String>, to value: Any) -> Any {
         guard let name = field.first else { return value }
         let rest = field.dropFirst()
@@ -86,7 +86,7 @@ enum ConfigurationFile {
         }
     }
 
-    /// What is wrong with a file, naming the field as it stands there.
+    /// What is wrong with a file; the field has its name in the file.
     private static func describe(_ error: DecodingError) -> String {
         func field(_ path: [any CodingKey]) -> String {
             let name = path.map { $0.intValue.map { "\($0)" } ?? $0.stringValue }.joined(separator: ".")

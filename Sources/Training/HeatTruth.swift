@@ -1,12 +1,12 @@
 import Foundation
 package import Torch
 
-/// The heat that is to be learnt on one grid of cells: a Gaussian a target, exactly 1 in the cell that holds the centre
+/// The true heat on one grid of cells: a Gaussian for each target, exactly 1 in the cell that holds the centre
 /// (LUMEN, equation 3; CenterNet's penalty-reduced truth).
 ///
-/// It is written cell by cell near each target, which costs next to nothing beside operators on whole maps.
+/// It is written cell by cell near each target, which costs far less than operators on whole maps.
 struct HeatGrid {
-    /// Input pixels a cell of the embedded model's maps.
+    /// The side of a cell of the embedded model's maps, in input pixels.
     static let stride = 4.0
 
     /// Input pixels a cell.
@@ -14,9 +14,9 @@ struct HeatGrid {
 
     let rows: Int
     let columns: Int
-    /// [rows * columns]: the highest of all targets.
+    /// [rows * columns]: the maximum over all targets.
     private(set) var heat: [Float]
-    /// Whose it is, -1 for nobody's.
+    /// The number of the target that each cell belongs to, -1 for none.
     private(set) var owner: [Int32]
 
     init(rows: Int, columns: Int, stride: Double = HeatGrid.stride) {
@@ -28,7 +28,7 @@ struct HeatGrid {
     }
 
     /// - Parameters:
-    ///   - centre: in input pixels; outside the grid nothing is added.
+    ///   - centre: in input pixels. Outside the grid nothing is added.
     ///   - deviation: of the Gaussian, in input pixels along each axis.
     ///   - target: its number.
     mutating func add(centre: (x: Double, y: Double), deviation: (x: Double, y: Double), target: Int) {
@@ -62,15 +62,15 @@ struct HeatGrid {
     }
 }
 
-/// What boxes are to be learnt at which cells of a batch of maps.
+/// The true boxes at the cells of a batch of maps that learn one.
 ///
-/// Cells in which the heat is over 0.5 learn the box of the target that they belong to.
+/// Cells with a true heat over 0.5 learn the box of the target that they belong to.
 package struct BoxTruth {
     /// [n]: cells in the flattened maps.
     package let cells: Tensor
-    /// [n]: the heat there, by which a cell's loss counts.
+    /// [n]: the true heat there, which is the weight of a cell's loss.
     package let weight: Tensor
-    /// [n, 2]: log(width / 16), log(height / 16), and from the cell's centre to the box's in cells.
+    /// [n, 2]: log(width / 16), log(height / 16); and the vector from the cell's centre to the box's centre, in cells.
     package let logSize: Tensor
     package let offset: Tensor
     /// [n]: the number of the target in the caller's list.
@@ -78,7 +78,7 @@ package struct BoxTruth {
     /// Input pixels a cell.
     let stride: Double
 
-    /// Collects cells; one `append` a map, in the order of the maps.
+    /// Collects cells, with one `append` for each map, in the order of the maps.
     struct Builder {
         private var maps = 0
         private var cells: [Int] = []
@@ -91,7 +91,7 @@ package struct BoxTruth {
         /// - Parameters:
         ///   - grid: one map.
         ///   - boxes: of the targets by their numbers: centre and size in input pixels.
-        ///   - first: what is added to a target's number.
+        ///   - first: an offset that is added to a target's number.
         mutating func append(_ grid: HeatGrid, boxes: [[Double]], first: Int = 0) {
             for (cell, heat) in grid.heat.enumerated() where heat > 0.5 {
                 let number = Int(grid.owner[cell])

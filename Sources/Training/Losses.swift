@@ -6,8 +6,8 @@ import Text
 import Torch
 import Vitrail
 
-/// The losses of LUMEN (arXiv 2403.07304, section 3.4) and those that the small scale needs; docs/training.md says
-/// what each is for.
+/// The losses of LUMEN (arXiv 2403.07304, section 3.4), and those that a small model needs. docs/training.md says what
+/// each is for.
 struct LumenLosses {
     let model: Lumen
     let configuration: TrainingConfiguration
@@ -18,14 +18,14 @@ struct LumenLosses {
     init(model: Lumen, configuration: TrainingConfiguration) {
         self.model = model
         self.configuration = configuration
-        // The last token of a name stands for it: "A" for "letter A".
+        // A name of several tokens is represented by its last one: "A" for "letter A".
         wordIDs = MosaicBatch.traits.joined().map { model.tokenizer.encode(" \($0)").last! }
     }
 
     private var groups: [Int] { MosaicBatch.attributes.map(\.count) }
     private var names: Int { groups.reduce(0, +) }
 
-    /// Weighted losses by name; their sum is what a step minimises.
+    /// Weighted losses by name. A step minimises their sum.
     func callAsFunction(_ batch: MosaicBatch, step: Int) throws -> Losses {
         let (number, stageStep) = configuration.stage(of: step)
         let stage = configuration.stages[number]
@@ -47,7 +47,7 @@ struct LumenLosses {
         }
 
         let depth = model.configuration.language.numHiddenLayers
-        // A phrase is understood first, then what it leads to, then the answer is found.
+        // The depths, in order: what a phrase names, what [LOC] or a question is about, the answer.
         let (low, middle) = ((depth + 1) / 3, model.subjectDepth)
         let depths = Set([low - 1, low, low + 1, middle - 1, middle, depth - 1, depth]).sorted()
         let states = try words.ids.map { try model.language.text($0, after: cache, depths: depths) }
@@ -84,7 +84,7 @@ struct LumenLosses {
                 logits: read.narrowed(1, 0, kinds.size(1)), kinds, reduction: .sum)
             losses.append(("unlisted", try error / Double(kinds.size(0)) * weights.subject))
         }
-        // What is to be known of a thing at some depth is looked at in the block before.
+        // What a state must know at some depth, attention must look at in the block before.
         if weights.look > 0 {
             var looks = try look(
                 words.mentions.things, words.mentions.positions, after(low - 1), low - 1, cache)
@@ -116,7 +116,7 @@ struct LumenLosses {
         if words.boxes.cells.size(0) > 0 {
             let error = try boxLoss(
                 logSize: maps.logSize.reshaped(-1, 2).indexSelected(0, words.boxes.cells),
-                // Maps without offsets leave the centre to the grid: nothing is to be learnt of it.
+                // Maps without offsets place the centre at the cell's: there is no offset to learn.
                 offset: maps.offset?.reshaped(-1, 2).indexSelected(0, words.boxes.cells)
                     ?? words.boxes.offset, words.boxes)
             losses.append(("box", try error * weights.box))
@@ -129,20 +129,20 @@ struct LumenLosses {
         return try crossEntropy(model.language.logits(chosen).to(.float32), following.targets)
     }
 
-    /// The encoder's dense head: what is centred where, its attributes and box.
+    /// The encoder's dense head: the centres of each kind, their attributes and boxes.
     private func dense(_ features: ImageFeatures, _ truth: MosaicBatch.DenseTruth) throws -> Losses {
         let maps = try features.dense!.flattened(2)
         let heat = try focal(maps.narrowed(1, truth.kinds.lowerBound, truth.kinds.count), truth.heat)
         guard truth.boxes.cells.size(0) > 0 else { return [("dense_joints", heat)] }
         var losses = [("dense_heat", heat)]
-        // Attributes and boxes are learnt near the centres, each cell from the object that it belongs to.
+        // Attributes and boxes are learnt near the centres. Each cell learns those of the object it belongs to.
         let seen = try cellRows(features.dense!).reshaped(-1, maps.size(1)).indexSelected(
             0, truth.boxes.cells)
         let weight = try truth.boxes.weight / truth.boxes.weight.sum()
         var start = 0
         var attributes = try Tensor.zeros([])
         for group in groups.indices {
-            // Kinds have the heat already; compared with one another they are told apart much sooner.
+            // The heat already teaches kinds. A cross entropy that compares them makes them distinct much sooner.
             let count = group == 0 ? truth.kinds.count : groups[group]
             let target = try truth.traits[.all, group]
             let known = try (target .>= 0).to(.float32)
@@ -161,7 +161,7 @@ struct LumenLosses {
         return losses
     }
 
-    /// What states are told: the attributes that are named, and where the one thing meant is.
+    /// Losses of what a state holds: the attributes that are named, and the place of the one thing that is meant.
     private func told(
         _ states: Tensor, _ truth: MosaicBatch.Told, _ name: String, _ weight: Double, _ placeName: String,
         _ placeWeight: Double
@@ -190,8 +190,8 @@ struct LumenLosses {
         ]
     }
 
-    /// Where the thing is that a relation starts from: the place is found by it one block later. Nothing for an aligner that
-    /// does not compare places.
+    /// The loss of the place of the thing that a relation starts from; one block later the state uses it to find the
+    /// target. Empty for an aligner that does not compare places.
     private func anchors(_ states: Tensor, _ told: [MosaicBatch.Told], _ weight: Double) throws -> Losses {
         let aligner = model.configuration.aligner
         guard aligner.placeMatch ?? false else { return [] }
@@ -206,8 +206,8 @@ struct LumenLosses {
         ]
     }
 
-    /// Which direction a question names, and one block before the answer how far the one thing lies there from the other.
-    /// Nothing for an aligner that does not tell relations.
+    /// The losses of the direction that a question names and, one block before the answer, of how far one thing lies
+    /// from the other in that direction. Empty for an aligner without a head for relations.
     private func relations(
         _ named: Tensor, _ compared: Tensor, _ truth: MosaicBatch.Relations, _ weight: Double,
         _ distanceWeight: Double
@@ -221,8 +221,8 @@ struct LumenLosses {
         ]
     }
 
-    /// How far the image heads of the block after `depth` others are from looking at nothing but the things meant: the
-    /// logarithm of their share there, negative. Empty where nothing is meant, or without such heads.
+    /// The loss of where the image heads look, in the block after `depth` others: minus the logarithm of their weight
+    /// on the things that are meant. Empty if nothing is meant, or without such heads.
     private func look(
         _ things: MosaicBatch.Things?, _ positions: Tensor, _ states: Tensor, _ depth: Int,
         _ prefix: PrefixCache

@@ -1,12 +1,12 @@
 import Torch
 
-// What is learnt of heatmaps and boxes, of Mosaic's scenes as of anyone's labels.
+// The losses of heatmaps and boxes, for Mosaic's scenes and for labelled pictures.
 
-/// L1 of the log sizes (LUMEN's), half of that of the offsets, and 1 - IoU; all [n, 2], in the order of the truth.
+/// L1 of the log sizes (LUMEN's), half of the L1 of the offsets, and 1 - IoU; all [n, 2], in the order of the truth.
 func boxLoss(logSize: Tensor, offset: Tensor, _ truth: BoxTruth) throws -> Tensor {
     let size = try (logSize - truth.logSize).abs().sum(1)
     let shift = try (offset - truth.offset).abs().sum(1)
-    // Along each axis two intervals: centres `offset` in pixels, lengths from the logarithms.
+    // On each axis there are two intervals: the centres are `offset` in pixels, the lengths come from the logarithms.
     func sides(_ logSize: Tensor, _ offset: Tensor) throws -> (low: Tensor, high: Tensor, length: Tensor) {
         let length = try logSize.clamped(min: -3, max: 4).exp() * 16
         let centre = try offset * truth.stride
@@ -21,8 +21,8 @@ func boxLoss(logSize: Tensor, offset: Tensor, _ truth: BoxTruth) throws -> Tenso
     return try (loss * truth.weight).sum() / truth.weight.sum()
 }
 
-/// CornerNet's penalty-reduced focal loss with a = 2, b = 4, over the number of cells that are exactly 1; `attention`
-/// is what each cell counts, all alike when left out.
+/// CornerNet's penalty-reduced focal loss with a = 2, b = 4, divided by the number of cells that are exactly 1.
+/// `attention` is the weight of each cell; nil weighs all equally.
 func focal(_ logits: Tensor, _ target: Tensor, _ attention: Tensor? = nil) throws -> Tensor {
     let positive = try (target .>= 0.9999).to(.float32)
     let p = try logits.sigmoid()

@@ -5,13 +5,13 @@ import Text
 package import Torch
 import Vitrail
 
-/// What a batch must know of the model that it is for.
+/// What a batch must know about its model.
 struct MosaicWriting {
     let tokenizer: Tokenizer
     let form: LumenForm
-    /// Input pixels a cell of the aligner's maps.
+    /// The side of a cell of the aligner's maps, in input pixels.
     let cell: Double
-    /// Input pixels a token of the image; nil for a language model without heads that look at the image alone.
+    /// The side of an image token in input pixels; nil for a language model without image heads.
     let patch: Int?
 
     init(_ model: Lumen) {
@@ -22,71 +22,72 @@ struct MosaicWriting {
     }
 }
 
-/// What one training step learns from; a pure function of the configuration and the step.
+/// The batch of one training step; a pure function of the configuration and the step.
 ///
-/// Shapes: b pictures, q queries of the aligner a picture.
+/// Shapes: b pictures, q queries of the aligner for each picture.
 package struct MosaicBatch {
     /// What a step shows.
     package enum Content: Sendable, Hashable {
-        /// Scenes of a ring, or people cut out of the scenes of both.
+        /// Scenes of a ring, or people cut out of the scenes of both rings.
         case plain, rich, people
     }
 
-    /// What the attribute head knows, by group; a joint counts as a kind.
+    /// The names that the attribute head knows, by group. A joint counts as a kind.
     static let attributes = [
         MosaicKind.names + Keypoints.cocoNames, MosaicColour.names, MosaicSize.names, MosaicTexture.names,
     ]
-    /// How many of the kinds are joints, and what is no joint.
+    /// The number of kinds that are joints, and the attributes without them.
     static let joints = Keypoints.cocoNames.count
     static let traits = [MosaicKind.names] + attributes.dropFirst()
-    /// A target that does not count in a cross entropy.
+    /// A target that a cross entropy ignores.
     static let ignored = -100
-    /// Numbers of scenes that each step has for itself: of the embedded model, and of larger steps.
+    /// How many scene numbers are reserved for each step: for the embedded model, and for larger steps.
     private static func indicesPerStep(_ configuration: TrainingConfiguration) -> Int {
         configuration.adaptation == nil ? 128 : 4096
     }
-    /// Pixels of a patch that a thing must cover for its words to be said of the patch.
+    /// The pixels of a patch that a thing must cover for its words to be true of the patch.
     private static let patchCover = 20
 
     package let content: Content
     /// [b, 3, size, size], 0...255.
     package let pixels: Tensor
-    /// What the dense head is to see.
+    /// The truth for the dense head.
     package let dense: DenseTruth
     /// [b, patches, traits]: 1 where a thing with the attribute covers the patch of 16 x 16 pixels.
     package let wordTargets: Tensor?
-    /// What is said; nil while the encoder learns alone.
+    /// The conversations; nil while the encoder learns alone.
     package let words: Words?
 
     package struct DenseTruth {
-        /// [b, kinds, cells], of `kinds` among all: the things' in scenes, the joints' of people.
+        /// [b, kinds, cells] for the range `kinds`: the kinds of things in scenes, the joints of people.
         package let heat: Tensor
         package let kinds: Range<Int>
         package let boxes: BoxTruth
-        /// [n, 4] for the cells of `boxes`: kind, colour, size, texture, ``ignored`` where there is none.
+        /// [n, 4] for the cells of `boxes`: kind, colour, size, texture; ``ignored`` if there is none.
         package let traits: Tensor
     }
 
-    /// Conversations about the pictures. Positions are those of the flattened hidden states of all `ids`, in order.
+    /// Conversations about the pictures. Positions are indices into the flattened hidden states of all `ids`, in order.
     package struct Words {
         /// Sequences of similar length together: [b, n, length] each.
         package let ids: [Tensor]
-        /// From which state which token follows: in answers with a place, and in words.
+        /// The states, and the tokens that follow them: in answers with a place, and in answers in words.
         package let location: Following
         package let text: Following
-        /// The same for the varying word of an answer alone.
+        /// The same for only the word that decides an answer.
         package let varying: Following
-        /// [LOC]s, the noun phrases of requests, and the states before an answer's varying word.
+        /// [LOC]s, the noun phrases of requests, and the states before the word that decides an answer.
         package let loc: Told
         package let mentions: Told
         package let subjects: Told
-        /// Where a text tells which thing a place is told by; nil where no text does.
+        /// Texts with a relation, such as "left of the ring", and the thing that it starts from; nil without such
+        /// texts.
         package let anchors: Anchors?
         /// The states before the answer to "is the star left of the ring?".
         package let relations: Relations
         /// The states before each word of a list of kinds.
         package let lists: Lists
-        /// [b * q] positions of the [LOC]s that the aligner answers, and what it is to answer.
+        /// [b * q]: positions of the [LOC]s that the aligner answers, and the true answers.
         package let aligned: Tensor
         /// [b, q, cells].
         package let heat: Tensor
@@ -98,58 +99,59 @@ package struct MosaicBatch {
         package let targets: Tensor
     }
 
-    /// Where the things are that some states mean: m of the n, each one's number, its image's, and [m, patches], 1 where
-    /// one of its things is.
+    /// The places of the things that some states mean. For m of the n states: the number of the state, that of its
+    /// image, and [m, patches], 1 on the patches of the things.
     package struct Things {
         package let told: Tensor
         package let images: Tensor
         package let patches: Tensor
     }
 
-    /// States that are told what they are about.
+    /// States with a target for what they are about.
     package struct Told {
         package let positions: Tensor
-        /// [n, 4]: what is named of each group; the group's length for "not said", or ``ignored``.
+        /// [n, 4]: the name in each group; the length of the group for "not said", or ``ignored``.
         package let named: Tensor
-        /// [n, 2] centre of the one thing meant, 0...1, and [n]: 1 where there is just one.
+        /// [n, 2]: the centre of the one thing that is meant, 0...1; and [n]: 1 if exactly one thing is meant.
         package let place: Tensor
         package let single: Tensor
-        /// The same of the thing that its place is compared with.
+        /// The same for the thing that a relation starts from.
         package let anchor: Tensor
         package let anchored: Tensor
-        /// [n]: of [LOC]s, 1 where the words mean one thing; of mentions, 1 where another thing's place is told by it; nil
-        /// where nothing of the kind is learnt.
+        /// [n]: for [LOC]s, 1 if the words mean one thing; for mentions, 1 if a relation starts from the thing. Nil if
+        /// this is not learnt.
         package let one: Tensor?
-        /// Those that mean something in the picture; nil where none does.
+        /// The states that mean something in the picture; nil if none does.
         package let things: Things?
         var count: Int { positions.size(0) }
     }
 
-    /// Texts with a state that is to look at the anchor's noun phrase.
+    /// Texts with a state that should look at the anchor, the noun phrase that a relation starts from.
     package struct Anchors {
         /// [n, length]: the positions of each text's tokens.
         package let texts: Tensor
-        /// [n] within each text: the token of the state, and the phrase's last token; and the number of the image.
+        /// [n], within each text: the token of the state, and the last token of the phrase; and the number of the
+        /// image.
         package let tokens: Tensor
         package let phrases: Tensor
         package let images: Tensor
     }
 
-    /// States that are asked how one thing lies to another.
+    /// States before the answer about a relation of two things.
     package struct Relations {
         package let positions: Tensor
-        /// [n]: the number of the ``MosaicRelation`` that the words name.
+        /// [n]: the number of the ``MosaicRelation`` in the words.
         package let directions: Tensor
-        /// [n]: how far the first thing lies there, in shares of the picture; negative when opposite.
+        /// [n]: how far the first thing lies in that direction, in shares of the picture; negative on the other side.
         package let distances: Tensor
     }
 
-    /// States that have kinds of things to list.
+    /// States before the words of a list of kinds.
     package struct Lists {
         package let positions: Tensor
         /// [n, kinds of things]: 1 for a kind that is still to be named.
         package let kinds: Tensor
-        /// Where its things are; nil where nothing is to be named.
+        /// The places of its things; nil if nothing is left to name.
         package let things: Things?
     }
 
@@ -171,9 +173,9 @@ package struct MosaicBatch {
 
     /// - Parameters:
     ///   - step: counted over all stages; it chooses the scenes.
-    ///   - shard: which of the configuration's shards of the step's pictures; none is left without a picture.
+    ///   - shard: the number of the shard; every shard has a picture.
     ///   - configuration: what to show.
-    ///   - writing: how the model is told.
+    ///   - writing: the tokenizer and the form of the conversations.
     init(
         step: Int, shard: Int, configuration: TrainingConfiguration, writing: MosaicWriting
     ) throws {
@@ -183,11 +185,11 @@ package struct MosaicBatch {
         func slots(_ count: Int) -> [Int] {
             Array(Swift.stride(from: shard % count, to: count, by: configuration.shards))
         }
-        // Pictures of another size than their ring's, so many that there are about as many pixels.
+        // Pictures of another size than their ring's. Their number keeps the number of pixels about the same.
         func varied(_ size: Int, _ count: Int) -> (size: Int, count: Int) {
             var random = SceneRandom(seed: configuration.seed, index: step, stream: 6)
             guard random.chance(stage.variedShare) else { return (size, count) }
-            // Not so small that things of the rich ring are lost.
+            // Smaller pictures would lose things of the rich ring.
             let least = max(configuration.plainSize, size * 3 / 4 / 16 * 16)
             let sizes = Array(Swift.stride(from: least, through: configuration.richSize, by: 16))
             let other = random.element(of: sizes)
@@ -272,7 +274,7 @@ package struct MosaicBatch {
         self.words = talks ? try words.finish(count) : nil
     }
 
-    /// People cut out as the pose pathway does it, each asked for some joints in the fixed form.
+    /// People cut out as the pose pathway does it; each is asked for some joints in the fixed form.
     private init(
         people indices: [Int], _ stage: TrainingConfiguration.Stage, _ step: Int,
         _ configuration: TrainingConfiguration, _ writing: MosaicWriting
@@ -286,7 +288,7 @@ package struct MosaicBatch {
             var random = SceneRandom(seed: configuration.seed, index: index, stream: 2)
             let (scene, person) = try Self.person(index, stage, configuration, &random)
             let object = scene.objects[person]
-            // As unsteady as the boxes that a locator gives.
+            // As inexact as the boxes of a locator.
             let (w, h) = (object.box.width, object.box.height)
             let box = Box(
                 x: object.box.x + random.number(-0.08, 0.08) * w,
@@ -315,7 +317,7 @@ package struct MosaicBatch {
         self.words = talks ? try words.finish(indices.count) : nil
     }
 
-    /// A scene with a person in it, one of whose joints at least can be seen.
+    /// A scene with a person of whom at least one joint is visible.
     private static func person(
         _ index: Int, _ stage: TrainingConfiguration.Stage, _ configuration: TrainingConfiguration,
         _ random: inout SceneRandom
@@ -325,7 +327,7 @@ package struct MosaicBatch {
             isRich, size: isRich ? configuration.richSize : configuration.plainSize)
         var attempt = 0
         while true {
-            // Numbers that no step's own scenes have.
+            // Numbers that no other scene of a step has.
             let scene = MosaicScene(
                 seed: configuration.seed, index: -1 - index * 1024 - attempt, configuration: world)
             let people = scene.objects.indices.filter { number in
@@ -378,7 +380,7 @@ package struct MosaicBatch {
 }
 
 extension MosaicObject {
-    /// Kind, colour, size and texture as numbers within their groups; -1 where it has none.
+    /// Kind, colour, size and texture as numbers within their groups; -1 for none.
     var traitIndices: [Int] {
         [kind.rawValue, colour.rawValue, size?.rawValue ?? -1, texture?.rawValue ?? -1]
     }
@@ -389,12 +391,12 @@ extension MosaicObject {
     /// Centre and size in pixels.
     fileprivate var boxNumbers: [Double] { [centre.x, centre.y, box.width, box.height] }
 
-    /// The Gaussian's deviation grows with the object, as CenterNet's does.
+    /// The deviation of the Gaussian grows with the object, as in CenterNet.
     fileprivate var deviation: (x: Double, y: Double) { (2 + 0.045 * box.width, 2 + 0.045 * box.height) }
 }
 
 extension MosaicDescription {
-    /// What is said of each group; the group's length for what is not.
+    /// The name that a phrase says in each group; the length of the group for none.
     fileprivate var namedTargets: [Int] {
         zip([kind?.rawValue, colour?.rawValue, size?.rawValue, texture?.rawValue], MosaicBatch.attributes).map
         {
@@ -436,7 +438,7 @@ private struct DenseBuilder {
         images += 1
     }
 
-    /// The joints of one person, who fills a picture.
+    /// The joints of one person who fills a picture.
     mutating func append(joints: [(centre: (x: Double, y: Double)?, deviation: (x: Double, y: Double))]) {
         let first = MosaicKind.names.count
         kinds = first..<(first + joints.count)
@@ -460,7 +462,7 @@ private struct WordsBuilder {
     /// Sequences of similar length are padded together.
     enum Length: Int, CaseIterable { case short, middle, long }
 
-    /// What a query can mean: an object, or a joint, which has no box; nil for a joint that is not in the picture.
+    /// What a query can mean: an object, or a joint, which has no box. Nil for a joint outside of the picture.
     struct Target {
         var centre: (x: Double, y: Double)?
         var deviation: (x: Double, y: Double)
@@ -496,7 +498,7 @@ private struct WordsBuilder {
         var learnt: [(source: Int, isLocation: Bool)] = []
     }
 
-    /// A place in the sequences, before their lengths are known.
+    /// A position in the sequences, before their lengths are known.
     struct Place {
         let length: Length
         let row: Int
@@ -510,7 +512,7 @@ private struct WordsBuilder {
         var single: [Float] = []
         var anchor: [Float] = []
         var anchored: [Float] = []
-        /// As in the batch's; of [LOC]s and mentions.
+        /// As in the batch, for [LOC]s and mentions.
         var one: [Float] = []
         var meant = Meant()
     }
@@ -554,7 +556,7 @@ private struct WordsBuilder {
     var aligned: [Place] = []
     var heat: [Float] = []
     var boxes = BoxTruth.Builder()
-    // Of the picture at hand.
+    // The current picture.
     var targets: [Target] = []
     var picture = -1
     var candidates: [(place: Place, targets: [Int])] = []
@@ -577,7 +579,7 @@ private struct WordsBuilder {
     mutating func append(_ turn: ConversationTurn, _ length: Length, joint: Int? = nil) {
         let number = rows[length.rawValue].count
         var row = Row(ids: tokenizer.encode(writing.form.question(turn.request)))
-        // The last tokens of the phrases that tell a place.
+        // The last tokens of the phrases that a relation starts from.
         var phrases: [Int: Int] = [:]
         func anchored(_ place: Place, _ anchor: Int?) {
             guard let phrase = anchor.flatMap({ phrases[$0] }) else { return }
@@ -672,7 +674,7 @@ private struct WordsBuilder {
             var grid = HeatGrid(rows: side, columns: side, stride: writing.cell)
             for target in query.targets {
                 guard let centre = targets[target].centre else { continue }
-                // Deviations are those of the embedded model's cells; larger cells have them as much larger.
+                // Deviations are for the embedded model's cells, and scale with the size of a cell.
                 let (deviation, scale) = (targets[target].deviation, writing.cell / HeatGrid.stride)
                 grid.add(
                     centre: centre, deviation: (deviation.x * scale, deviation.y * scale), target: target)
@@ -691,7 +693,7 @@ private struct WordsBuilder {
         var position = 0
         var following: [(source: Int, target: Int, isLocation: Bool)] = []
         for (number, rows) in rows.enumerated() where !rows.isEmpty {
-            // A multiple of eight, so that libtorch meets few shapes: it prepares its kernels anew for each.
+            // A multiple of eight, so that there are few different shapes: libtorch prepares kernels for each.
             let length = (rows.map(\.ids.count).max()! + 7) / 8 * 8
             (starts[number], lengths[number]) = (position, length)
             ids.append(
@@ -729,7 +731,7 @@ private struct WordsBuilder {
                     anchors.flatMap { anchor in
                         let (own, row) = (lengths[anchor.place.length.rawValue], anchor.place.row)
                         let start = starts[anchor.place.length.rawValue] + row * own
-                        // What is after a shorter text is not seen.
+                        // No token sees the padding after a shorter text.
                         return (0..<length).map { start + min($0, own - 1) }
                     }, [anchors.count, length]),
                 tokens: try Tensor(anchors.map(\.place.token)), phrases: try Tensor(anchors.map(\.phrase)),

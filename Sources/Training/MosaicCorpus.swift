@@ -4,7 +4,7 @@ public import Text
 
 /// The sentences of Mosaic's world, from which the embedded model's tokenizer is trained.
 public enum MosaicCorpus {
-    /// A word is made one token when it is this common.
+    /// The number of occurrences from which on a word becomes one token.
     private static let repetitions = 60
 
     /// Trains the tokenizer; the same arguments give the same one.
@@ -12,7 +12,7 @@ public enum MosaicCorpus {
     /// - Parameters:
     ///   - seed: the seed of the scenes.
     ///   - vocabularySize: the number of tokens.
-    ///   - scenes: how many scenes of each ring are read; more give hardly another token.
+    ///   - scenes: how many scenes of each ring are read; more would hardly change the tokens.
     public static func tokenizer(seed: UInt64, vocabularySize: Int, scenes: Int = 300) throws -> Tokenizer {
         try BPETrainer(vocabularySize: vocabularySize, addedTokens: Prompt.addedTokens).train(
             on: sentences(seed: seed, scenes: scenes))
@@ -20,8 +20,8 @@ public enum MosaicCorpus {
 
     static func sentences(seed: UInt64, scenes: Int) -> [String] {
         var sentences: [String] = []
-        // Every word often enough to become one token, also those that a small sample holds seldom; the attributes first of
-        // all, so that a small vocabulary has them too.
+        // Every word is repeated often enough to become one token, also if a small sample seldom holds it. The
+        // attributes come first, so that a small vocabulary has them, too.
         for word in MosaicVocabulary.words + Keypoints.cocoNames {
             sentences += Array(repeating: "find the \(word) please", count: repetitions)
         }

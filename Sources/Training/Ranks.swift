@@ -1,10 +1,10 @@
 import Foundation
 import Torch
 
-/// What ranks that train one model tell one another.
+/// What the ranks of one training exchange.
 extension ProcessGroup {
-    /// Adds up the gradients of all ranks; every one of them ends with the same bits. A parameter without a gradient anywhere
-    /// stays without.
+    /// Adds up the gradients of all ranks; all ranks end with the same bits. A parameter without a gradient on any
+    /// rank has none afterwards.
     func add(_ gradients: inout [Tensor?], of parameters: [Tensor]) throws {
         let counts = try Tensor(gradients.map { $0 == nil ? 0 : 1 } as [Float]).to(device)
         try sum([counts])
@@ -15,10 +15,10 @@ extension ProcessGroup {
         try sum(gradients.compactMap { $0 })
     }
 
-    /// What every rank says, by rank.
+    /// The values of every rank, by rank.
     func tell<Value: Codable>(_ value: Value) throws -> [Value] {
         let (encoder, decoder) = (JSONEncoder(), JSONDecoder())
-        // A loss that is no number is to be told of, too.
+        // A loss that is not a number must reach the other ranks, too.
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(

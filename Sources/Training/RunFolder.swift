@@ -3,23 +3,24 @@ import Foundation
 import NN
 import Torch
 
-/// The files of a run: `configuration.json`, `metrics.jsonl` and `checkpoint.safetensors`, the last, replaced whole.
+/// The files of a run: `configuration.json`, `metrics.jsonl` and `checkpoint.safetensors`, the last checkpoint, which
+/// is replaced atomically.
 struct RunFolder {
     let path: String
-    /// Of several ranks one alone writes.
+    /// Of several ranks, only one writes.
     let isWriter: Bool
 
     private var checkpoint: String { "\(path)/checkpoint.safetensors" }
     private var metrics: String { "\(path)/metrics.jsonl" }
 
-    /// Makes the folder of a new run, or checks the one of a run that goes on.
+    /// Makes the folder of a new run, or checks that of a resumed one.
     ///
     /// - Parameters:
     ///   - path: the folder.
     ///   - configuration: what `configuration.json` holds, or must hold.
-    ///   - resume: whether the run goes on.
-    ///   - isWriter: whether this process writes the folder; another writes nothing.
-    /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
+    ///   - resume: whether the run is resumed.
+    ///   - isWriter: whether this process writes the folder; others write nothing.
+    /// - Throws: ``TrainingError`` when the folder already holds a run, or holds none to resume.
     init(_ path: String, configuration: String, resume: Bool, isWriter: Bool = true) throws {
         self.path = path
         self.isWriter = isWriter
@@ -64,9 +65,9 @@ struct RunFolder {
         try SafetensorsFile.write(weights + state, metadata: ["step": "\(step)"], to: checkpoint)
     }
 
-    /// Reads the checkpoint back, and removes the metrics of steps that will be done again.
+    /// Reads the checkpoint, and removes the metrics of steps that will be repeated.
     ///
-    /// - Returns: the step that it is of.
+    /// - Returns: the number of the checkpoint's step.
     func restore(_ parameters: [(name: String, tensor: Tensor)], _ optimizer: any Optimizer) throws -> Int {
         let file = try SafetensorsFile(checkpoint)
         guard let step = file.metadata["step"].flatMap({ Int($0) }) else {
@@ -80,7 +81,7 @@ struct RunFolder {
 
     /// Copies every parameter's value.
     ///
-    /// - Throws: ``TrainingError`` that names the first which is missing or of another shape.
+    /// - Throws: ``TrainingError`` that names the first parameter that is missing or of another shape.
     static func copy(
         into parameters: [(name: String, tensor: Tensor)], from path: String,
         _ value: (_ name: String) throws -> Tensor?

@@ -4,8 +4,8 @@ package import Perception
 package import Torch
 import Vitrail
 
-/// The scenes of one shard of a step of a segmenter's training with their prompts; a pure function of the seed, the step
-/// and the shard.
+/// The scenes and prompts of one shard of a step, for the training of a segmenter; a pure function of the seed, the
+/// step and the shard.
 package struct SegmenterBatch {
     /// Prompts of one form, p for each of b scenes.
     package struct Group {
@@ -13,8 +13,8 @@ package struct SegmenterBatch {
         package let prompts: SAMPrompts
         /// [b * p, 1, cells]: the share of the thing in each cell of a mask.
         package let targets: Tensor
-        /// [b * p, 1, cells]: what a wrong cell costs. Cells at the thing count as much together as for any other
-        /// thing, whatever its size.
+        /// [b * p, 1, cells]: the weight of a cell in the loss. The cells of a thing have the same total weight
+        /// whatever its size.
         package let weights: Tensor
     }
 
@@ -32,7 +32,7 @@ package struct SegmenterBatch {
     }
 
     init(step: Int, shard: Int, configuration: SegmenterTrainingConfiguration, imageSize: Int) throws {
-        // A second point every other step.
+        // Every other step has a second point.
         let pointForm: PromptForm = step % 2 == 0 ? .point : .points
         let forms: [(PromptForm, Int)] = [
             (.guided, configuration.guided), (.box, configuration.boxes), (pointForm, configuration.points),
@@ -102,7 +102,7 @@ private struct GroupBuilder {
         let (object, id) = (scene.objects[index], UInt8(index + 1))
         let (width, height) = (scene.image.width, scene.image.height)
         let scale = Double(imageSize) / Double(max(width, height))
-        // More likely a little off than much.
+        // Small errors are more likely than large ones.
         func off(_ length: Double, _ share: Double) -> Double {
             (random.unit() + random.unit() - 1) * share * length
         }
@@ -158,7 +158,7 @@ private struct GroupBuilder {
     private mutating func appendTarget(_ scene: MosaicScene, _ id: UInt8, _ box: Box, _ imageSize: Int) {
         let (width, height) = (scene.image.width, scene.image.height)
         let side = imageSize / 2
-        // Pixels of the scene a cell.
+        // The side of a cell in pixels of the scene.
         let pixels = max(width, height) / side
         let (columns, rows) = (width / pixels, height / pixels)
         let share = 1 / Float(pixels * pixels)

@@ -6,25 +6,25 @@ import Perception
 public import Torch
 public import Vitrail
 
-/// Trains a SAM on Mosaic's scenes (Kirillov et al. 2023, section 3 and appendix A, with dice and cross entropy near
-/// the thing in place of the focal loss, which learns faster on small things).
+/// Trains a SAM on Mosaic's scenes (Kirillov et al. 2023, section 3 and appendix A). In place of the focal loss it has
+/// dice and cross entropy near the thing, which learns faster on small things.
 ///
-/// A run is a folder as of ``Trainer``; a step's data depends on the seed and the step's number alone, so a run that
-/// was killed continues exactly.
+/// A run is a folder, as for ``Trainer``. The data of a step depend only on the seed and the step's number, so a run
+/// that was killed continues exactly.
 public final class SegmenterTrainer: SteppedRun {
     public let configuration: SegmenterTrainingConfiguration
     public let model: SAM
     public private(set) var step: Int
     let files: RunFolder
-    /// Parts of the names of parameters that do not decay, and of those that are AdamW's always.
+    /// Parts of the names of parameters without weight decay, and of those that AdamW always moves.
     static let tables = ["pos_embed", "rel_pos", "_token", "point_embed", "no_mask"]
     static let ends = ["patch_embed"]
     private let parameters: [(name: String, tensor: Tensor)]
     private let optimizer: any Optimizer
-    /// As many as run at the same time; each learns from several of a step's shards, one after the other.
+    /// One replica for each shard that runs at the same time. A replica takes several shards of a step in turn.
     private let shards: [SegmenterShard]
     private let threads: ShardThreads
-    /// The next steps' batches, of a device that leaves the processor free.
+    /// The batches of the next steps, made ahead while a device computes.
     private lazy var ahead = batchesAhead()
 
     /// Prepares a run in `folder`.
@@ -33,11 +33,11 @@ public final class SegmenterTrainer: SteppedRun {
     ///   - configuration: what to train and how.
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
-    ///   - threads: how many shards run at the same time; the result does not depend on it.
+    ///   - threads: how many shards run at the same time. The result does not depend on it.
     ///   - device: where to train.
-    ///   - shape: the network; the embedded segmenter's when left out. Its pictures have 256 pixels or an even part
-    ///     of that, its patches eight.
-    /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
+    ///   - shape: the sizes of the network; nil for those of the embedded segmenter. Its pictures have 256 pixels or an
+    ///     even part of that, its patches eight.
+    /// - Throws: ``TrainingError`` when the folder already holds a run, or holds none to resume.
     public init(
         _ configuration: SegmenterTrainingConfiguration, folder: String, resume: Bool,
         threads: Int = 1, device: Device = .cpu, shape: SAMConfiguration = .mosaic
@@ -64,7 +64,7 @@ public final class SegmenterTrainer: SteppedRun {
             try SegmenterShard(of: master, mixedPrecision: configuration.mixedPrecision)
         }
         self.threads = ShardThreads(count)
-        // Weight decay on matrices alone.
+        // Only matrices have weight decay.
         optimizer = try configuration.optimizer.optimizer(
             of: parameters, weightDecay: configuration.weightDecay,
             tables: Self.tables, ends: Self.ends, threads: device.optimizerThreads(self.threads))
@@ -93,7 +93,7 @@ public final class SegmenterTrainer: SteppedRun {
         return (try learn(from: batches), configuration.scenes)
     }
 
-    /// Makes the batches of this and the following steps on threads of their own.
+    /// Makes the batches of this and the following steps on separate threads.
     private func batchesAhead() -> Ahead<SegmenterBatch> {
         let (configuration, device) = (configuration, model.store.device)
         let imageSize = model.configuration.vision.imageSize
@@ -110,14 +110,14 @@ public final class SegmenterTrainer: SteppedRun {
 
     func saveModel() throws { try model.save(to: "\(files.path)/model") }
 
-    /// What a shard of a step learns from.
+    /// The batch of a shard of a step.
     package func batch(step: Int, shard: Int) throws -> SegmenterBatch {
         try SegmenterBatch(
             step: step, shard: shard, configuration: configuration,
             imageSize: model.configuration.vision.imageSize)
     }
 
-    /// Moves the parameters once, from one batch for each shard; the losses before it.
+    /// Moves the parameters once, from one batch for each shard. Returns the losses before the move.
     package func learn(from batches: [SegmenterBatch]) throws -> [String: Double] {
         try learn(batches.count) { batches[$0] }
     }
@@ -137,13 +137,13 @@ public final class SegmenterTrainer: SteppedRun {
     }
 }
 
-/// A share of the pictures of a segmenter's step, learnt from on a thread of its own.
+/// A replica of a segmenter, which learns from a share of a step's pictures on one thread.
 final class SegmenterShard: Replica, @unchecked Sendable {
     let parameters: [Tensor]
     private let model: SAM
     private let mixedPrecision: Bool
 
-    /// What a segmenter learns: all but the shared positions, which stay as they were drawn.
+    /// The parameters that are trained: all but the shared positions, which keep their random values.
     static func learnt(_ model: SAM) -> [(name: String, tensor: Tensor)] {
         model.store.named.filter { $0.name != SAM.positionsName }
     }
@@ -155,7 +155,7 @@ final class SegmenterShard: Replica, @unchecked Sendable {
         for parameter in parameters { try parameter.requireGrad() }
     }
 
-    /// Leaves the gradients of `share` times the losses in the parameters; the losses, of which "loss" is the whole.
+    /// Leaves the gradients of `share` times the losses in the parameters. Returns the losses; "loss" is their sum.
     func learn(from batch: SegmenterBatch, share: Double) throws -> [String: Double] {
         var values: [String: Double] = [:]
         let total = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: model.store.device) {
@@ -181,7 +181,7 @@ final class SegmenterShard: Replica, @unchecked Sendable {
 }
 
 extension [[String: Double]] {
-    /// The mean of each value over dictionaries of the same keys.
+    /// The mean of each value over dictionaries with the same keys.
     var mean: [String: Double] {
         reduce(into: [:]) { sums, values in
             for (name, value) in values { sums[name, default: 0] += value / Double(count) }
@@ -189,15 +189,15 @@ extension [[String: Double]] {
     }
 }
 
-/// What a group's masks cost, a number a prompt.
+/// The losses of the masks of a group of prompts, one number for each prompt.
 struct MaskLosses {
     /// Dice and weighted cross entropy of the mask for one answer.
     let single: Tensor
-    /// The same of the best of the others.
+    /// The same for the best of the other masks.
     let best: Tensor
-    /// How far the expected overlaps are from the true ones, squared.
+    /// The squared error of the predicted IoU.
     let score: Tensor
-    /// The true overlap, IoU, of the mask for one answer.
+    /// The true IoU of the mask for one answer.
     let overlap: Tensor
 
     init(_ masks: SAMMasks, _ group: SegmenterBatch.Group) throws {

@@ -1,28 +1,28 @@
 import Foundation
 public import NN
 
-/// Everything that a segmenter's training depends on; the file given to `vitrail train`, told from others by its field
-/// `model`.
+/// The configuration of a segmenter's training, the file given to `vitrail train`. Its field `model` distinguishes it
+/// from other configurations.
 public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
-    /// What is trained: `segmenter`.
+    /// The kind of training: `segmenter`.
     public var model: String
     /// Seeds the weights and the data. Mosaic's scoring seeds are refused.
     public var seed: UInt64
     public var steps: Int
-    /// Scenes a step, and which share of them is of the rich ring.
+    /// The number of scenes in a step, and the share of the rich ring.
     public var scenes: Int
-    /// Parts of equal size of a step's scenes; as many can run at the same time.
+    /// The number of equal parts of a step's scenes that can run at the same time.
     public var shards: Int
     public var richShare: Double
     /// The share of scenes that are not square.
     public var oblongShare: Double
-    /// Prompts a scene of each form: a box with a point near its middle, which is what a locator gives; a box; points;
-    /// a box with such a point and one that corrects.
+    /// The number of prompts of each form for a scene: a box with a point near its middle, as a locator gives it; a
+    /// box; points; a box with such a point and a correcting one.
     public var guided: Int
     public var boxes: Int
     public var points: Int
     public var corrected: Int
-    /// How far the sides of a prompt's box stand off at most, as a share of its size.
+    /// The most that the sides of a prompt's box are moved, as a share of its size.
     public var jitter: Double
     public var schedule: Schedule
     public var optimizer: OptimizerKind
@@ -30,7 +30,7 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
     public var gradientLimit: Double
     /// Whether matrix products and convolutions run in bfloat16.
     public var mixedPrecision: Bool
-    /// Steps between two lines of metrics, and between two checkpoints.
+    /// The number of steps between two lines of metrics, and between two checkpoints.
     public var logEvery: Int
     public var checkpointEvery: Int
 
@@ -43,8 +43,8 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
 
     /// - Parameters:
     ///   - path: the file.
-    ///   - setting: fields that are otherwise than in the file, as `stages.0.steps=100`.
-    /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
+    ///   - setting: fields that differ from the file, such as `steps=100`.
+    /// - Throws: ``TrainingError`` for a file that is missing or has another form; it names the field.
     public init(contentsOf path: String, setting: [String] = []) throws {
         self = try ConfigurationFile.read(path, setting: setting)
         try validate(path)
@@ -75,6 +75,6 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
         }
     }
 
-    /// The configuration as it is written beside a run's results.
+    /// The configuration as it is written into the run's folder.
     public func json() throws -> String { try ConfigurationFile.json(self) }
 }

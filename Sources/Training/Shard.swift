@@ -3,14 +3,14 @@ import NN
 import Torch
 import Vitrail
 
-/// A network with a trainer's own parameters in storage, but gradients of its own, so that several can learn at the same
-/// time. Each uses one thread, so that the result does not depend on how many cores there are.
+/// A network that shares the trainer's parameters but has separate gradients, so that several can learn at the same
+/// time. Each uses one thread, so that the result does not depend on the number of cores.
 protocol Replica: AnyObject, Sendable {
-    /// The trainer's, in its order.
+    /// The trainer's parameters, in its order.
     var parameters: [Tensor] { get }
 }
 
-/// A share of every step's pictures, learnt from on a thread of its own.
+/// A replica of the model, which learns from a share of every step's pictures on one thread.
 final class Shard: Replica, @unchecked Sendable {
     let losses: LumenLosses
     let parameters: [Tensor]
@@ -25,7 +25,7 @@ final class Shard: Replica, @unchecked Sendable {
         for parameter in parameters { try parameter.requireGrad() }
     }
 
-    /// Leaves the gradients of `share` times the losses in the parameters; the losses.
+    /// Leaves the gradients of `share` times the losses in the parameters. Returns the losses.
     func learn(from batch: MosaicBatch, step: Int, share: Double) throws -> [(name: String, value: Double)] {
         let mixedPrecision = losses.configuration.mixedPrecision
         let device = parameters[0].device
@@ -40,7 +40,8 @@ final class Shard: Replica, @unchecked Sendable {
 extension [(name: String, value: Tensor)] {
     /// Leaves the gradients of `share` times the sum of these losses in the parameters.
     ///
-    /// - Returns: their sum, "loss", and each by itself; all are read at once, since a device works on until it is asked.
+    /// - Returns: their sum, "loss", and each of them. All are read at once, because every reading waits for the
+    ///   device.
     func learnt(share: Double) throws -> [(name: String, value: Double)] {
         let total = try dropFirst().reduce(self[0].value) { try $0 + $1.value }
         try (total * share).backward()
@@ -51,18 +52,18 @@ extension [(name: String, value: Tensor)] {
 }
 
 extension Device {
-    /// How many threads make what the next steps learn from: where the processor is busy with the steps none, or one where
-    /// files are read, which is done while shards wait for one another.
+    /// The number of threads that make the batches of the next steps. If the steps run on the CPU it is none; or one,
+    /// if files are read, which is done while shards wait for one another.
     func loaders(beside threads: Int, readingFiles: Bool = false) -> Int {
         self == .cpu
             ? (readingFiles ? 1 : 0) : max(1, min(12, ProcessInfo.processInfo.activeProcessorCount - threads))
     }
 
-    /// What runs an optimizer's steps: the shards' threads, or as many as it takes to keep a device busy.
+    /// Runs an optimizer's steps: on the shards' threads, or on as many as keep a device busy.
     func optimizerThreads(_ shards: ShardThreads) -> ShardThreads { self == .cpu ? shards : ShardThreads(4) }
 }
 
-/// Runs work on threads that stay, one for each shard but the first, which the caller's thread does.
+/// Runs work on permanent threads: one for each shard but the first, which runs on the caller's thread.
 final class ShardThreads: @unchecked Sendable {
     private final class Worker: @unchecked Sendable {
         private let condition = NSCondition()
@@ -116,10 +117,10 @@ final class ShardThreads: @unchecked Sendable {
 
     deinit { for worker in workers { worker.close() } }
 
-    /// What `learn` says for 0 ..< count, and the sums of the gradients that it leaves in its replica.
+    /// The results of `learn` for 0 ..< count, and the sums of the gradients that it leaves in its replica.
     ///
-    /// As many run at the same time as there are replicas; they are added up in order, so that the sums do not depend on
-    /// how many these are.
+    /// As many run at the same time as there are replicas. The gradients are added in order, so the sums do not depend
+    /// on the number of replicas.
     ///
     /// - Parameters:
     ///   - check: called before each round.
@@ -150,8 +151,9 @@ final class ShardThreads: @unchecked Sendable {
         return (learnt, sums)
     }
 
-    /// The results of `body` for 0 ..< count, spread over the threads, each with as many threads of libtorch as the caller's:
-    /// a new thread would have the number that any other thread of the process set last, and sums depend on it.
+    /// The results of `body` for 0 ..< count, spread over the threads. Each gets the caller's number of libtorch
+    /// threads. A new thread would have the number that another thread of the process set last, and sums depend on
+    /// this number.
     func map<Result>(_ count: Int, _ body: @escaping (Int) throws -> Result) throws -> [Result] {
         nonisolated(unsafe) var results = [Swift.Result<Result, any Error>?](repeating: nil, count: count)
         let lock = NSLock()

@@ -11,27 +11,28 @@ public import Vitrail
 
 /// Trains a LUMEN on Mosaic's scenes.
 ///
-/// A run is a folder: `configuration.json`, `tokenizer.json`, `metrics.jsonl`, `checkpoint.safetensors` (the last, one
-/// file, replaced whole) and at the end `model/`. A step's data depends on the seed and the step's number alone, so a
-/// run that was killed continues exactly.
+/// A run is a folder: `configuration.json`, `tokenizer.json`, `metrics.jsonl`, `checkpoint.safetensors` (the last
+/// checkpoint, one file, replaced atomically) and at the end `model/`. The data of a step depend only on the seed and
+/// the step's number, so a run that was killed continues exactly.
 public final class Trainer: SteppedRun {
     public let configuration: TrainingConfiguration
     public let folder: String
     public let model: Lumen
     /// Steps done.
     public private(set) var step: Int
-    /// Parts of the names of parameters that do not decay, and of those that are AdamW's always: the ends, and the match of
-    /// names, which begins as their agreement.
+    /// Which parameters the optimizer treats differently, by parts of their names. `tables` have no weight decay.
+    /// `ends` are always moved by AdamW and never by Muon: the first and the last layers of the network, and the match
+    /// term, whose initial weights already compare names.
     static let tables = ["position_embedding", "embed_tokens", "output_tokens"]
     static let ends = ["stem.0", "predict", "aligner.attributes", "aligner.relation", "match_"]
     let files: RunFolder
     private let optimizer: any Optimizer
-    /// As many as run at the same time; each learns from several of a step's shards, one after the other.
+    /// One replica for each shard that runs at the same time. A replica takes several shards of a step in turn.
     private let shards: [Shard]
     private let threads: ShardThreads
-    /// The next steps' batches, of a device that leaves the processor free.
+    /// The batches of the next steps, made ahead while a device computes.
     private lazy var ahead = batchesAhead()
-    /// The shards that are this rank's.
+    /// The shards of this rank.
     private let own: [Int]
     private let group: ProcessGroup?
     private let parameters: [(name: String, tensor: Tensor)]
@@ -55,14 +56,15 @@ public final class Trainer: SteppedRun {
     ///   - folder: where the run lies, or will lie.
     ///   - resume: whether to continue from the folder's checkpoint.
     ///   - threads: how many shards run at the same time.
-    ///   - group: the processes that divide the shards among them; nil for this one alone. All must see the same
-    ///     folders. The first of them writes the run's.
+    ///   - group: the processes that divide the shards; nil for a single process. All must see the same folders. The
+    ///     first of them writes the run's folder.
     ///   - device: where to train.
-    ///   - base: the LLaVA that a configuration with `adaptation` is for, and its vision tower where it lies elsewhere.
-    ///   - beginning: a model folder and the number of the stage, from 0, that begins with it; from nothing when left out.
-    ///   - shape: the network for the attributes' names, joints among them, the tokenizer's size and the pictures' sizes; the embedded
-    ///     model's when left out.
-    /// - Throws: ``TrainingError`` when the folder holds a run already, or none to resume.
+    ///   - base: the LLaVA for a configuration with `adaptation`, and its vision tower if that lies elsewhere.
+    ///   - beginning: a model folder and the number of the stage, from 0, that begins with it; nil begins from random
+    ///     weights.
+    ///   - shape: makes the sizes of the network from the names of attributes, the number of joints among them, the
+    ///     number of tokens and the sizes of pictures; nil for the embedded model's.
+    /// - Throws: ``TrainingError`` when the folder already holds a run, or holds none to resume.
     public init(
         _ configuration: TrainingConfiguration, folder: String, resume: Bool,
         threads: Int = 1, group: ProcessGroup? = nil, device: Device = .cpu,
@@ -100,7 +102,7 @@ public final class Trainer: SteppedRun {
         optimizer = try configuration.optimizer.optimizer(
             of: parameters, weightDecay: configuration.weightDecay,
             tables: Self.tables, ends: Self.ends,
-            // What the embedded model was found to learn best with; PyTorch's own where LUMEN says nothing.
+            // The best for the embedded model. LUMEN does not state its own, so PyTorch's defaults serve a LLaVA.
             betas: configuration.adaptation == nil ? (0.9, 0.98) : (0.9, 0.999),
             threads: device.optimizerThreads(self.threads))
         step = 0
@@ -122,7 +124,7 @@ public final class Trainer: SteppedRun {
             try RunFolder.copy(into: kept, from: path) { values[$0] }
             step = configuration.start(of: stage)
         }
-        // The ranks begin with the same bits, whatever their machines are.
+        // All ranks begin with the same bits, also on different machines.
         try group?.broadcast(parameters.map(\.tensor))
     }
 
@@ -159,7 +161,7 @@ public final class Trainer: SteppedRun {
                 seed: configuration.seed)
         }
         let url = URL(fileURLWithPath: "\(folder)/tokenizer.json")
-        // The first rank writes the tokenizer, from which all read it.
+        // The first rank writes the tokenizer, and all ranks read that file.
         if !resume, group.map({ $0.rank == 0 }) ?? true {
             let tokenizer =
                 try beginning.map { try Lumen.tokenizer(of: ModelFolder($0)) }
@@ -189,12 +191,12 @@ public final class Trainer: SteppedRun {
         shouldStop: () -> Bool = { false }, progress: (Progress) -> Void = { _ in }
     ) throws -> Bool {
         guard let group else { return try runSteps(shouldStop: shouldStop, progress: progress) }
-        // Ranks stop together, after the step in which one of them was asked to.
+        // Ranks stop together, after the step in which one of them was asked to stop.
         return try withoutActuallyEscaping(shouldStop) { shouldStop in
             wasAsked = shouldStop
             defer { wasAsked = { false } }
             let isComplete = try runSteps(shouldStop: { isStopping }, progress: progress)
-            // Nobody leaves before what the first rank writes is whole.
+            // No rank ends before the first one has written everything.
             try group.barrier()
             group.leave()
             return isComplete
@@ -219,7 +221,7 @@ public final class Trainer: SteppedRun {
         return (learnt.losses, learnt.pictures)
     }
 
-    /// Makes the batches of this and the following steps on threads of their own.
+    /// Makes the batches of this and the following steps on separate threads.
     private func batchesAhead() -> Ahead<MosaicBatch> {
         let (configuration, writing, device, own) = (configuration, writing, model.device, own)
         let loaders = device.loaders(beside: shards.count)
@@ -231,12 +233,12 @@ public final class Trainer: SteppedRun {
         }
     }
 
-    /// What a shard of a step learns from.
+    /// The batch of a shard of a step.
     package func batch(step: Int, shard: Int) throws -> MosaicBatch {
         try MosaicBatch(step: step, shard: shard, configuration: configuration, writing: writing)
     }
 
-    /// Leaves nothing of the stage before but what its model's folder holds.
+    /// Resets everything to what the model folder of the previous stage holds.
     private func beginStage() throws {
         for (_, tensor) in parameters {
             try withoutGrad { try tensor.copy(from: tensor.detached().to(.bfloat16).to(.float32)) }
@@ -244,13 +246,13 @@ public final class Trainer: SteppedRun {
         try optimizer.reset()
     }
 
-    /// Moves the parameters once, from one batch for each shard; the losses before it.
+    /// Moves the parameters once, from one batch for each shard. Returns the losses before the move.
     package func learn(from batches: [MosaicBatch]) throws -> [(name: String, value: Double)] {
         try learn(batches.count, of: batches.count) { batches[$0] }.losses.sorted { $0.key < $1.key }
             .map { ($0.key, $0.value) }
     }
 
-    /// What a step's shards learnt: the share of the mean losses, and how many pictures they saw.
+    /// The results of a step's shards: their share of the mean losses, and how many pictures they saw.
     private struct Learnt: Codable {
         var losses: [String: Double] = [:]
         var pictures = 0
@@ -292,7 +294,7 @@ public final class Trainer: SteppedRun {
         return learnt
     }
 
-    /// Adds up what all ranks learnt; every one of them ends with the same bits.
+    /// Adds up the results of all ranks; all ranks end with the same bits.
     private func share(_ gradients: inout [Tensor?], _ learnt: inout Learnt, _ group: ProcessGroup) throws {
         try group.add(&gradients, of: parameters.map(\.tensor))
         learnt.stops = wasAsked()
@@ -315,8 +317,8 @@ public final class Trainer: SteppedRun {
     /// At the end of every stage.
     var isModelDue: Bool { configuration.stage(of: step).step == 0 }
 
-    /// How answers of a model that knows Mosaic are taken: its boxes surround what is seen of a thing, as its masks do; the
-    /// thresholds are those that were found for the embedded one (docs/evaluation.md, Thresholds).
+    /// How answers are taken from a model of Mosaic. Its boxes surround the visible part of a thing, as its masks do.
+    /// The thresholds are those that were found for the embedded model (docs/evaluation.md, Thresholds).
     private static let locator = Locator(
         overlapLimit: 0.5, countThreshold: 0.44, masksBoxes: true, knownThreshold: 0.99, largePower: 0.72)
 
@@ -326,6 +328,6 @@ public final class Trainer: SteppedRun {
         try ModelFolder("\(folder)/model").calibrate(Self.locator, classes: nil)
     }
 
-    /// What is trained, and the optimiser's memory of it.
+    /// The trained parameters, and the optimizer's state.
     func saveCheckpoint() throws { try files.save(parameters, optimizer, step: step) }
 }

@@ -2,36 +2,36 @@ import Foundation
 public import NN
 public import Perception
 
-/// Everything that a training depends on; the file given to `vitrail train`.
+/// The configuration of a training, the file given to `vitrail train`.
 public struct TrainingConfiguration: Codable, Sendable, Hashable {
     /// Seeds the weights and the data. Mosaic's scoring seeds are refused.
     public var seed: UInt64
-    /// Sides of the pictures of the plain and of the rich ring.
+    /// The sides of the pictures of the plain and of the rich ring.
     public var plainSize: Int
     public var richSize: Int
-    /// Tokens of the language model's vocabulary at most.
+    /// The most tokens of the language model's vocabulary.
     public var vocabularySize: Int
     public var optimizer: OptimizerKind
     public var weightDecay: Double
     public var gradientLimit: Double
     /// Whether matrix products and convolutions run in bfloat16.
     public var mixedPrecision: Bool
-    /// Into how many parts a step's pictures are divided; they can run at the same time, and the result is the same
-    /// whether they do.
+    /// The number of parts of a step's pictures. They can run at the same time, and the result is the same if they do
+    /// not.
     public var shards: Int
-    /// Steps between two lines of metrics, and between two checkpoints.
+    /// The number of steps between two lines of metrics, and between two checkpoints.
     public var logEvery: Int
     public var checkpointEvery: Int
-    /// What is learnt of a LLaVA, which stays as it is otherwise; nil for a small model of its own.
+    /// What is added to a LLaVA and trained; nil for the training of a small model.
     public var adaptation: Adaptation?
-    /// What the small model's aligner is otherwise than the embedded one's; nil for the same.
+    /// How the aligner of the small model differs from the embedded model's; nil for the same.
     public var variant: Variant?
-    /// One after the other. A stage begins with the model as a folder holds it, in bfloat16, and with an optimizer that
-    /// remembers nothing, so that a training can go on from any stage's model.
+    /// The stages, in order. A stage begins with the model as a folder holds it, in bfloat16, and with a new
+    /// optimizer, so that a training can continue from the model of any stage.
     public var stages: [Stage]
 
-    /// An aligner to compare with; begins from nothing also where a run begins with a model. What is nil is as in the
-    /// embedded model: see ``Perception/AlignerConfiguration``.
+    /// An aligner for comparison. It begins with random weights, even if the run begins with a model. What is nil is
+    /// as in the embedded model: see ``Perception/AlignerConfiguration``.
     public struct Variant: Codable, Sendable, Hashable {
         public var fusion: AlignerConfiguration.Fusion?
         public var queryCount: Int?
@@ -44,7 +44,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public struct Adaptation: Codable, Sendable, Hashable {
         public var lora: LoRA
         public var aligner: Aligner
-        /// Whether a block of the language model keeps only its input for the gradient, and runs again for the rest.
+        /// Whether a block of the language model keeps only its input for the gradient, and is recomputed in the
+        /// backward pass.
         public var activationCheckpointing: Bool
 
         public struct LoRA: Codable, Sendable, Hashable {
@@ -58,50 +59,51 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             public var hiddenSize: Int
             public var numHiddenLayers: Int
             public var numAttentionHeads: Int
-            /// Cells of the maps along an axis for each patch.
+            /// The number of cells of the maps for each patch, along an axis.
             public var upsample: Int
             public var mapChannels: Int
         }
     }
 
-    /// A part of a training with a learning rate schedule of its own.
+    /// A part of a training with a separate learning rate schedule.
     public struct Stage: Codable, Sendable, Hashable {
         public var steps: Int
-        /// Steps in which the encoder learns alone, from its dense head.
+        /// The number of steps in which the encoder learns alone, by the losses of its dense head.
         public var visionSteps: Int
-        /// The step from which the aligner learns too. Before it the language model binds words without the heatmap's
-        /// gradients, which drown what a phrase names.
+        /// The step from which on the aligner learns, too. Before it, the language model binds words without the
+        /// heatmap's gradients, which would drown what a phrase names.
         public var alignerFrom: Int
         public var schedule: Schedule
-        /// A step shows scenes of one ring, or people cut out of either. These are the shares of steps of the latter
-        /// two.
+        /// A step shows scenes of the plain ring, scenes of the rich ring, or people cut out of either. These are the
+        /// shares of steps with the rich ring and with people.
         public var richShare: Double
         public var poseShare: Double
-        /// The share of the rings' steps that show pictures of another size than their ring's, from ``plainSize`` to
+        /// The share of the steps with scenes that show them at another size than the ring's, from ``plainSize`` to
         /// ``richSize``.
         public var variedShare: Double
-        /// Scenes a step, of each ring, and people.
+        /// The number of scenes of each ring, and of people, in a step.
         public var plainScenes: Int
         public var richScenes: Int
         public var people: Int
-        /// What is said about a scene: requests for a place, several requests in one, questions, captions.
+        /// The number of conversations about a scene: requests for a place, several requests in one, questions,
+        /// captions.
         public var locations: Int
         public var compounds: Int
         public var questions: Int
         public var captions: Int
-        /// [LOC] states of a scene, and joints of a person, that the aligner answers.
+        /// The number of [LOC] states of a scene, and of joints of a person, that the aligner answers.
         public var queries: Int
         public var joints: Int
         /// The share of location requests that refer to one thing.
         public var referringShare: Double
-        /// How often a phrase names something else than what is there.
+        /// The share of phrases that are made up, most of which name something absent.
         public var negativeRate: Double
         /// The share of location requests in free words; the others are in the fixed form.
         public var freeWording: Double
         /// The share of scenes with three objects or fewer, and the steps over which it fades out.
         public var easyShare: Double
         public var easySteps: Int
-        /// What each loss counts before ``alignerFrom``, and after; the weights pass from one to the other over
+        /// The weights of the losses before ``alignerFrom``, and after. They change from one to the other over
         /// ``rampSteps``.
         public var bindingLosses: LossWeights
         public var losses: LossWeights
@@ -115,7 +117,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         }
     }
 
-    /// What each loss counts.
+    /// The weight of each loss.
     public struct LossWeights: Codable, Sendable, Hashable {
         /// The dense head: centres, attributes and boxes at each cell.
         public var dense: Double
@@ -124,16 +126,16 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         /// The next token of answers with a place, and of answers in words.
         public var location: Double
         public var text: Double
-        /// LUMEN's heatmap loss, and what is learnt of boxes.
+        /// LUMEN's heatmap loss, and the losses of boxes.
         public var heat: Double
         public var box: Double
         /// What the phrase names, read from [LOC], and where its one target is.
         public var named: Double
         public var place: Double
-        /// The same of every noun phrase, read half way up the language model.
+        /// The same for every noun phrase, read a third of the way up the language model.
         public var mention: Double
         public var mentionPlace: Double
-        /// The same of a question's subject, read before the answer.
+        /// The same for the subject of a question, read before the answer.
         public var subject: Double
         public var subjectPlace: Double
         /// Where the image heads look from all of these states.
@@ -151,7 +153,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         }
     }
 
-    /// Steps in all.
+    /// The number of all steps.
     public var steps: Int { stages.reduce(0) { $0 + $1.steps } }
 
     /// The first step of a stage.
@@ -169,8 +171,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
 
     /// - Parameters:
     ///   - path: the file.
-    ///   - setting: fields that are otherwise than in the file, as `stages.0.steps=100`.
-    /// - Throws: ``TrainingError`` for a file that is missing or not of this form, naming the field.
+    ///   - setting: fields that differ from the file, such as `stages.0.steps=100`.
+    /// - Throws: ``TrainingError`` for a file that is missing or has another form; it names the field.
     public init(contentsOf path: String, setting: [String] = []) throws {
         self = try ConfigurationFile.read(path, setting: setting)
         try validate(path)
@@ -263,7 +265,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         }
     }
 
-    /// The configuration as it is written beside a run's results.
+    /// The configuration as it is written into the run's folder.
     public func json() throws -> String { try ConfigurationFile.json(self) }
 }
 

@@ -1,12 +1,12 @@
 import NN
 import Torch
 
-/// A training that `vitrail train` runs: a folder of its own, kill-safe.
+/// A training that `vitrail train` runs. It has a folder, and can be resumed after a kill.
 public protocol TrainingRun: AnyObject {
     /// Steps done.
     var step: Int { get }
 
-    /// Trains until the last step, or until `shouldStop` says so; either way a checkpoint is written.
+    /// Trains until the last step, or until `shouldStop` says so. In both cases a checkpoint is written.
     ///
     /// - Returns: true when the run is complete and `model/` was written.
     func run(shouldStop: () -> Bool, progress: (Trainer.Progress) -> Void) throws -> Bool
@@ -23,7 +23,7 @@ protocol SteppedRun: TrainingRun {
     var isModelDue: Bool { get }
 
     func learningRate(of step: Int) -> Double
-    /// One step; its losses, of which "loss" is the whole, and how many pictures it saw.
+    /// Does one step. Returns its losses, of which "loss" is the sum, and the number of its pictures.
     func advance() throws -> (losses: [String: Double], pictures: Int)
     func saveCheckpoint() throws
     func saveModel() throws
@@ -65,7 +65,7 @@ extension SteppedRun {
                 sums = [:]
                 lastLog = (now, step)
             }
-            // The model before the checkpoint: a run that is killed in between does these steps again.
+            // The model is written before the checkpoint: a run that is killed in between repeats these steps.
             if isModelDue { try saveModel() }
             if isModelDue || step % checkpointEvery == 0 { try saveCheckpoint() }
         }
@@ -79,13 +79,13 @@ public enum OptimizerKind: String, Codable, Sendable, Hashable {
     /// Matrices within the network by ``NN/Muon``, the rest by AdamW.
     case muon
 
-    /// For a training from nothing: weight decay on matrices alone, as the study found best.
+    /// For a training from random weights: only matrices have weight decay, as a study found best.
     ///
     /// - Parameters:
-    ///   - parameters: what is learnt.
+    ///   - parameters: the parameters to train.
     ///   - weightDecay: of the matrices.
-    ///   - tables: parts of the names of tables of positions and the like, which do not decay.
-    ///   - ends: parts of the names of the layers that see the pixels or give the answers, which are AdamW's always.
+    ///   - tables: parts of the names of position tables and the like, which have no weight decay.
+    ///   - ends: parts of the names of the first and the last layers, which AdamW always moves.
     ///   - betas: of AdamW.
     ///   - threads: run Muon's steps.
     func optimizer(

@@ -4,12 +4,12 @@ public import Text
 /// What the model said to a request, and what its specialists found on the way.
 public struct Answer: Sendable {
     public let request: String
-    /// What there is to read: ``transcript`` without the sentences that only look something up, such as
-    /// "Sure, the location is [LOC]. The task output is [COUNT] three.", which are left where nothing else was said.
+    /// The answer for a reader: ``transcript`` without the sentences that only look something up, such as
+    /// "Sure, the location is [LOC]. The task output is [COUNT] three." They stay if there is nothing else.
     public let text: String
     /// Everything that was written: the model's words and tokens, and what the program read back to it.
     public let transcript: String
-    /// One for each [LOC] that a routing token followed, in order; empty for an answer in words.
+    /// One for each [LOC] with a routing token after it, in order; empty for an answer in words.
     public let findings: [Finding]
 }
 
@@ -17,12 +17,12 @@ public struct Answer: Sendable {
 public struct Finding: Sendable {
     /// The decoder that the model chose.
     public let route: Route
-    /// What was found, best first, in pixels of the original picture. Of ``Text/Route/grounding`` and
-    /// ``Text/Route/referringSegmentation`` there is one at most.
+    /// What was found, best first, in pixels of the original picture. ``Text/Route/grounding`` and
+    /// ``Text/Route/referringSegmentation`` give at most one.
     public let detections: [Detection]
     /// Where the model looked.
     public let heatmap: Heatmap
-    /// Whether the model knows what was asked for; it finds nothing else, see ``Locator/knownThreshold``.
+    /// Whether the model knows the words of the request. If not, nothing is found; see ``Locator/knownThreshold``.
     public let isKnown: Bool
 
     public var count: Int { detections.count }
@@ -41,7 +41,7 @@ public struct Location: Sendable {
     /// Best first, in pixels of the original picture.
     public let detections: [Detection]
     public let heatmap: Heatmap
-    /// Whether the model knows what the phrase means; it finds nothing else, see ``Locator/knownThreshold``.
+    /// Whether the model knows the words of the phrase. If not, nothing is found; see ``Locator/knownThreshold``.
     public let isKnown: Bool
 
     public var count: Int { detections.count }
@@ -55,9 +55,9 @@ public struct Detection: Sendable, Hashable {
     public var point: Point
     /// The heat there, 0...1.
     public var score: Double
-    /// The thing's pixels, of the original picture's size, where masks were asked for.
+    /// The pixels of the thing, at the size of the original picture, if masks were asked for.
     public var mask: Mask?
-    /// COCO's 17 joints of a person, where they were asked for.
+    /// COCO's 17 joints of a person, if they were asked for.
     public var keypoints: Keypoints?
 
     public init(box: Box, point: Point, score: Double, mask: Mask? = nil, keypoints: Keypoints? = nil) {

@@ -1,7 +1,7 @@
 import Foundation
 package import Text
 
-/// What an ``AnswerWriter`` writes with: a language model, and the specialists that it calls.
+/// What an ``AnswerWriter`` needs: a language model, and the decoders behind the aligner.
 package protocol AnswerModel {
     associatedtype State
 
@@ -10,31 +10,37 @@ package protocol AnswerModel {
     /// - Returns: the most likely next token, and the hidden state at the last one read.
     func read(_ tokens: [Int]) throws -> (next: Int, state: State)
 
-    /// What a decoder finds for the hidden states at some [LOC]; one finding a state.
+    /// What a decoder finds for the hidden states at some [LOC]; one finding for each state.
     func find(_ states: [State], _ route: Route) throws -> [Finding]
 
-    /// What is to be said in place of an answer about a thing, whose word comes next: that there is no such thing; nil for
-    /// nothing.
+    /// Called before the word that answers a question about a thing ("red"): the sentence that denies the thing ("There
+    /// is no heart."), or nil if the thing is in the picture.
     func objection() throws -> String?
 
-    /// Whether there is something by that name, asked for by itself.
+    /// Whether a search for the name alone finds something.
     func isThere(_ name: String) throws -> Bool
 }
 
 /// Writes an answer token by token, greedily, and reads the specialists' findings back into it.
 ///
-/// The state at a [LOC] goes to the decoder that the next routing token names, at once. After `[COUNT]` the writer puts
-/// in how many there are; after the full stop of any other location answer for which nothing was found, that there is
-/// none, and the model goes on with what; when it then names what is there after all, there is nothing like what was meant. Where the model does not know what was asked for,
-/// or tells of a thing that is not there, its sentence makes way for one that says so.
-/// A model that says nothing has not understood, and the writer says that. One that loses itself, in a routing token without a
-/// [LOC] or in a sentence without an end, is stopped there, and what it had not finished is left out.
+/// As soon as the model writes a routing token, the states at the [LOC] before it go to that token's decoder. Then the
+/// writer may add text that the model reads as its own:
+/// - After `[COUNT]`: the number of things found.
+/// - After a location answer that found nothing: " There is no", and the model completes the sentence.
+///
+/// Some sentences of the model are replaced:
+/// - It does not know what was asked for: "I do not know what that is."
+/// - It describes a thing that is not there: "There is no heart."
+/// - It completes "There is no" with the name of a thing that is there, or with nothing: "There is nothing like that."
+///
+/// A model that writes nothing has not understood, and the answer says so. The writer stops a model that writes a
+/// routing token without a [LOC], or a sentence without an end, and leaves the unfinished sentence out.
 package struct AnswerWriter {
     let tokenizer: Tokenizer
     let tokens: SpecialTokens
-    /// Tokens of an answer at most.
+    /// The most tokens of an answer.
     let tokenLimit: Int
-    /// [LOC] of an answer at most.
+    /// The most [LOC] of an answer.
     let locationLimit: Int
 
     package init(_ tokenizer: Tokenizer, _ tokens: SpecialTokens, tokenLimit: Int, locationLimit: Int) {
@@ -53,10 +59,10 @@ package struct AnswerWriter {
         var next = prompt
         var pending: [Model.State] = []
         var locations = 0
-        // Nothing was found for the sentence that is being written.
+        // Whether the current sentence looked for something and found nothing.
         var isInVain = false
         var isKnown = true
-        // Where a sentence begins that says what there is none of, or that makes way for another when it ends.
+        // A sentence that denies something, or that another one replaces when it ends.
         var denial: (start: Int, other: String?)?
         var isLost = true
         while transcript.ids.count < tokenLimit {
@@ -66,7 +72,7 @@ package struct AnswerWriter {
                 denial = (transcript.lastSentence, other)
             }
             if token == tokens.end {
-                // Not before the output that it has begun to tell of.
+                // The answer is incomplete if it ends where a routing token should follow.
                 isLost = transcript.whole.trimmed.hasSuffix(Prompt.taskOutput.trimmed)
                 break
             }
@@ -87,7 +93,7 @@ package struct AnswerWriter {
                 isInVain = route != .count && count == 0
                 if route == .count {
                     next += transcript.insert(Prompt.counted(count))
-                    // Not of what the model itself lists for a caption.
+                    // A caption's own list asks nothing, so it is not replaced.
                     let wasAsked = transcript.lookup.contains(Prompt.located)
                     transcript.hideLookup()
                     if !isKnown, wasAsked { denial = (transcript.ids.count, Prompt.notKnown) }
@@ -120,19 +126,22 @@ package struct AnswerWriter {
 }
 
 extension AnswerWriter {
-    /// Whether the next token is the first of a word that tells something of a thing that was named: "It is red.", "Yes, it is.",
-    /// and not "It is a star."
+    /// Whether the next token begins a word that describes a thing, as in "It is red." or "Yes, it is.", and not in
+    /// "It is a star."
     private func isSubject(_ transcript: Transcript, before token: Int) -> Bool {
         let sentence = transcript.text(from: transcript.lastSentence).trimmed
         let next = tokenizer.decode([token]).trimmed
-        // After a number it is that which is told of.
+        // After a count, the word is about the number.
         return sentence == Prompt.subject && !Prompt.articles.contains(next)
             || sentence.isEmpty && !next.isEmpty && !transcript.followsLookup
                 && Prompt.verdicts.contains { $0.hasPrefix(next) }
     }
 
-    /// A model that does not know the word for what it looked for in vain names something else. Where that is in the picture, or
-    /// nothing is named, the sentence says something else; and so does one that is known to be wrong.
+    /// Replaces a sentence that has ended, if it is wrong.
+    ///
+    /// The sentence may already have a replacement. Otherwise it is "There is no …". A model that does not know the
+    /// word for what it did not find names something else. If that is in the picture, or nothing is named, the sentence
+    /// becomes "There is nothing like that."
     private func check<Model: AnswerModel>(
         _ transcript: inout Transcript, _ denial: (start: Int, other: String?), with model: Model
     ) throws {
@@ -145,12 +154,12 @@ extension AnswerWriter {
     }
 }
 
-/// An answer as it comes into being, and which of its sentences only look something up.
+/// An answer while it is written, and which of its sentences only look something up.
 package struct Transcript {
     private let tokenizer: Tokenizer
     package private(set) var ids: [Int] = []
     private var hidden: [Range<Int>] = []
-    /// Where the sentence began that looks something up.
+    /// The beginning of the current lookup.
     private var lookupStart: Int?
 
     package init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
@@ -158,7 +167,7 @@ package struct Transcript {
     /// All of it.
     package var whole: String { tokenizer.decode(ids) }
 
-    /// What there is to read: all of it but what is hidden, or, where that is nothing, all of it.
+    /// The text for a reader: everything but what is hidden, or everything if nothing else is left.
     package var visible: String {
         let text = shown.trimmed
         return text.isEmpty ? whole.trimmed : text
@@ -170,7 +179,7 @@ package struct Transcript {
 
     mutating func append(_ token: Int) { ids.append(token) }
 
-    /// Puts text in.
+    /// Appends text.
     ///
     /// - Returns: its tokens.
     mutating func insert(_ text: String) -> [Int] {
@@ -179,40 +188,40 @@ package struct Transcript {
         return tokens
     }
 
-    /// Whether the sentence that is being written is the first after what was looked up.
+    /// Whether the current sentence is the first after a lookup.
     var followsLookup: Bool { hidden.last?.upperBound == lastSentence }
 
-    /// Where the sentence begins that is being written.
+    /// The beginning of the current sentence.
     var lastSentence: Int {
         ids.lastIndex { id in tokenizer.decode([id]).contains { ".?!".contains($0) } }.map { $0 + 1 } ?? 0
     }
 
-    /// What was written from a token on.
+    /// The text from a token on.
     func text(from start: Int) -> String { tokenizer.decode(Array(ids[start...])) }
 
-    /// Puts other words in place of the last ones.
+    /// Replaces everything from a token on.
     mutating func replace(from start: Int, with text: String) {
         keep(start)
         _ = insert(text)
     }
 
-    /// Drops what comes after the first tokens.
+    /// Keeps the first `count` tokens.
     private mutating func keep(_ count: Int) {
         ids.removeSubrange(count...)
         hidden = hidden.compactMap { $0.lowerBound < count ? $0.clamped(to: 0..<count) : nil }
         lookupStart = nil
     }
 
-    /// Whether there is nothing to read but what was looked up.
+    /// Whether everything is hidden.
     var isSilent: Bool { shown.trimmed.isEmpty }
 
-    /// Leaves out what comes after the last sentence that is whole.
+    /// Drops what follows the last complete sentence.
     mutating func dropUnfinished() {
         let end = ids.lastIndex { tokenizer.decode([$0]).trimmed.last.map(".?!".contains) ?? false }
         keep(end.map { $0 + 1 } ?? 0)
     }
 
-    /// A [LOC] comes next: what is looked up begins with the sentence that it stands in.
+    /// To be called before a [LOC]: a lookup begins with the sentence of the [LOC].
     mutating func beginLookup() {
         guard lookupStart == nil else { return }
         let floor = hidden.last?.upperBound ?? 0
@@ -222,10 +231,10 @@ package struct Transcript {
     /// Something was found: the sentence stays.
     mutating func keepLookup() { lookupStart = nil }
 
-    /// What is being looked up, as far as it was written.
+    /// The current lookup as far as it was written.
     var lookup: String { lookupStart.map(text(from:)) ?? "" }
 
-    /// What was looked up, up to here, was for the program alone.
+    /// Ends the lookup, and hides it from the reader.
     mutating func hideLookup() {
         guard let start = lookupStart else { return }
         hidden.append(start..<ids.count)

@@ -5,7 +5,7 @@ import Foundation
 import NN
 public import Torch
 
-/// A folder of CLIP: the whole model, of which the text part is left alone, or the vision tower by itself.
+/// A folder of CLIP: the whole model, whose text part is ignored, or the vision tower alone.
 struct CLIPFolder {
     let path: String
     let configuration: CLIPVisionConfiguration
@@ -45,7 +45,7 @@ struct CLIPFolder {
 }
 
 extension CLIPVision {
-    /// Opens a CLIP folder: the whole model, whose text part is left alone, or the vision tower by itself.
+    /// Opens a CLIP folder: the whole model, whose text part is ignored, or the vision tower alone.
     ///
     /// - Parameters:
     ///   - folder: with `config.json` and weights, as Hugging Face lays it out.

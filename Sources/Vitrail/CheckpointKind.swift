@@ -1,9 +1,9 @@
 import Checkpoints
 import Foundation
 
-/// What lies at a path that somebody downloaded or trained, told from the names of its files and from `config.json`.
+/// The kind of a downloaded or trained model, recognised by the names of its files and by `config.json`.
 ///
-/// No weights are read, but for the names of the tensors of a file or folder that has no configuration.
+/// No weights are read. Without a configuration, the names of the tensors are read.
 public enum CheckpointKind: Sendable, Hashable {
     /// The two forms in which a model was published: as transformers has it, and as its authors have it.
     public enum Layout: String, Sendable, Hashable {
@@ -13,14 +13,14 @@ public enum CheckpointKind: Sendable, Hashable {
 
     /// Vitrail's own folder, with `model_index.json`.
     case vitrail
-    /// LLaVA. The original layout leaves the CLIP tower in a folder of its own.
+    /// LLaVA. In the original layout the CLIP tower is a separate folder.
     case llava(Layout)
     /// A LoRA of LLaVA in its original layout, which `non_lora_trainables.bin` completes; needs its base.
     case llavaAdapter(base: String?)
-    /// LLaVA's projector alone, `mm_projector.bin`, as its first stage of training leaves it; needs its base.
+    /// LLaVA's projector alone, `mm_projector.bin`, the result of its first stage of training; needs its base.
     case llavaProjector(base: String?)
     case llama
-    /// CLIP whole, or its image tower alone.
+    /// The whole CLIP, or its image tower alone.
     case clip
     /// SAM. The original layout is a single file of weights.
     case sam(Layout)

@@ -3,13 +3,13 @@ import Foundation
 extension Engine {
     /// The folder of the model that comes with the package.
     ///
-    /// It lies in the package's resources, which the build puts beside the program. `Bundle.module` would find it
-    /// too, but ends the process where it does not.
+    /// It lies in the package's resources, which the build puts beside the program. `Bundle.module` is not used,
+    /// because it ends the process if it finds nothing.
     ///
     /// - Throws: ``ModelError`` that names the places where it was looked for.
     public static func embeddedModel() throws -> String {
-        // The folder of the program itself, whichever link or search path it was started by; under Xcode's test
-        // runner the code lies in a bundle of its own instead.
+        // The folder of the program itself, also if a link or a search path started it. Under Xcode's test runner the
+        // code lies in a separate bundle instead.
         let code = Bundle(for: Engine.self)
         let folders = [
             Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent(),

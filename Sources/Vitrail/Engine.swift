@@ -5,7 +5,7 @@ import Perception
 public import Text
 public import Torch
 
-/// A picture that an ``Engine`` was given; any number of requests can be made about it.
+/// A picture of an ``Engine``, for any number of requests.
 public struct Picture: Sendable {
     public let image: Image
     fileprivate let id: Int
@@ -15,23 +15,24 @@ public struct Picture: Sendable {
 ///
 /// A picture is encoded once, and the language model reads it once; every request after that costs its own few tokens.
 public actor Engine {
-    /// Pictures whose readings are kept; the one not used for longest goes first, and is read again when needed.
+    /// The number of pictures whose readings are kept. The least recently used one is dropped, and read again if
+    /// needed.
     public static let rememberedPictures = 8
-    /// Tokens of a sentence's answer at most.
+    /// The most tokens of the answer to a sentence.
     public static let answerLimit = 256
-    /// [LOC] of a sentence's answer at most.
+    /// The most [LOC] of the answer to a sentence.
     public static let locationLimit = 16
-    /// Phrases of one ``locate(_:in:as:by:)`` at most.
+    /// The most phrases of one ``locate(_:in:as:by:)``.
     public static let phraseLimit = 10_000
-    /// Different phrases that run as one batch; more than these run in parts of ``partSize``.
+    /// The most different phrases that run as one batch; more run in parts of ``partSize``.
     public static let batchLimit = 256
-    /// Phrases a part.
+    /// The number of phrases in a part.
     public static let partSize = 64
-    /// What a request must leave of the language model's context for an answer, in tokens.
+    /// The tokens of the language model's context that a request must leave for an answer.
     private static let answerRoom = 24
 
     private let executor: EngineExecutor
-    /// A thread of the engine's own.
+    /// One thread, which only this engine uses.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// How answers are taken.
@@ -48,9 +49,9 @@ public actor Engine {
     /// - Parameters:
     ///   - path: a folder with `model_index.json`.
     ///   - device: where to run.
-    ///   - dtype: what to compute products of matrices and convolutions in. On some processors bfloat16
-    ///     is faster, on others slower (docs/benchmarks.md); places then differ by parts of a pixel.
-    ///   - locator: thresholds for what is answered; the folder's own when left out, see ``ModelFolder/locator``.
+    ///   - dtype: the dtype of matrix products and convolutions. On some processors bfloat16
+    ///     is faster, on others slower (docs/benchmarks.md). Places then differ by parts of a pixel.
+    ///   - locator: thresholds for answers; the folder's own when left out, see ``ModelFolder/locator``.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public init(
         model path: String, device: Device = .cpu, dtype: DType = .float32, locator: Locator? = nil
@@ -77,20 +78,22 @@ public actor Engine {
     /// The model that comes with the package.
     public init() throws { try self.init(model: Self.embeddedModel()) }
 
-    /// Takes a picture in. The model reads it at the first request.
+    /// Opens a picture. The model reads it at the first request.
     public func open(_ image: Image) -> Picture {
         opened += 1
         return Picture(image: image, id: opened)
     }
 
-    /// Takes a picture file in: PNG, JPEG, WebP, BMP, or the first picture of a GIF.
+    /// Opens a picture file: PNG, JPEG, WebP, BMP, or the first picture of a GIF.
     ///
     /// - Throws: ``Media/MediaError`` that names the file.
     public func open(contentsOf path: String) throws -> Picture { open(try Image(contentsOf: path)) }
 
-    /// Answers a request in free words; one sentence may hold several. Where the model knows a closed world
-    /// (``Locator/knownThreshold``), whose requests are of one sentence, up to eight sentences are answered one by one, each within
-    /// the limits of an answer, and one that is mostly of words without a token of their own is not understood.
+    /// Answers a request in free words. One sentence may hold several requests.
+    ///
+    /// A model with a closed vocabulary (``Locator/knownThreshold``) was trained on requests of one sentence. For such
+    /// a model up to eight sentences are answered one by one, each within the limits of an answer. A sentence is not
+    /// understood if most of its words are unknown, which means that they have no single token.
     ///
     /// - Throws: ``ModelError/badRequest(_:)`` for a request that is empty or too long,
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
@@ -107,7 +110,7 @@ public actor Engine {
 
     private func answer(_ request: String, about picture: Picture) throws -> Answer {
         let words = model.tokenizer.words(of: request)
-        // Another language, or none: the model would answer something or other.
+        // Another language, or none: the model's answer would be arbitrary.
         if locator.knownThreshold != nil, 2 * words.strange.count > words.all.count {
             return Answer(
                 request: request, text: Prompt.unknown, transcript: Prompt.unknown, findings: [])
@@ -122,7 +125,7 @@ public actor Engine {
                     "the request has \(prompt.count) tokens, which with the picture's \(reading.prefix.length) and \(Self.answerRoom) for an answer is over the model's limit of \(context)"
                 )
             }
-            // What is put in after the last token that is let through must fit as well.
+            // Text that is added after the last token must fit, too.
             let writer = AnswerWriter(
                 model.tokenizer, model.tokens, tokenLimit: min(Self.answerLimit, room - Self.answerRoom / 2),
                 locationLimit: Self.locationLimit)
@@ -133,21 +136,21 @@ public actor Engine {
         }
     }
 
-    /// Answers a request about a picture that is needed once.
+    /// Answers one request about a picture.
     public func ask(_ request: String, about image: Image) throws -> Answer {
         try ask(request, about: open(image))
     }
 
-    /// Finds what each phrase names. All phrases run as one batch; more than ``batchLimit`` run in parts, which changes
-    /// the memory that is needed and nothing else.
+    /// Finds what each phrase names. All phrases run as one batch. More than ``batchLimit`` run in parts, with the same
+    /// results and less memory.
     ///
     /// - Parameters:
-    ///   - phrases: such as `red circle` for all of them, or `the largest star` for one.
+    ///   - phrases: such as `red circle` for all red circles, or `the largest star` for one thing.
     ///   - picture: where to look.
-    ///   - response: what to answer with. Boxes, points and scores come with each; `.masks` adds masks, `.keypoints`
-    ///     the joints of people; `.count` takes the places that count, ``Locator/countThreshold``.
+    ///   - response: what to answer with. Every answer has boxes, points and scores; `.masks` adds masks, `.keypoints`
+    ///     the joints of people. `.count` uses another threshold, ``Locator/countThreshold``.
     ///   - locator: thresholds in place of the engine's.
-    /// - Returns: one location a phrase, in their order.
+    /// - Returns: one location for each phrase, in their order.
     /// - Throws: ``ModelError/badRequest(_:)`` for phrases that are empty, too long, or more than ``phraseLimit``,
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func locate(
@@ -160,7 +163,7 @@ public actor Engine {
         }
         for phrase in phrases { try Prompt.check(phrase) }
         try specialists.check(response)
-        // A phrase that stands there twice is asked once.
+        // A repeated phrase is asked once.
         var places: [String: Int] = [:]
         let distinct = phrases.filter { phrase in
             guard places[phrase] == nil else { return false }

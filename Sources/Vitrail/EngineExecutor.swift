@@ -1,11 +1,11 @@
 import Foundation
 
-/// Runs an engine's work on one thread of its own, which ends with the engine.
+/// Runs an engine's work on one thread, which nothing else uses and which ends with the engine.
 ///
-/// An answer takes long, so it must not hold a thread that others wait for. And it must be one thread, always the same:
-/// OpenMP keeps a team of helpers for every thread that calls libtorch, and once the teams together have more members
-/// than the machine has cores, they sleep between operators in place of waiting ready, which makes small operators ten
-/// times slower.
+/// An answer takes long, so it must not block a thread of Swift's pool. And it must always be the same thread: OpenMP
+/// keeps a team of threads for every thread that calls libtorch. Once all teams together have more threads than the
+/// machine has cores, they sleep between operators and no longer wait actively. Small operators are then ten times
+/// slower.
 final class EngineExecutor: SerialExecutor {
     private final class Queue: @unchecked Sendable {
         private let condition = NSCondition()

@@ -3,17 +3,17 @@ import Torch
 
 /// How likely the centre of what was asked for is at each place of a picture.
 ///
-/// It is held in the aligner's cells, and enlarged to the size at which the model saw the picture when it is read.
+/// It is stored in the aligner's cells. Reading it enlarges it to the size at which the model saw the picture.
 public struct Heatmap: Sendable, Hashable {
     /// The picture's size as the model saw it, in pixels of the encoder's input.
     public let width: Int
     public let height: Int
-    /// Heat of 0...1, cells row by row from the top; those that lie over the grey border are the last of each row and
-    /// the last rows.
+    /// Heat of 0...1, cells row by row from the top. The last cells of each row, and the last rows, may lie over the
+    /// grey border.
     private let cells: [Float]
     private let rows: Int
     private let columns: Int
-    /// Input pixels a cell.
+    /// The side of a cell in input pixels.
     private let cellWidth: Double
     private let cellHeight: Double
 
@@ -43,7 +43,7 @@ public struct Heatmap: Sendable, Hashable {
     /// The heat where it is highest.
     public var highest: Float { cells.max() ?? 0 }
 
-    /// `width * height` values of 0...1, row by row from the top: the cells' heats, linear between their centres.
+    /// `width * height` values of 0...1, row by row from the top: the cells' heat, interpolated between their centres.
     public var values: [Float] {
         let across = (0..<width).map { Self.between($0, cellWidth, columns) }
         return [Float](unsafeUninitializedCapacity: width * height) { output, count in
@@ -62,7 +62,7 @@ public struct Heatmap: Sendable, Hashable {
         }
     }
 
-    /// The two cells between whose centres a pixel's centre lies, and how near the second is.
+    /// The two cells whose centres surround a pixel's centre, and the weight of the second one.
     private static func between(_ pixel: Int, _ side: Double, _ cells: Int) -> (
         first: Int, second: Int, share: Float
     ) {

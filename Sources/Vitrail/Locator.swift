@@ -5,37 +5,40 @@ public import Torch
 
 /// The light decoders that turn a heatmap into boxes and points (LUMEN, section 3.3).
 public struct Locator: Sendable, Hashable, Codable {
-    /// Peaks taken from a heatmap at most; LUMEN's K.
+    /// The most peaks that are taken from a heatmap; LUMEN's K.
     public var maximumPeaks: Int
-    /// Boxes that overlap a better one by more than this are dropped.
+    /// The IoU with a better box above which a box is dropped.
     public var overlapLimit: Double
-    /// Peaks below this are not answered; where none is left, what was asked for is not there.
+    /// Peaks below this heat are not answered. If none is left, there is no such thing in the picture.
     public var threshold: Double
-    /// Peaks below this are not counted.
+    /// Peaks below this heat are not counted.
     public var countThreshold: Double
-    /// The same for phrases that want another one, such as the classes of a fine-tuned model.
+    /// Other count thresholds for some phrases, such as the classes of a fine-tuned model.
     public var countThresholds: [String: Double]?
-    /// Things of one request at most, the best of all its phrases, before they are outlined; nil for no limit.
+    /// The most things of one request, over all its phrases; the best are kept, before masks are made. Nil for no
+    /// limit.
     public var maximumDetections: Int?
-    /// Whether boxes are drawn around the segmenter's masks, for a model whose segmenter knows its world; nil for no.
+    /// Whether boxes are drawn around the segmenter's masks, for a model whose segmenter was trained on the same
+    /// pictures; nil for no.
     public var masksBoxes: Bool?
-    /// How surely a phrase with a strange word, of several tokens, must name some kind, or none, to be looked for, 0 to 1: what
-    /// training never showed is read as this kind and that, none of them surely. Nil where everything is looked for.
+    /// The least probability, 0 to 1, with which a phrase with an unknown word must name one kind of thing, or none,
+    /// to be searched for. A word is unknown if it has no single token. Words that training never showed get several
+    /// kinds, none with a high probability. Nil searches for every phrase.
     public var knownThreshold: Double?
-    /// What heat is raised to as the score of a thing of 64 input pixels or more: below 1 where the model is less sure of
-    /// large things' centres than of small ones' though they are as often right. Between 32 and 64 pixels it passes from 1
-    /// to this; nil for 1.
+    /// The power that turns heat into the score of a thing of 64 input pixels or more. Below 1 it raises the scores of
+    /// large things, whose centres have less heat though they are as often right. Up to 32 pixels the power is 1, and
+    /// between 32 and 64 pixels it changes from 1 to this. Nil for 1.
     public var largePower: Double?
 
     /// - Parameters:
-    ///   - maximumPeaks: peaks taken from a heatmap at most.
+    ///   - maximumPeaks: the most peaks that are taken from a heatmap.
     ///   - overlapLimit: the IoU with a better box above which a box is dropped.
-    ///   - threshold: the least heat of a place that is answered.
+    ///   - threshold: the least heat of a place in an answer.
     ///   - countThreshold: the least heat of a place that is counted; `threshold` when left out.
-    ///   - maximumDetections: things of one request at most; nil for no limit.
+    ///   - maximumDetections: the most things of one request; nil for no limit.
     ///   - masksBoxes: whether boxes are drawn around the segmenter's masks.
-    ///   - knownThreshold: how surely a phrase with a strange word must be understood to be looked for.
-    ///   - largePower: what the heat of large things is raised to.
+    ///   - knownThreshold: the least probability with which a phrase with an unknown word must name one kind, or none.
+    ///   - largePower: the power that turns heat into the score of large things.
     public init(
         maximumPeaks: Int = 100, overlapLimit: Double = 0.6, threshold: Double = 0.4,
         countThreshold: Double? = nil, maximumDetections: Int? = nil, masksBoxes: Bool? = nil,
@@ -63,7 +66,7 @@ public struct Locator: Sendable, Hashable, Codable {
         case largePower = "large_power"
     }
 
-    /// What is left of the detections of many queries when the best are taken.
+    /// The best detections over all queries, up to ``maximumDetections``.
     func best(of found: [[Detection]]) -> [[Detection]] {
         let scores = found.joined().map(\.score)
         guard let maximumDetections, scores.count > maximumDetections else { return found }
@@ -71,12 +74,12 @@ public struct Locator: Sendable, Hashable, Codable {
         return found.map { $0.filter { $0.score >= least } }
     }
 
-    /// The least heat of a place that is counted when a phrase is asked for; nil for an unknown one.
+    /// The least heat of a place that is counted for a phrase; nil for an unknown phrase.
     public func countThreshold(for phrase: String?) -> Double {
         phrase.flatMap { countThresholds?[$0] } ?? countThreshold
     }
 
-    /// The one that counts these phrases.
+    /// A locator that finds everything that counts for these phrases.
     func counting(_ phrases: [String?]) -> Locator {
         var locator = self
         locator.threshold = phrases.map(countThreshold(for:)).min() ?? countThreshold
@@ -98,8 +101,8 @@ public struct Locator: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - heatLogits: [1, queries, cells].
     ///   - logSize: [1, queries, cells, 2], the logarithms of width and height in units of 16 input pixels.
-    ///   - offset: [1, queries, cells, 2], how many cells right of and below a cell's centre the thing's centre is;
-    ///     without it a parabola through the heat around a peak tells.
+    ///   - offset: [1, queries, cells, 2], how many cells right of and below a cell's centre the thing's centre is. If
+    ///     nil, a parabola through the heat around a peak gives the centre.
     ///   - grid: the rows and columns of cells.
     ///   - frame: how the picture was fitted into the encoder's input.
     public func detections(
@@ -118,7 +121,7 @@ public struct Locator: Sendable, Hashable, Codable {
         let count = min(maximumPeaks, rows * columns)
         let top = try peaks.topK(count)
         let (scores, cells) = (try top.values.exp().array(Float.self), try top.indices.array(Int.self))
-        // Of the other maps the peaks' cells alone are of use.
+        // Of the other maps only the peaks' cells are needed.
         func atPeaks(_ map: Tensor) throws -> [Float] {
             try map.to(.float32).reshaped(queries, rows * columns, 2)
                 .gathered(1, top.indices.unsqueezed(2).expanded(queries, count, 2)).array(Float.self)
@@ -151,19 +154,19 @@ public struct Locator: Sendable, Hashable, Codable {
         }
     }
 
-    /// What a peak's heat is worth when its box has this longer side in input pixels.
+    /// The score of a peak whose box has this longer side, in input pixels.
     private func score(of heat: Double, side: Double) -> Double {
         guard let largePower else { return heat }
         return pow(heat, 1 + (largePower - 1) * min(max(log2(side / 32), 0), 1))
     }
 
-    /// The highest place of every heatmap in input pixels, refined by a parabola, and its heat: LUMEN's K = 1 for a
-    /// joint, which is always somewhere.
+    /// The highest place of every heatmap in input pixels, refined by a parabola, and its heat. This is LUMEN's K = 1
+    /// for a joint, which always has a place.
     ///
     /// - Parameters:
     ///   - logHeat: [b, queries, rows, columns], the logarithms of heats.
     ///   - input: the size of the encoder's input.
-    /// - Returns: for each of the b pictures a place a query.
+    /// - Returns: for each of the b pictures, one place for each query.
     static func summits(_ logHeat: Tensor, input: (width: Int, height: Int)) throws -> [[(
         point: Point, score: Double
     )]] {
@@ -198,7 +201,7 @@ public struct Locator: Sendable, Hashable, Codable {
     }
 }
 
-/// The logarithms of heats, maps one after the other.
+/// The logarithms of heat, one map after the other.
 private struct LogHeat {
     let values: [Float]
     let rows: Int
@@ -214,8 +217,8 @@ private struct LogHeat {
         Double(values[(map * rows + row) * columns + column])
     }
 
-    /// How far from a cell's centre, in cells, parabolas through it and its neighbours have their peak; along an axis on
-    /// which it has but one neighbour nothing is known.
+    /// The distance, in cells, from a cell's centre to the peak of the parabolas through it and its neighbours; 0 along
+    /// an axis on which a neighbour is missing.
     func refinement(_ map: Int, _ cell: Int) -> (dx: Double, dy: Double) {
         let (row, column) = (cell / columns, cell % columns)
         let here = value(map, row, column)
@@ -227,7 +230,7 @@ private struct LogHeat {
         )
     }
 
-    /// Where between -0.5 and 0.5 a parabola through three neighbours has its peak.
+    /// The peak of a parabola through three neighbours, between -0.5 and 0.5.
     private func parabolaPeak(_ before: Double, _ at: Double, _ after: Double) -> Double {
         let curvature = before - 2 * at + after
         guard curvature < -1e-4 else { return 0 }

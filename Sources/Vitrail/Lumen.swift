@@ -9,8 +9,8 @@ public import Torch
 
 /// LUMEN: an encoder, a projector, a language model and a dense aligner, with the tokenizer that binds them.
 ///
-/// The first three are a small model's own, or a LLaVA's as it was downloaded, with LoRA in its language model and rows for
-/// LUMEN's tokens. The type holds the networks and runs them; ``Engine`` is what answers questions.
+/// The first three belong to a small model, or to a downloaded LLaVA with LoRA in its language model and rows for
+/// LUMEN's tokens. This type holds the networks and runs them; ``Engine`` answers questions.
 public final class Lumen {
     public let configuration: LumenConfiguration
     public let tokenizer: Tokenizer
@@ -24,7 +24,7 @@ public final class Lumen {
     public let stores: [(part: String, store: ParameterStore)]
     /// The small model's projector.
     private let projector: Projector?
-    /// What a LLaVA brought.
+    /// The LLaVA that a model is based on; nil for a small model.
     let llava: (model: LLaVA, base: LumenBase)?
     private let lead: [Int]
 
@@ -35,8 +35,8 @@ public final class Lumen {
     /// - Parameters:
     ///   - folder: where its parts lie.
     ///   - device: where the parameters will be.
-    ///   - dtype: what the parameters are held in; nil keeps the file's. A small model computes in bfloat16 or float16 products of
-    ///     matrices and convolutions alone, and everything else in float32, much as it was trained.
+    ///   - dtype: what the parameters are held in; nil keeps the file's. With bfloat16 or float16 a small model
+    ///     computes only matrix products and convolutions in it, and everything else in float32, much as in training.
     ///   - isFixed: whether the parameters will never change; layers may then hold copies that are faster to use.
     /// - Throws: ``ModelError``, ``Checkpoints/CheckpointError`` or ``NN/ParameterError`` that names the file.
     public convenience init(
@@ -87,7 +87,7 @@ public final class Lumen {
         try aligner.initialise()
     }
 
-    /// A LLaVA with an aligner of random weights, to be trained: what is added to it is held in float32.
+    /// A LLaVA with an aligner of random weights, to be trained. The added parameters are held in float32.
     ///
     /// - Parameters:
     ///   - base: the LLaVA, and what is added to its language model.
@@ -107,11 +107,11 @@ public final class Lumen {
         for (_, store) in stores { try store.finish() }
     }
 
-    /// The same network with the same parameters in storage, but with gradients of its own.
+    /// The same network with shared parameters, but separate gradients.
     ///
     /// - Parameters:
     ///   - other: the network.
-    ///   - device: where this one is to be; on another than the other's the parameters are copies.
+    ///   - device: the device of this one. On another device than the other's, the parameters are copies.
     public convenience init(sharing other: Lumen, on device: Device? = nil) throws {
         let stores = Dictionary(uniqueKeysWithValues: other.stores.map { ($0.part, $0.store) })
         func shared(_ part: String) -> ParameterStore { ParameterStore(sharing: stores[part]!, on: device) }
@@ -171,16 +171,16 @@ public final class Lumen {
         stores.flatMap { part, store in store.named.map { ("\(part).\($0.name)", $0.tensor) } }
     }
 
-    /// The parameters that a training moves: all of a small model's; of a LLaVA's what was added to it.
+    /// The parameters that a training changes: all of a small model, and only the added ones of a LLaVA.
     public var trainedParameters: [(name: String, tensor: Tensor)] {
         guard llava != nil else { return parameters }
         return parameters.filter { $0.name.hasPrefix("aligner.") || ParameterStore.isAdded($0.name) }
     }
 
-    /// Writes the model as a folder, the weights in `dtype`. A LLaVA stays where it is and is named.
+    /// Writes the model as a folder, the weights in `dtype`. A LLaVA is not copied; the folder names its place.
     public func save(to path: String, dtype: DType = .bfloat16) throws {
         let files = FileManager.default
-        // A folder that has an index is whole: an old one goes first, the new one comes last.
+        // A folder with an index is complete: the old index is removed first, the new one is written last.
         let index = "\(path)/model_index.json"
         if files.fileExists(atPath: index) { try files.removeItem(atPath: index) }
         func makeFolder(_ part: String) throws {
@@ -214,21 +214,22 @@ public final class Lumen {
 
     // MARK: The path from pixels to maps
 
-    /// Input pixels a cell of the aligner's maps.
+    /// The side of a cell of the aligner's maps in input pixels.
     package var cellSize: Double {
         let patch = llava?.model.vision.configuration.patchSize ?? 8
         return Double(patch) / Double(configuration.aligner.upsample)
     }
 
-    /// Blocks of the language model after which a state knows what the next word is about: training tells it there.
+    /// The number of blocks of the language model after which a state holds what the next word is about. Training has a
+    /// loss there.
     package var subjectDepth: Int { (2 * configuration.language.numHiddenLayers + 1) / 3 }
 
     /// Pixels [b, 3, h, w] of 0...255 to features.
     public func encode(_ pixels: Tensor) throws -> ImageFeatures { try encoder(encoder.normalized(pixels)) }
 
-    /// Input embeddings of the language model, with what stands before the image: [b, n, hidden].
+    /// Input embeddings of the language model, including the text before the image: [b, n, hidden].
     ///
-    /// `words` [b, patches, hidden] are the image's before their scale is matched to the word embeddings'.
+    /// `words` [b, patches, hidden] are the image's embeddings before they are scaled to the word embeddings.
     public func project(_ features: ImageFeatures) throws -> (embeddings: Tensor, words: Tensor) {
         if let projector { return try projector(features) }
         let image = try llava!.model.projector(features.tokens)
@@ -253,7 +254,7 @@ public final class Lumen {
         try aligner(loc, alignerImage(features))
     }
 
-    /// What ``align(_:_:)`` computes of the images for all queries; the aligner takes it in their place.
+    /// The part of ``align(_:_:)`` that depends only on the images, computed once for all queries.
     func alignerImage(_ features: ImageFeatures) throws -> AlignerImage {
         try aligner.image(
             tokens: features.tokens, grid: features.grid, fine: features.fine,
@@ -262,7 +263,7 @@ public final class Lumen {
 }
 
 public struct LumenConfiguration: Codable, Sendable, Hashable {
-    /// The small model's own encoder and projector; nil where they are a LLaVA's.
+    /// The encoder and projector of a small model; nil if they are a LLaVA's.
     public var encoder: HybridViTConfiguration?
     public var projector: ProjectorConfiguration?
     public var language: LlamaConfiguration
@@ -283,8 +284,8 @@ public struct LumenConfiguration: Codable, Sendable, Hashable {
     /// - Parameters:
     ///   - attributes: names that the dense head knows, by group, kinds first.
     ///   - joints: how many of the kinds, the last ones, are joints of a body.
-    ///   - vocabulary: tokens of the tokenizer.
-    ///   - sizes: the longer sides of pictures in pixels, at least and at most; multiples of 16.
+    ///   - vocabulary: the number of tokens of the tokenizer.
+    ///   - sizes: the least and the largest longer side of pictures in pixels; multiples of 16.
     public static func mosaic(
         attributes: [[String]], joints: Int, vocabulary: Int, sizes: ClosedRange<Int> = 128...256
     ) -> LumenConfiguration {

@@ -1,4 +1,4 @@
-// A LLaVA as the base of a LUMEN: what is added to it, and the folders that this is kept in.
+// A LLaVA as the base of a LUMEN: the parameters that are added to it, and the folders for them.
 import Checkpoints
 import Encoders
 import Foundation
@@ -7,12 +7,12 @@ public import NN
 public import Text
 package import Torch
 
-/// A LLaVA as it was downloaded, with LoRA in its language model and rows for LUMEN's tokens in its tables.
+/// A downloaded LLaVA with LoRA in its language model and rows for LUMEN's tokens in its tables.
 public struct LumenBase {
     public let folder: LLaVAFolder
     /// The LLaVA's tokenizer with LUMEN's tokens.
     public let tokenizer: Tokenizer
-    /// Of the language model alone.
+    /// LoRA for the language model only.
     public let lora: LoRAConfiguration
     public let newRows: NewRowsConfiguration
     private let visionTower: String?
@@ -70,14 +70,14 @@ public struct LumenBase {
     func store(device: Device, dtype: DType?, addedDType: DType?) throws -> ParameterStore {
         var (lora, newRows) = (lora, newRows)
         (lora.dtype, newRows.dtype) = (addedDType, addedDType)
-        // A LLaVA that is a LoRA itself is merged with its base.
+        // If the LLaVA is a LoRA itself, it is merged with its base.
         let source = try folder.adapter?.merged(into: folder.base) ?? folder.base
         return ParameterStore(.loaded(source), device: device, dtype: dtype, lora: lora, newRows: newRows)
     }
 
     // MARK: Files
 
-    /// Writes a PEFT adapter and the new rows; the parts of the model folder that they and the LLaVA are.
+    /// Writes a PEFT adapter and the new rows. Returns the entries of these and of the LLaVA for the model's index.
     func save(_ store: ParameterStore, to path: String, dtype: DType) throws -> [String: ModelFolder.Part] {
         let lora = store.named.filter { LoRA.isPart($0.name) }
         try Self.writeAdapter(
@@ -138,7 +138,7 @@ public struct LumenBase {
             var r: Int
             var rank_pattern: [String: Int]
             var alpha_pattern: [String: Double]
-            /// All by their whole names: the last part alone would mean layers of the vision tower, too.
+            /// Full names of the layers: the last part alone would also match layers of the vision tower.
             var target_modules: [String]
             var use_rslora: Bool
         }
@@ -159,8 +159,7 @@ public struct LumenBase {
     }
 }
 
-/// A LLaVA's vision tower as LUMEN's encoder: the hidden states that the LLaVA's projector takes, at LUMEN's size of
-/// pictures.
+/// A LLaVA's vision tower as LUMEN's encoder: the hidden states for the LLaVA's projector, at LUMEN's picture size.
 struct LLaVAEncoder: ImageEncoder {
     let tower: CLIPVision
     let layers: [Int]

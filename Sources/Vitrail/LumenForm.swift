@@ -2,9 +2,9 @@ import Text
 
 /// How a conversation is written around the image.
 public struct LumenForm: Codable, Sendable, Hashable {
-    /// What the language model reads before the image, after the token that begins a text; nil for nothing at all.
+    /// The text before the image, after the token that begins a text; nil for neither text nor token.
     public var lead: String?
-    /// What stands between the image and the request.
+    /// The text between the image and the request.
     public var user: String
 
     /// The embedded model's: the image comes first, and `USER: ` is one token.
@@ -13,7 +13,7 @@ public struct LumenForm: Codable, Sendable, Hashable {
     /// LUMEN's own, which LLaVA's language model knows: `USER: [image]. Please find the location of …`
     public static let paper = LumenForm(lead: Prompt.user, user: ". ")
 
-    /// What the model reads after the image, before it answers.
+    /// The text after the image, up to the answer.
     public func question(_ request: String) -> String { "\(user)\(request)\(Prompt.assistant)" }
 
     /// The ids before the image.

@@ -3,23 +3,23 @@ import Foundation
 import NN
 package import Torch
 
-/// Whether a model fits into the memory that is left, asked before any of it is read.
+/// Checks whether a model fits into the free memory, before any of it is read.
 public enum MemoryCheck {
     /// In bytes, in place of what the system says; for tests.
     @TaskLocal package static var assumed: Int?
 
-    /// What is computed with a model takes some memory, too: so many parts of the weights.
+    /// Computing with a model also takes memory: this share of the weights.
     static let margin = 1.05
 
     /// - Parameters:
     ///   - source: whose tensors are wanted.
     ///   - dtype: what they are held in; nil for their own.
-    ///   - device: checked is the CPU's memory alone.
-    /// - Throws: ``ModelError/unsupported(_:)`` with what is needed and what there is.
+    ///   - device: only the CPU's memory is checked.
+    /// - Throws: ``ModelError/unsupported(_:)`` with the needed and the free memory.
     package static func require(_ source: some CheckpointSource, as dtype: DType?, on device: Device) throws {
         guard device.kind == .cpu, let available = assumed ?? available() else { return }
         let weights = source.entries.values.reduce(0) { sum, entry in
-            // Mapped weights are counted: what does not stay in memory is read from the disk for every token.
+            // Mapped weights are counted: those that do not stay in memory are read from the disk for every token.
             sum + entry.count * (entry.dtype.isFloatingPoint ? dtype ?? entry.dtype : entry.dtype).size
         }
         let needed = Int(Double(weights) * margin)
@@ -30,8 +30,7 @@ public enum MemoryCheck {
         )
     }
 
-    /// The bytes that a process may still take without anything being pushed out but files that can be read again; nil
-    /// where the system does not say.
+    /// The bytes that a process can still use if the system drops only cached files; nil if the system does not say.
     ///
     /// - Parameter root: where Linux's `proc` and `sys` are.
     package static func available(root: String = "") -> Int? {
@@ -46,7 +45,7 @@ public enum MemoryCheck {
                 return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }
             }
             var limits = [field("MemAvailable:", "/proc/meminfo").map { $0 * 1024 }]
-            // A container's own limit, of either version of control groups; files in memory do not count against it.
+            // The limit of a container, by either version of control groups. Cached files do not count against it.
             for (limit, used, files) in [
                 ("memory.max", "memory.current", "file"),
                 ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_cache"),
@@ -61,7 +60,7 @@ public enum MemoryCheck {
         #elseif os(macOS)
             var size: UInt64 = 0
             var length = MemoryLayout<UInt64>.size
-            // What is free is not said in one number; compressed and cached pages give way.
+            // macOS has no single number. Compressed and cached pages can be dropped.
             return sysctlbyname("hw.memsize", &size, &length, nil, 0) == 0 ? Int(size) : nil
         #else
             return nil

@@ -1,14 +1,14 @@
 public import Checkpoints
 import Foundation
 
-/// A model as it lies on the disk: `model_index.json` names the parts, each part is a folder with `config.json` and
+/// A model on disk: `model_index.json` names the parts, and each part is a folder with `config.json` and
 /// `model.safetensors`.
 public struct ModelFolder: Sendable {
     /// One entry of `model_index.json`.
     public struct Part: Codable, Sendable, Hashable {
-        /// The class of Vitrail's that the part is, such as `HybridViT`.
+        /// Vitrail's class of the part, such as `HybridViT`.
         public let type: String
-        /// The part's folder; relative to the model's, or a folder elsewhere as it was downloaded.
+        /// The part's folder: relative to the model's, or the absolute path of a downloaded one.
         public let path: String
 
         public init(type: String, path: String) {
@@ -58,7 +58,7 @@ public struct ModelFolder: Sendable {
         return entry.path.hasPrefix("/") ? entry.path : "\(path)/\(entry.path)"
     }
 
-    /// Puts a segmenter into the model, in bfloat16, as the part that masks need.
+    /// Adds a segmenter to the model, in bfloat16. Masks need it.
     public func add(_ segmenter: Segmenter) throws {
         var index = Index(parts: parts, locator: locator, classes: classes)
         index.parts["segmenter"] = Part(type: "SAM", path: "segmenter")
@@ -66,10 +66,10 @@ public struct ModelFolder: Sendable {
         try Self.write(index, to: "\(path)/model_index.json")
     }
 
-    /// Writes into the model how its answers are to be taken.
+    /// Writes the locator and the classes into the model's index.
     ///
     /// - Parameters:
-    ///   - locator: how answers are to be taken.
+    ///   - locator: how answers are taken from heatmaps.
     ///   - classes: what the model was fine-tuned to find; nil for one that was not.
     /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` when the index cannot be written.
     public func calibrate(_ locator: Locator, classes: [String]?) throws {
@@ -77,7 +77,7 @@ public struct ModelFolder: Sendable {
         try Self.write(index, to: "\(path)/model_index.json")
     }
 
-    /// Names a segmenter that stays where it is as the part that masks need.
+    /// Names a segmenter elsewhere as the one of this model. It is not copied.
     public func refer(toSegmenter folder: String) throws {
         var index = Index(parts: parts, locator: locator, classes: classes)
         index.parts["segmenter"] = Part(type: "SAM", path: URL(fileURLWithPath: folder).path)
@@ -129,7 +129,7 @@ public struct ModelFolder: Sendable {
     }
 }
 
-/// A model that cannot be opened, or asked what it was asked.
+/// A model cannot be opened, or cannot answer a request.
 public enum ModelError: Error, CustomStringConvertible {
     case missing(String)
     case notAModel(String, String)

@@ -1,22 +1,22 @@
 public import Media
 public import Torch
 
-/// How a picture lies in the input of an encoder: at its own size where the encoder takes that, otherwise scaled until
-/// its longer side fits, at the top left, with grey where the input goes on. It carries places back to the picture's
-/// own pixels.
+/// How a picture lies in the input of an encoder: at the top left, with grey beside it. It keeps its size if the
+/// encoder takes that, and is otherwise scaled until its longer side fits. The frame maps places back to the picture's
+/// pixels.
 public struct PictureFrame: Sendable, Hashable {
-    /// What the sides of an input are a multiple of: two patches of the embedded encoder, four cells of its maps.
+    /// The sides of an input are multiples of this: two patches of the embedded encoder, four cells of its maps.
     public static let step = 16
 
     public let width: Int
     public let height: Int
-    /// The longer sides in pixels that a picture may have in the input.
+    /// The longer sides, in pixels, that a picture may have in the input.
     public let sizes: ClosedRange<Int>
 
     /// - Parameters:
     ///   - width: the picture's, in pixels.
     ///   - height: the picture's, in pixels.
-    ///   - sizes: what the encoder takes, see ``Encoders/ImageEncoder``. One size alone means a square input.
+    ///   - sizes: what the encoder takes, see ``Encoders/ImageEncoder``. A single size means a square input.
     public init(width: Int, height: Int, sizes: ClosedRange<Int>) {
         self.width = width
         self.height = height
@@ -42,9 +42,9 @@ public struct PictureFrame: Sendable, Hashable {
         return (side + Self.step - 1) / Self.step * Self.step
     }
 
-    /// A place of the input in the picture's own pixels, inside the picture.
+    /// Maps a place of the input to the picture's pixels, clipped to the picture.
     public func original(_ point: Point) -> Point {
-        // Each side on its own: the scaled picture has whole pixels, so its sides are not quite in proportion.
+        // Each axis has its own scale: the scaled picture has whole pixels, so its proportions change a little.
         let (w, h) = fitted
         let (x, y) = (point.x * Double(width) / Double(w), point.y * Double(height) / Double(h))
         return Point(x: min(max(x, 0), Double(width)), y: min(max(y, 0), Double(height)))
@@ -59,7 +59,7 @@ public struct PictureFrame: Sendable, Hashable {
         return Box(x: low.x, y: low.y, width: high.x - low.x, height: high.y - low.y)
     }
 
-    /// A place of the picture in the input's pixels.
+    /// Maps a place of the picture to the input's pixels.
     func input(_ point: Point) -> Point {
         let (w, h) = fitted
         return Point(x: point.x * Double(w) / Double(width), y: point.y * Double(h) / Double(height))

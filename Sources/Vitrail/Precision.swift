@@ -2,10 +2,10 @@ public import Checkpoints
 import Foundation
 public import Torch
 
-/// What a model that was downloaded is computed in.
+/// The dtype in which a downloaded model is computed.
 public enum Precision: String, Sendable, CaseIterable {
-    /// The weights' own dtype, so that the mapped files are used as they are. CPUs are slow at float16: such weights become
-    /// float32 when that takes no more than half of the machine's memory, else bfloat16.
+    /// The dtype of the weights, so that the mapped files are used without a copy. CPUs are slow at float16: such
+    /// weights become float32 if that takes at most half of the machine's memory, else bfloat16.
     case auto
     case float32
     case bfloat16

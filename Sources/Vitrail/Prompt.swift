@@ -1,7 +1,7 @@
 public import Text
 
 extension Prompt {
-    /// Characters that a request may have.
+    /// The most characters of a request.
     public static let requestLimit = 2_000
 
     /// - Throws: `ModelError.badRequest` for a request that is empty, too long, or holds a reserved token.
@@ -21,11 +21,11 @@ extension Prompt {
 }
 
 extension Prompt {
-    /// Sentences of a request that are answered one by one, at most.
+    /// The most sentences of a request that are answered one by one.
     static let sentenceLimit = 8
 
-    /// A request's sentences: what ends with a full stop, a question mark or an exclamation mark before white space. One in the
-    /// fixed form, or of more than ``sentenceLimit``, is left whole.
+    /// The sentences of a request. A full stop, a question mark or an exclamation mark before white space ends a
+    /// sentence. A request in the fixed form, or with more than ``sentenceLimit`` sentences, is not divided.
     static func sentences(of request: String) -> [String] {
         guard !request.contains(LocateResponse.lead) else { return [request] }
         var sentences: [String] = []

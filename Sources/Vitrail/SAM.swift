@@ -1,5 +1,5 @@
 // The Segment Anything Model (Kirillov et al. 2023, arXiv 2304.02643) in the layout of transformers' `SamModel`, so
-// that a folder such as `facebook/sam-vit-huge` opens as it was downloaded. Proven by VitrailTests.
+// a folder such as `facebook/sam-vit-huge` opens as it was downloaded. Proven by VitrailTests.
 public import Checkpoints
 public import Encoders
 import Foundation
@@ -7,7 +7,7 @@ public import NN
 public import Perception
 public import Torch
 
-/// SAM's networks: an image encoder, a prompt encoder and a mask decoder. ``Segmenter`` is what answers prompts.
+/// SAM's networks: an image encoder, a prompt encoder and a mask decoder. ``Segmenter`` answers prompts.
 public final class SAM {
     public let configuration: SAMConfiguration
     public let store: ParameterStore
@@ -16,7 +16,7 @@ public final class SAM {
     let promptEncoder: SAMPromptEncoder
     let decoder: SAMMaskDecoder
 
-    /// The parameter that training leaves alone.
+    /// The parameter that training does not change.
     package static let positionsName = "shared_image_embedding.positional_embedding"
 
     /// Opens a SAM in either of its layouts.
@@ -59,11 +59,11 @@ public final class SAM {
         try decoder.initialise(generator)
     }
 
-    /// The same network with the same parameters in storage, but with gradients of its own.
+    /// The same network with shared parameters, but separate gradients.
     ///
     /// - Parameters:
     ///   - other: the network.
-    ///   - device: where this one is to be; on another than the other's the parameters are copies.
+    ///   - device: the device of this one. On another device than the other's, the parameters are copies.
     public convenience init(sharing other: SAM, on device: Device? = nil) throws {
         try self.init(other.configuration, ParameterStore(sharing: other.store, on: device))
     }
@@ -91,13 +91,13 @@ public final class SAM {
         try ModelFolder.write(configuration, to: "\(folder)/config.json")
     }
 
-    /// Reads pictures.
+    /// Encodes pictures.
     ///
     /// - Parameter pixels: [b, 3, image size, image size], normalised, 0 beside the picture.
     public func encode(_ pixels: Tensor) throws -> SAMFeatures { try vision(pixels) }
 
-    /// Masks for prompts of one form; all of the decoder's, of which ``Perception/SAMMasks/chosen(multimask:)`` takes
-    /// some.
+    /// All masks of the decoder, for prompts of one form. ``Perception/SAMMasks/chosen(multimask:)`` selects some of
+    /// them.
     public func masks(_ prompts: SAMPrompts, _ features: SAMFeatures) throws -> SAMMasks {
         let (device, dtype) = (store.device, features.embedding.dtype)
         func shares(_ pixels: Tensor) throws -> Tensor {
@@ -111,7 +111,7 @@ public final class SAM {
     }
 }
 
-/// A SAM on the disk: its sizes and where its weights are, none of which was read.
+/// A SAM on disk: its sizes, and where its weights are. No weights have been read.
 public struct SAMCheckpoint {
     public let layout: CheckpointKind.Layout
     public let configuration: SAMConfiguration

@@ -41,8 +41,8 @@ public struct SAMImageProcessor: Sendable, Hashable {
             normalised.permuted(2, 0, 1).unsqueezed(0), [0, imageSize - w, 0, imageSize - h])
     }
 
-    /// Logits [n, m, side, side] as [n, m, height, width]: to the input's size, without what is beside the picture, to
-    /// the picture's.
+    /// Resizes logits [n, m, side, side] to [n, m, height, width]: first to the input's size, then, without the part
+    /// beside the picture, to the picture's size.
     public func fullSize(_ logits: Tensor, width: Int, height: Int) throws -> Tensor {
         let (w, h) = fitted(width, height)
         let input = try interpolate(logits.to(.float32), to: (imageSize, imageSize), mode: .bilinear)

@@ -8,13 +8,14 @@ import Perception
 extension SAMConfiguration {
     /// The sizes of a file of SAM's original layout, from the shapes of its tensors.
     ///
-    /// Two numbers leave no trace in shapes. The mask decoder has 8 attention heads, as all that were published; the
-    /// encoder's come from the width of its relative positions, and without those from its width, as published.
+    /// Two numbers do not show in shapes. The mask decoder has 8 attention heads, as in all published models. The
+    /// heads of the encoder come from the width of its relative positions, or without those from its own width, as
+    /// published.
     ///
     /// - Parameters:
     ///   - shapes: by the original names.
     ///   - label: what to call the file in an error.
-    /// - Throws: ``ModelError`` when a tensor that tells a size is missing, or sizes contradict each other.
+    /// - Throws: ``ModelError`` when a tensor needed for a size is missing, or sizes contradict each other.
     init(original shapes: [String: [Int]], label: String) throws {
         func shape(_ name: String, _ axes: Int) throws -> [Int] {
             guard let shape = shapes[name] else {
@@ -41,7 +42,7 @@ extension SAMConfiguration {
         guard depth > 0 else {
             throw ModelError.notAModel(label, "not SAM's original weights: \(encoder).blocks.0 is missing")
         }
-        // A layer's relative positions reach over its window, or over the grid; the grid is the larger of the two.
+        // The relative positions of a layer cover its window or the whole grid. The grid is the larger of the two.
         let relative = try (0..<depth).compactMap { layer -> [Int]? in
             let name = "\(encoder).blocks.\(layer).attn.rel_pos_h"
             return shapes[name] == nil ? nil : try shape(name, 2)
@@ -78,7 +79,7 @@ extension SAMConfiguration {
             globalAttnIndexes: sides.indices.filter { sides[$0] == grid },
             numPosFeats: try shape("prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", 2)[1])
         if relative.isEmpty {
-            // Windows show in relative positions alone; these are the published ones.
+            // Only relative positions show the windows. These are the published ones.
             vision.windowSize = 14
             vision.globalAttnIndexes = (1...4).map { $0 * depth / 4 - 1 }
         }

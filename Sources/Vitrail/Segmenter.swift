@@ -6,13 +6,13 @@ import NN
 import Perception
 public import Torch
 
-/// What shows a ``Segmenter`` the thing to outline, in pixels of the original picture.
+/// A prompt for a ``Segmenter``: it indicates the thing to outline, in pixels of the original picture.
 public struct SegmenterPrompt: Sendable {
     /// Points on the thing, in the foreground, or off it.
     public var points: [(Point, isForeground: Bool)]
     /// A box around the thing.
     public var box: Box?
-    /// What the segmenter gave before, to be made better; of the same picture.
+    /// The logits of an earlier mask of the same picture, to be refined.
     public var previous: MaskLogits?
 
     public init(points: [(Point, isForeground: Bool)] = [], box: Box? = nil, previous: MaskLogits? = nil) {
@@ -22,7 +22,7 @@ public struct SegmenterPrompt: Sendable {
     }
 }
 
-/// A mask before it is cut at 0, at the decoder's resolution.
+/// A mask before the threshold at 0, at the decoder's resolution.
 public struct MaskLogits: Sendable, Hashable {
     /// Rows, and columns.
     public let side: Int
@@ -38,33 +38,33 @@ public struct MaskLogits: Sendable, Hashable {
 public struct SegmentedMask: Sendable {
     /// Of the picture's size.
     public let mask: Mask
-    /// How well the mask is expected to overlap the thing, IoU: 0...1, where the model errs a little beyond.
+    /// The predicted IoU of the mask with the thing, 0...1; it can lie a little outside.
     public let score: Double
     /// The smallest box around the mask; all zeros when it is empty.
     public let box: Box
-    /// Which of the decoder's masks it is: 0 is the one for an unambiguous prompt, from 1 on those of an ambiguous one.
+    /// Which of the decoder's masks it is: 0 for an unambiguous prompt, from 1 on for an ambiguous one.
     public let index: Int
     public let logits: MaskLogits
 }
 
-/// A picture that a ``Segmenter`` has read.
+/// A picture that a ``Segmenter`` has encoded.
 public struct SegmenterImage {
     public let width: Int
     public let height: Int
     let features: SAMFeatures
 }
 
-/// Outlines things that a point, a box or both show, with a SAM (Kirillov et al. 2023).
+/// Makes masks of the things that points and boxes indicate, with a SAM (Kirillov et al. 2023).
 ///
-/// A picture is read once; any number of prompts are answered from what was read, many at a time. The class is not
-/// `Sendable`: an actor that owns one keeps it to itself.
+/// A picture is encoded once, for any number of prompts, many at a time. The class is not `Sendable`; an actor can own
+/// one.
 public final class Segmenter {
     public let model: SAM
     public let processor: SAMImageProcessor
 
-    /// Points of one prompt at most.
+    /// The most points of one prompt.
     public static let pointLimit = 64
-    /// Prompts that are decoded at once; more are taken in turn, which bounds memory.
+    /// The most prompts that are decoded at once. More run in turn, which bounds memory.
     static let chunk = 64
 
     /// Opens a segmenter: a SAM in either of its layouts (``SAMCheckpoint``), or a model folder with a part
@@ -73,16 +73,16 @@ public final class Segmenter {
     /// - Parameters:
     ///   - path: the folder, or the original file of weights.
     ///   - device: where to run.
-    ///   - dtype: what to compute in; nil for the file's. The part of a model folder computes in bfloat16 or float16 the products of
-    ///     linear layers and convolutions alone.
+    ///   - dtype: what to compute in; nil for the file's. For the segmenter of a model folder, bfloat16 and float16
+    ///     apply only to the products of linear layers and to convolutions.
     /// - Throws: ``ModelError``, or another error whose description names the file.
     public convenience init(contentsOf path: String, device: Device = .cpu, dtype: DType? = .float32) throws {
         let part = try Self.part(of: path)
         try self.init(SAMCheckpoint(contentsOf: part ?? path), isPart: part != nil, device, dtype)
     }
 
-    /// Opens a segmenter to compute in what `precision` makes of the weights' dtype; for a model folder, whose weights
-    /// are held in bfloat16 to be small, `auto` is float32.
+    /// Opens a segmenter, and computes in the dtype that `precision` chooses for the weights. The weights of a model
+    /// folder are in bfloat16 only to be small; there, `auto` is float32.
     public convenience init(contentsOf path: String, device: Device = .cpu, precision: Precision) throws {
         let part = try Self.part(of: path)
         let checkpoint = try SAMCheckpoint(contentsOf: part ?? path)
@@ -100,7 +100,7 @@ public final class Segmenter {
             processor: checkpoint.processor)
     }
 
-    /// The segmenter's folder in a model folder; nil for what is none.
+    /// The segmenter's folder in a model folder; nil if the path is no model folder.
     private static func part(of path: String) throws -> String? {
         guard FileManager.default.fileExists(atPath: "\(path)/model_index.json") else { return nil }
         return try ModelFolder(path).folder(of: "segmenter")
@@ -108,7 +108,7 @@ public final class Segmenter {
 
     /// - Parameters:
     ///   - model: the networks.
-    ///   - processor: what becomes of pictures; SAM's own for the model's size when nil.
+    ///   - processor: how pictures become the input; nil for SAM's own at the model's size.
     public init(_ model: SAM, processor: SAMImageProcessor? = nil) {
         self.model = model
         self.processor = processor ?? SAMImageProcessor(imageSize: model.configuration.vision.imageSize)
@@ -119,14 +119,14 @@ public final class Segmenter {
         try model.save(to: folder, dtype: dtype)
     }
 
-    /// What the networks compute in, or at least their products.
+    /// The dtype of the networks, or at least of their products.
     public var dtype: DType { model.store.productDType ?? heldIn }
 
     private var heldIn: DType { model.store.parameters[0].dtype }
 
     // MARK: Pictures
 
-    /// Reads a picture.
+    /// Encodes a picture.
     public func encode(_ image: Image) throws -> SegmenterImage {
         let pixels = try processor(image).to(device: model.store.device, dtype: heldIn)
         return try withInference {
@@ -136,13 +136,13 @@ public final class Segmenter {
 
     // MARK: Prompts
 
-    /// Outlines what each prompt shows; prompts of one form run as one batch.
+    /// Makes the masks of each prompt. Prompts of one form run as one batch.
     ///
     /// - Parameters:
     ///   - prompts: each with at least a point, a box or previous logits.
     ///   - image: the picture, read by this segmenter.
-    ///   - multimask: whether to give several masks a prompt, best first, because a prompt may mean several things:
-    ///     a part or the whole.
+    ///   - multimask: whether to give several masks for each prompt, best first, because a prompt may mean a part or
+    ///     the whole.
     /// - Returns: for each prompt one mask, or several.
     /// - Throws: ``ModelError/badRequest(_:)`` for a prompt that is empty or outside the picture.
     public func masks(
@@ -203,7 +203,7 @@ public final class Segmenter {
                 "a prompt of \(prompt.points.count) points is over the limit of \(Self.pointLimit)")
         }
         var placed = Placed(previous: prompt.previous)
-        // One on the thing comes first: the network may be told how far everything is from it.
+        // A point on the thing comes first: some networks use the distance of every cell from it.
         let points = prompt.points.filter(\.isForeground) + prompt.points.filter { !$0.isForeground }
         for (point, isForeground) in points {
             guard (0...Double(image.width)).contains(point.x), (0...Double(image.height)).contains(point.y)

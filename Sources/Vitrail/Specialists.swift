@@ -6,15 +6,15 @@ package import Perception
 public import Text
 package import Torch
 
-/// What an engine knows of a picture.
+/// Everything that an engine has computed from a picture.
 package final class Reading {
     let image: Image
     let frame: PictureFrame
     let features: ImageFeatures
     package let prefix: PrefixCache
-    /// What the aligner reads of the picture, once it was asked.
+    /// What the aligner computes from the picture for all queries; nil before the first one.
     private var aligned: AlignerImage?
-    /// What the segmenter saw, once it was asked: of windows, and under nil of the whole picture.
+    /// What the segmenter has encoded: windows of the picture, and under the key nil the whole picture.
     var segmented: [SegmenterWindow?: SegmenterImage] = [:]
 
     package init(_ image: Image, with model: Lumen) throws {
@@ -32,16 +32,18 @@ package final class Reading {
     }
 }
 
-/// A square part of a picture, which the segmenter sees at twice the picture's size or more: its masks' cells are too
-/// coarse for small things in the whole of a larger picture.
+/// A square part of a picture, which the segmenter sees enlarged at least twice. In the whole of a larger picture, the
+/// cells of its masks are too coarse for small things.
 package struct SegmenterWindow: Hashable {
     package let x: Int
     package let y: Int
     package let side: Int
 
-    /// The window whose middle is nearest to a thing, of those that overlap by half; nil for a thing of more than a quarter
-    /// of a window, for a picture that is no larger than one, and for one of more than twice its size: a photograph would
-    /// have hundreds, each of which the segmenter reads by itself.
+    /// The window whose centre is nearest to a thing. Windows overlap by half.
+    ///
+    /// Nil for a thing of more than a quarter of a window, for a picture that is no larger than a window, and for one
+    /// of more than twice its size: a photograph would have hundreds of windows, and the segmenter encodes each of
+    /// them.
     package init?(for box: Box, in image: Image, side: Int) {
         let longest = max(image.width, image.height)
         guard longest > side, longest <= 2 * side, 4 * max(box.width, box.height) <= Double(side) else {
@@ -61,7 +63,7 @@ package struct SegmenterWindow: Hashable {
         return SquareCrop(of: image, around: box, margin: 1, side: side).image
     }
 
-    /// A mask of the window as one of the picture.
+    /// Turns a mask of the window into one of the picture.
     package func placed(_ mask: Mask, in image: Image) throws -> Mask {
         let part = mask.bitmap
         var bitmap = [UInt8](repeating: 0, count: image.width * image.height)
@@ -74,15 +76,15 @@ package struct SegmenterWindow: Hashable {
     }
 }
 
-/// The decoders behind the dense aligner: what its maps become for each kind of answer (LUMEN, section 3.3).
+/// The decoders behind the dense aligner: they turn its maps into each kind of answer (LUMEN, section 3.3).
 package struct Specialists {
-    /// The dense head's probability of a person from which on a place has joints.
+    /// The least probability of a person, by the dense head, for which joints are looked for.
     static let personThreshold: Float = 0.1
-    /// The heat from which on there may be something of a name.
+    /// The least heat at which a named thing may be there.
     static let traceThreshold = 0.05
-    /// The heat from which on a joint counts as seen.
+    /// The least heat of a joint that counts as visible.
     static let jointThreshold = 0.3
-    /// People whose joints are looked for in one batch.
+    /// The number of people in a batch of joints.
     private static let batch = 32
 
     let model: Lumen
@@ -102,8 +104,8 @@ package struct Specialists {
         }
     }
 
-    /// What is found for each phrase, asked for in the fixed form, nothing for one that is not known; and the maps that it
-    /// comes from.
+    /// Finds each phrase, asked for in the fixed form, and returns the maps too. A phrase that is not known finds
+    /// nothing.
     package func find(
         _ phrases: [String], as response: LocateResponse, in reading: Reading, by locator: Locator? = nil
     ) throws -> (found: [[Detection]], isKnown: [Bool], maps: AlignerMaps) {
@@ -117,8 +119,8 @@ package struct Specialists {
         return (found, isKnown, maps)
     }
 
-    /// What keeps the thing from being told of that the next word of a conversation is about: that there is no thing of its
-    /// kind; nil where there is one, or its kind is not named.
+    /// A sentence that denies the thing that the next word of a conversation describes ("There is no heart."). Nil if
+    /// the picture has a thing of that kind, or if the state names no kind.
     func objection(to conversation: [Int], in reading: Reading) throws -> String? {
         guard locator.knownThreshold != nil, let kinds = model.configuration.encoder?.attributes.first
         else { return nil }
@@ -126,7 +128,7 @@ package struct Specialists {
         let state = try model.language.text(ids, after: reading.prefix, depths: [model.subjectDepth])[0][
             0, 0, -1]
         let kind = try model.aligner.names(model.aligner.readAttributes(state.unsqueezed(0)))[0][0]
-        // Of a word that it does not know the state says any kind.
+        // For an unknown word the state may name any kind.
         guard let name = kind.name.map({ kinds[$0] }) else { return nil }
         var generous = locator
         generous.threshold = min(locator.threshold, Self.traceThreshold)
@@ -134,16 +136,16 @@ package struct Specialists {
         return isThere ? nil : "\(Prompt.nothing) \(name)."
     }
 
-    /// What the maps of a picture's queries stand for.
+    /// Turns the maps of a picture's queries into answers.
     ///
     /// - Parameters:
     ///   - maps: of one picture, [1, queries, cells].
     ///   - response: what is asked for.
-    ///   - areSingle: for each query whether it means one thing alone.
-    ///   - areStrange: for each query whether it was asked with a word of several tokens.
+    ///   - areSingle: for each query, whether it means a single thing.
+    ///   - areStrange: for each query, whether it has an unknown word, one of several tokens.
     ///   - reading: the picture.
-    ///   - phrases: what the queries ask for, where that is known.
-    ///   - locator: what to take in place of the engine's.
+    ///   - phrases: what the queries ask for, if that is known.
+    ///   - locator: thresholds in place of the engine's.
     /// - Returns: what was found, and whether the model knows what was asked for.
     func decode(
         _ maps: AlignerMaps, as response: LocateResponse, areSingle: [Bool], areStrange: [Bool],
@@ -173,7 +175,8 @@ package struct Specialists {
         return (found, isKnown)
     }
 
-    /// Whether each query has no strange word, or names some kind, or none, as surely as the locator wants it.
+    /// Whether each query has no unknown word, or names one kind, or none, with the probability that the locator
+    /// demands.
     private func areKnown(_ maps: AlignerMaps, _ areStrange: [Bool], by locator: Locator) throws -> [Bool] {
         guard areStrange.contains(true), let threshold = locator.knownThreshold, let named = maps.named
         else { return areStrange.map { _ in true } }
@@ -184,10 +187,10 @@ package struct Specialists {
 
     // MARK: Masks
 
-    /// A mask whose box overlaps with the thing's by less is of something else.
+    /// The least IoU of a mask's box with the thing's box; below it, the mask is of something else.
     private static let leastAgreement = 0.6
 
-    /// Outlines the things, and draws their boxes around their masks where the locator says so.
+    /// Makes the masks of the things, and draws their boxes around the masks if the locator says so.
     private func addMasks(to found: inout [[Detection]], in reading: Reading, by locator: Locator) throws {
         guard let segmenter else { return }
         let side = segmenter.processor.longestEdge / 2
@@ -239,7 +242,7 @@ package struct Specialists {
             let place = frame.input(point)
             let column = Int(place.x * Double(columns) / Double(frame.inputWidth))
             let row = Int(place.y * Double(rows) / Double(frame.inputHeight))
-            // The head is surest at the centre's cell, which the refined place may just have left.
+            // The head is strongest at the cell of the centre. The refined place may lie in a neighbouring cell.
             let near = (max(row - 1, 0)...min(max(row + 1, 0), rows - 1))
             let beside = (max(column - 1, 0)...min(max(column + 1, 0), columns - 1))
             return near.contains { row in
@@ -248,9 +251,11 @@ package struct Specialists {
         }
     }
 
-    /// The 17 joints of people, asked for in a crop of each. The first answer tells where a head and where hips are; turned
-    /// by quarter turns until the head is above them, the crop is asked about again, and its mirror image too: heat is the mean of
-    /// both, as pose networks are tested. A crop that is upright already is not asked about twice.
+    /// The 17 joints of people, asked for in a crop of each person.
+    ///
+    /// The first answer gives head and hips. If the head is not above the hips, the crop is turned by quarter turns and
+    /// asked about again. The mirror image of the upright crop is asked about, too. The heat is the mean of both, as is
+    /// usual for tests of pose networks.
     package func joints(of people: [Box], in image: Image) throws -> [Keypoints] {
         try people.parts(of: Self.batch).flatMap { try joints(ofBatch: $0, in: image) }
     }
@@ -278,8 +283,8 @@ package struct Specialists {
         }
     }
 
-    /// The heat of the 17 joints' names in square pictures of one person each, [pictures, 17, rows, columns]; the pictures are one
-    /// batch, the names one batch of texts.
+    /// The heat of the names of the 17 joints in square pictures of one person each, [pictures, 17, rows, columns]. The
+    /// pictures are one batch of images, the names one batch of texts.
     private func jointHeat(in pictures: [Image]) throws -> Tensor {
         let size = model.encoder.sizes.lowerBound
         let frame = PictureFrame(width: size, height: size, sizes: size...size)
@@ -292,7 +297,7 @@ package struct Specialists {
             .view([pictures.count, names.count, maps.grid.height, maps.grid.width])
     }
 
-    /// The joints of each picture where their heat is highest, in its pixels.
+    /// The joints of each picture, in its pixels: the places of the highest heat.
     private func summits(_ heat: Tensor) throws -> [[Keypoints.Joint]] {
         let size = model.encoder.sizes.lowerBound
         return try Locator.summits((heat + 1e-12).log(), input: (width: size, height: size)).map { joints in
@@ -305,8 +310,8 @@ package struct Specialists {
 }
 
 extension Tokenizer {
-    /// The words of a text, and those of several tokens among them: a tokenizer that was made for a small world has a token for
-    /// each of its frequent words, the names of all its things among them.
+    /// The words of a text, and those among them that take several tokens. The tokenizer of a small model has one token
+    /// for each frequent word of its training, including the names of all things. So other words are unknown to it.
     package func words(of text: String) -> (all: [Substring], strange: [Substring]) {
         let words = text.split { !$0.isLetter && !$0.isNumber }
         let strange = words.filter { word in
@@ -324,7 +329,7 @@ extension [[Detection]] {
 }
 
 extension Array {
-    /// The array in parts of `count` elements, the last one shorter.
+    /// The array in parts of `count` elements; the last one may be shorter.
     func parts(of count: Int) -> [[Element]] {
         stride(from: 0, to: self.count, by: count).map { Array(self[$0..<Swift.min($0 + count, self.count)]) }
     }
@@ -350,11 +355,11 @@ extension Lumen {
     /// - Parameters:
     ///   - requests: sentences, the same for every picture.
     ///   - prefix: what the language model read of the pictures.
-    ///   - pictures: how many they are.
+    ///   - pictures: the number of pictures.
     /// - Returns: [pictures, requests, hidden].
     package func queries(_ requests: [String], after prefix: PrefixCache, pictures: Int) throws -> Tensor {
         let rows = requests.map { tokenizer.encode(form.question($0) + Prompt.located) + [tokens.loc] }
-        // Padding stands after [LOC], where it changes nothing: no token sees those behind it.
+        // Padding comes after [LOC] and changes nothing: no token sees later ones.
         let length = rows.map(\.count).max() ?? 0
         let once = rows.flatMap { $0 + Array(repeating: tokens.padding, count: length - $0.count) }
         let ids = try Tensor(once, [1, rows.count, length]).to(device).expanded(pictures, rows.count, length)

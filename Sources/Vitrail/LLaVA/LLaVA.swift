@@ -5,7 +5,7 @@ public import Language
 public import NN
 public import Torch
 
-/// The networks of a LLaVA. ``LLaVAEngine`` is what answers questions.
+/// The networks of a LLaVA. ``LLaVAEngine`` answers questions.
 public final class LLaVA {
     public let configuration: LLaVAConfiguration
     public let store: ParameterStore
@@ -44,8 +44,8 @@ public final class LLaVA {
     /// Input embeddings [1, n, hidden] of a prompt.
     ///
     /// - Parameters:
-    ///   - prompt: its ids, nil where a token of the image stands.
-    ///   - image: the image's embeddings [1, tokens, hidden], those that the prompt holds, in their order.
+    ///   - prompt: its ids, nil for a token of the image.
+    ///   - image: the image's embeddings [1, tokens, hidden] for these places, in order.
     public func embeddings(of prompt: some Collection<Int?>, _ image: Tensor?) throws -> Tensor {
         var parts: [Tensor] = []
         var taken = 0

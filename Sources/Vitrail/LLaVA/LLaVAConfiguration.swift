@@ -1,7 +1,7 @@
 public import Encoders
 public import Language
 
-/// What a LLaVA's networks are, whichever of its two layouts says so.
+/// The sizes of a LLaVA's networks, read from either of its two layouts.
 public struct LLaVAConfiguration: Sendable, Hashable {
     public var vision: CLIPVisionConfiguration
     public var language: LlamaConfiguration
@@ -9,11 +9,12 @@ public struct LLaVAConfiguration: Sendable, Hashable {
     public var projectorDepth = 2
     public var projectorActivation = Activation.gelu
     public var projectorBias = true
-    /// Whose hidden states the projector gets, side by side; counted as CLIP's ``Encoders/CLIPVisionConfiguration/featureLayer``.
+    /// The layers whose hidden states the projector gets, side by side; counted as CLIP's
+    /// ``Encoders/CLIPVisionConfiguration/featureLayer``.
     public var featureLayers = [-2]
     /// Whether the class token is passed on with the patches.
     public var includesClassToken = false
-    /// The id that stands for a patch in a prompt; nil where the tokenizer has none, as in the original layout.
+    /// The id of a patch in a prompt; nil if the tokenizer has none, as in the original layout.
     public var imageToken: Int?
     /// Whether the image stands between `<im_start>` and `<im_end>`.
     public var marksImage = false
@@ -29,7 +30,7 @@ public struct LLaVAConfiguration: Sendable, Hashable {
         return side * side + (includesClassToken ? 1 : 0)
     }
 
-    /// - Throws: ``ModelError`` that names the file when layers are asked for that the tower does not have.
+    /// - Throws: ``ModelError`` that names the file when it asks for layers that the tower does not have.
     func check(_ file: String) throws {
         for layer in featureLayers where !vision.hasLayer(layer) {
             throw ModelError.notAModel(
@@ -105,7 +106,7 @@ struct LLaVAHuggingFaceFields: Decodable {
     }
 }
 
-/// What LLaVA's own code adds to a Llama's `config.json`; the vision tower lies elsewhere.
+/// The fields that LLaVA's own code adds to a Llama's `config.json`. The vision tower lies elsewhere.
 struct LLaVAOriginalFields: Decodable {
     let tower: String?
     let language: LlamaConfiguration
@@ -113,7 +114,7 @@ struct LLaVAOriginalFields: Decodable {
     let featureLayer: Int
     let includesClassToken: Bool
     let marksImage: Bool
-    /// Whether pictures are made squares with a ground, not cut.
+    /// Whether pictures are padded to squares, and not cut.
     let padsToSquare: Bool
 
     enum CodingKeys: String, CodingKey {

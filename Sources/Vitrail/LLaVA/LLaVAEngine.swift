@@ -6,13 +6,13 @@ import NN
 public import Text
 public import Torch
 
-/// What is asked of a LLaVA, and how it is to answer.
+/// A question for a LLaVA, and how to answer it.
 public struct LLaVARequest: Sendable {
-    /// What the model is to read.
+    /// What the model reads.
     public enum Prompt: Sendable {
         /// A conversation, which the folder's template turns into a prompt; its last message is the user's.
         case messages([ChatMessage])
-        /// A prompt as it stands, with `<image>` where the picture belongs.
+        /// A literal prompt, with `<image>` in the place of the picture.
         case verbatim(String)
     }
 
@@ -37,28 +37,28 @@ public struct LLaVARequest: Sendable {
 public struct LLaVAAnswer: Sendable {
     /// The answer, without special tokens and stop strings.
     public let text: String
-    /// The ids that were generated, an end token included.
+    /// The generated ids, including an end token.
     public let tokens: [Int]
     public let end: GenerationEnd
-    /// What the model read, `<image>` standing for the picture.
+    /// What the model read, with `<image>` in the place of the picture.
     public let prompt: String
-    /// How many tokens that were, and how many of them the picture's.
+    /// The number of tokens of the prompt, and how many of them are the picture's.
     public let promptTokens: Int
     public let imageTokens: Int
-    /// How many of the prompt's tokens were known from the request before.
+    /// How many of the prompt's tokens were kept from the previous request.
     public let reusedTokens: Int
 }
 
-/// Answers questions about pictures with a LLaVA as it was downloaded.
+/// Answers questions about pictures with a downloaded LLaVA.
 ///
-/// A picture is encoded once. What two prompts after each other have in common at their beginning, such as the picture, is
-/// read once.
+/// A picture is encoded once. A prompt that begins as the previous one did, for example with the same picture, is read
+/// only from where it differs.
 public actor LLaVAEngine {
-    /// Pictures whose embeddings are kept.
+    /// The number of pictures whose embeddings are kept.
     public static let rememberedPictures = 4
 
     private let executor: EngineExecutor
-    /// A thread of the engine's own.
+    /// One thread, which only this engine uses.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     public nonisolated let configuration: LLaVAConfiguration
@@ -79,7 +79,7 @@ public actor LLaVAEngine {
     private var pictures: [(image: Image, embeddings: Tensor)] = []
     private var past: (image: Image, ids: [Int?], cache: TextCache)?
 
-    /// Opens a LLaVA; see ``LLaVAFolder`` for what is taken.
+    /// Opens a LLaVA; see ``LLaVAFolder`` for what it can be.
     ///
     /// - Parameters:
     ///   - path: the folder.
@@ -122,9 +122,9 @@ public actor LLaVAEngine {
     /// Answers a request about a picture.
     ///
     /// - Parameters:
-    ///   - request: what to read and how to answer; without end tokens of its own it takes the folder's.
+    ///   - request: what to read and how to answer; if it has no end tokens, those of the folder apply.
     ///   - image: the picture.
-    ///   - onText: gets the answer piece by piece as it comes; no piece ends inside a character.
+    ///   - onText: gets the answer piece by piece while it is generated; no piece ends inside a character.
     /// - Throws: ``ModelError/badRequest(_:)`` for a prompt that is longer than the context or has no place for the
     ///   picture; `CancellationError` between two tokens when the task is cancelled.
     public func ask(
@@ -138,7 +138,7 @@ public actor LLaVAEngine {
         return try withInference {
             let embeddings = try embeddings(of: image)
             let (cache, known) = reusable(ids, image)
-            // Until it is done, what is in the cache is not what the ids say.
+            // Until this is done, the cache does not match the ids.
             past = nil
             var writer = AnswerStream(tokenizer, stop: request.stop + templateStop(options), onText: onText)
             let before = ids[..<known].count { $0 == nil }
@@ -146,7 +146,7 @@ public actor LLaVAEngine {
             let (tokens, end) = try model.language.generate(
                 after: rest, cache, ids: ids.map { $0 ?? configuration.imageToken ?? -1 }, options: options
             ) { writer.take($0) }
-            // The last token was chosen, and not read.
+            // The last token was chosen, but the model has not read it.
             past = (image, ids + tokens.dropLast(), cache)
             return LLaVAAnswer(
                 text: writer.finish(), tokens: tokens, end: end, prompt: prompt, promptTokens: ids.count,
@@ -154,7 +154,7 @@ public actor LLaVAEngine {
         }
     }
 
-    /// The answer to a request, piece by piece. To end the iteration ends the work.
+    /// The answer to a request, piece by piece. Ending the iteration ends the work.
     public nonisolated func stream(
         _ request: LLaVARequest, about image: Image
     ) -> AsyncThrowingStream<String, any Error> {
@@ -173,7 +173,7 @@ public actor LLaVAEngine {
 
     // MARK: Prompts
 
-    /// The template asked for, else the folder's own, else the one that its layout was trained with.
+    /// The template with the given name, else the folder's own, else the one that its layout was trained with.
     package static func template(of folder: LLaVAFolder, named name: String?) throws -> ChatTemplate {
         if let name { return try ChatTemplate(named: name) }
         if let own = try ChatTemplate(folder: folder.textFolder) { return own }
@@ -191,7 +191,7 @@ public actor LLaVAEngine {
         }
     }
 
-    /// Where the template's own end of an answer is no end token, such as `###`, it is a stop string.
+    /// If the template ends an answer with a text that is no end token, such as `###`, that text is a stop string.
     private func templateStop(_ options: GenerationOptions) -> [String] {
         tokenizer.id(of: template.stop).map(options.endTokens.contains) == true ? [] : [template.stop]
     }
@@ -231,7 +231,7 @@ public actor LLaVAEngine {
         return ids
     }
 
-    // MARK: What is kept
+    // MARK: The cache
 
     private func embeddings(of image: Image) throws -> Tensor {
         if let index = pictures.firstIndex(where: { $0.image == image }) {
@@ -246,7 +246,7 @@ public actor LLaVAEngine {
         return embeddings
     }
 
-    /// A cache that holds the beginning of a prompt, and how many tokens that is; at least one token is left to read.
+    /// A cache with the beginning of a prompt, and the number of its tokens. At least one token is left to read.
     private func reusable(_ ids: [Int?], _ image: Image) -> (TextCache, Int) {
         guard let past else { return (TextCache(layers: configuration.language.numHiddenLayers), 0) }
         var known = zip(past.ids, ids).prefix { $0 == $1 }.count

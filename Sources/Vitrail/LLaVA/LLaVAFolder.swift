@@ -1,4 +1,4 @@
-// Where the parts of a LLaVA lie in the layouts that it was published in, and what their tensors are called.
+// Where the parts of a LLaVA lie in its published layouts, and the names of their tensors.
 public import Checkpoints
 import Encoders
 import Foundation
@@ -6,7 +6,7 @@ import Language
 public import NN
 public import Torch
 
-/// A LLaVA as it was downloaded: its configuration, its weights under one set of names, and what goes with them.
+/// A downloaded LLaVA: its configuration, its weights under one set of names, its tokenizer and its templates.
 ///
 /// Names are those of `llava-hf/llava-1.5-7b-hf`. No tensor is read here.
 public struct LLaVAFolder {
@@ -16,7 +16,7 @@ public struct LLaVAFolder {
     public let layout: CheckpointKind.Layout
     public let configuration: LLaVAConfiguration
     public let processor: CLIPImageProcessor
-    /// The weights, those that an adapter brings whole among them, but without its low-rank updates.
+    /// The weights. Those of an adapter are included, except its low-rank updates.
     public let base: any CheckpointSource
     /// A LoRA of the model.
     public let adapter: LoRAAdapter?
@@ -132,9 +132,9 @@ public struct LLaVAFolder {
 
     /// How a LoRA is used.
     public enum Adaptation: String, Sendable, CaseIterable {
-        /// Added to the weights as they are read: as fast as the base, and the adapted weights are a copy in memory.
+        /// Added to the weights when they are read: as fast as the base, but the adapted weights are a copy in memory.
         case merged
-        /// Beside the weights, which stay the mapped files.
+        /// Computed beside the weights, which stay mapped files.
         case live
     }
 
@@ -162,7 +162,7 @@ public struct LLaVAFolder {
         let unused = KeyMap(
             [:],
             ignored: ["*.rotary_emb.inv_freq", "*.embeddings.position_ids"]
-                // The embeddings a second time.
+                // A second copy of the embeddings.
                 + (isTied ? ["lm_head.weight", "language_model.lm_head.weight"] : []))
         switch layout {
         case .huggingFace:
@@ -205,7 +205,7 @@ public struct LLaVAFolder {
 
     /// A folder that a configuration names by its place in Hugging Face's hub.
     ///
-    /// Looked for as it stands, in and beside `folder`, and in the cache of Hugging Face's tools.
+    /// The search covers the path as given, the places in and beside `folder`, and the cache of Hugging Face's tools.
     private static func find(
         _ given: String?, named name: String?, beside folder: String, option: String, what: String
     ) throws -> String {
