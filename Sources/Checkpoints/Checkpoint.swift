@@ -1,4 +1,5 @@
 internal import NN
+internal import StandIns
 public import Torch
 
 #if canImport(FoundationEssentials)
@@ -108,7 +109,9 @@ public final class Checkpoint: CheckpointSource {
         }
         guard let index = try? JSONDecoder().decode(Index.self, from: data) else {
             throw CheckpointError(
-                path: file, reason: "not an index of shards: JSON with a weight_map is expected")
+                path: file,
+                reason: StandIn.reason(data)
+                    ?? "not an index of shards: JSON with a weight_map is expected")
         }
         for shard in Set(index.weight_map.values) where shard.contains("/") || shard.isEmpty || shard == ".."
         {

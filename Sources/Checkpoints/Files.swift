@@ -1,3 +1,5 @@
+internal import StandIns
+
 #if canImport(Glibc)
     internal import Glibc
 #elseif canImport(Darwin)
@@ -40,6 +42,9 @@ final class FileMapping {
             throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
         }
         bytes = UnsafeRawBufferPointer(start: address, count: size)
+        if let reason = StandIn.reason(bytes) {
+            throw CheckpointError(path: path, reason: reason)
+        }
     }
 
     deinit {

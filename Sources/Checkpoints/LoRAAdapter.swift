@@ -327,7 +327,7 @@ private struct MergedSource: CheckpointSource {
 
 private struct Configuration {
     let path: String
-    private let fields: [String: JSON]
+    private let fields: [String: JSONValue]
 
     var rank: Int = 0
     var alpha: Double = 0
@@ -352,7 +352,7 @@ private struct Configuration {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CheckpointError(path: path, reason: "no such file")
         }
-        guard let fields = try? JSONDecoder().decode([String: JSON].self, from: data) else {
+        guard let fields = try? JSONDecoder().decode([String: JSONValue].self, from: data) else {
             throw CheckpointError(path: path, reason: "not the JSON of an adapter's configuration")
         }
         self.path = path
@@ -405,7 +405,7 @@ private struct Configuration {
         }
     }
 
-    private func pattern<Value>(_ field: String, _ read: (JSON) -> Value?) throws -> [String: Value] {
+    private func pattern<Value>(_ field: String, _ read: (JSONValue) -> Value?) throws -> [String: Value] {
         switch fields[field] {
         case nil, .null: return [:]
         case .object(let values):
@@ -442,46 +442,5 @@ private struct Configuration {
             throw CheckpointError(path: path, reason: "\(field) gives \(layer) several values")
         }
         return found.first
-    }
-}
-
-private enum JSON: Decodable {
-    case null
-    case bool(Bool)
-    case number(Double)
-    case text(String)
-    case list([JSON])
-    case object([String: JSON])
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .text(value)
-        } else if let value = try? container.decode([JSON].self) {
-            self = .list(value)
-        } else {
-            self = .object(try container.decode([String: JSON].self))
-        }
-    }
-
-    var text: String? { if case .text(let text) = self { text } else { nil } }
-    var number: Double? { if case .number(let number) = self { number } else { nil } }
-    var integer: Int? { number.flatMap { Int(exactly: $0) } }
-    /// What Python takes for true.
-    var isSet: Bool {
-        switch self {
-        case .null: false
-        case .bool(let value): value
-        case .number(let number): number != 0
-        case .text(let text): !text.isEmpty
-        case .list(let values): !values.isEmpty
-        case .object(let values): !values.isEmpty
-        }
     }
 }

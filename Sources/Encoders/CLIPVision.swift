@@ -79,7 +79,9 @@ public final class CLIPVision: ImageEncoder {
     /// - Parameters:
     ///   - path: where `vision_model` lies; the root of a CLIP checkpoint, `vision_tower` of a LLaVA one.
     ///   - configuration: the checkpoint's `config.json`.
+    /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: CLIPVisionConfiguration) throws {
+        try configuration.check()
         let model = path["vision_model"]
         let (width, patch) = (configuration.hiddenSize, configuration.patchSize)
         let side = configuration.imageSize / patch
@@ -160,7 +162,7 @@ public final class CLIPVision: ImageEncoder {
 }
 
 /// Hugging Face's `config.json` of a CLIP vision model, and LLaVA's choice of a layer.
-public struct CLIPVisionConfiguration: Codable, Sendable, Hashable {
+public struct CLIPVisionConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     public var hiddenSize: Int
     public var intermediateSize: Int
     public var numHiddenLayers: Int
@@ -212,8 +214,6 @@ public struct CLIPVisionConfiguration: Codable, Sendable, Hashable {
     }
 
     /// Absent fields take the defaults of transformers' `CLIPVisionConfig`, and of LLaVA for the layer.
-    ///
-    /// - Throws: `DecodingError` also for sizes that do not divide as a network needs.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         hiddenSize = try values.decodeIfPresent(Int.self, forKey: .hiddenSize) ?? 768
@@ -225,21 +225,18 @@ public struct CLIPVisionConfiguration: Codable, Sendable, Hashable {
         hiddenAct = try values.decodeIfPresent(Activation.self, forKey: .hiddenAct) ?? .quickGELU
         layerNormEps = try values.decodeIfPresent(Double.self, forKey: .layerNormEps) ?? 1e-5
         featureLayer = try values.decodeIfPresent(Int.self, forKey: .featureLayer) ?? -2
+    }
 
-        func require(_ holds: Bool, _ key: CodingKeys, _ rule: String) throws {
-            guard !holds else { return }
-            throw DecodingError.dataCorruptedError(
-                forKey: key, in: values, debugDescription: "\(key.stringValue) \(rule)")
-        }
-        try require(numHiddenLayers > 0, .numHiddenLayers, "\(numHiddenLayers) is not positive")
-        try require(
-            numAttentionHeads > 0 && hiddenSize > 0 && hiddenSize % numAttentionHeads == 0, .hiddenSize,
-            "\(hiddenSize) does not divide into num_attention_heads \(numAttentionHeads)")
-        try require(
-            patchSize > 0 && imageSize >= patchSize, .imageSize,
-            "\(imageSize) holds no patch_size \(patchSize)")
-        try require(
-            hasLayer(featureLayer), .featureLayer,
-            "\(featureLayer) is outside the \(numHiddenLayers) layers")
+    public func check() throws {
+        let check = ConfigurationCheck("the vision tower")
+        try check.within(ConfigurationCheck.layers, ["num_hidden_layers": numHiddenLayers])
+        try check.positive(["hidden_size": hiddenSize, "intermediate_size": intermediateSize])
+        try check.heads(numAttentionHeads, width: hiddenSize)
+        try check.within(ConfigurationCheck.sides, ["image_size": imageSize, "patch_size": patchSize])
+        try check.within(0...1, ["layer_norm_eps": layerNormEps])
+        try check.that(imageSize >= patchSize, "image_size is \(imageSize), below patch_size \(patchSize)")
+        try check.that(
+            hasLayer(featureLayer),
+            "vision_feature_layer \(featureLayer) is outside the \(numHiddenLayers) layers")
     }
 }

@@ -190,7 +190,7 @@ private func through(_ blocks: [ViTBlock], _ tokens: Tensor) throws -> Tensor {
     try blocks.reduce(tokens) { try $1($0) }
 }
 
-public struct HybridViTConfiguration: Codable, Sendable, Hashable {
+public struct HybridViTConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     /// The largest and the least longer side of a picture in pixels. A picture in between keeps its size.
     public var imageSize: Int
     public var minImageSize: Int
@@ -213,15 +213,18 @@ public struct HybridViTConfiguration: Codable, Sendable, Hashable {
     public var globalAttentionIndexes: [Int]?
 
     public var attributeCount: Int { attributes.reduce(0) { $0 + $1.count } }
-    func check() throws {
+
+    public func check() throws {
         let check = ConfigurationCheck("image_encoder")
+        try check.within(ConfigurationCheck.sides, ["image_size": imageSize])
         try check.multiple("image_size", imageSize, of: 16)
         try check.multiple("min_image_size", minImageSize, of: 16)
         try check.that(
             minImageSize <= imageSize, "min_image_size is \(minImageSize), more than image_size, \(imageSize)"
         )
         try check.that([2, 4].contains(boxChannels), "box_channels is \(boxChannels), 2 or 4 is possible")
-        try check.positive(["hidden_size": hiddenSize, "num_hidden_layers": numHiddenLayers])
+        try check.within(ConfigurationCheck.layers, ["num_hidden_layers": numHiddenLayers])
+        try check.positive(["hidden_size": hiddenSize])
         try check.heads(numAttentionHeads, width: hiddenSize)
         try check.that(
             stemChannels.count == 3, "stem_channels has \(stemChannels.count) entries, 3 are needed")

@@ -16,14 +16,7 @@ public final class Projector {
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: ProjectorConfiguration) throws {
-        let check = ConfigurationCheck("projector")
-        try check.positive([
-            "image_hidden_size": configuration.imageSize, "hidden_size": configuration.hiddenSize,
-            "unshuffle": configuration.unshuffle, "token_count": configuration.tokenCount,
-        ])
-        try check.that(
-            configuration.fineChannels >= 0 && configuration.wordClasses >= 0,
-            "fine_channels or word_classes is below 0")
+        try configuration.check()
         let n = configuration.unshuffle
         let merged = configuration.imageSize * n * n
         let hidden = configuration.hiddenSize
@@ -102,7 +95,7 @@ public final class Projector {
     private static let wordGain = 20.0
 }
 
-public struct ProjectorConfiguration: Codable, Sendable, Hashable {
+public struct ProjectorConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     /// Channels of the encoder's tokens.
     public var imageSize: Int
     /// Width of the language model.
@@ -129,6 +122,17 @@ public struct ProjectorConfiguration: Codable, Sendable, Hashable {
         self.scale = scale
         self.tokenCount = tokenCount
         self.wordClasses = wordClasses
+    }
+
+    public func check() throws {
+        let check = ConfigurationCheck("projector")
+        try check.positive(["image_hidden_size": imageSize, "hidden_size": hiddenSize])
+        try check.within(ConfigurationCheck.factors, ["unshuffle": unshuffle])
+        try check.within(ConfigurationCheck.rows, ["token_count": tokenCount])
+        try check.within(
+            0...ConfigurationCheck.sizes.upperBound,
+            ["fine_channels": fineChannels, "word_classes": wordClasses])
+        try check.within(-1e6...1e6, ["scale": scale ?? 1])
     }
 
     enum CodingKeys: String, CodingKey {

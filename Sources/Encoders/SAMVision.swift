@@ -277,7 +277,7 @@ public final class SAMVision {
 }
 
 /// The `vision_config` of Hugging Face's `SamConfig`.
-public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
+public struct SAMVisionConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     public var hiddenSize: Int
     public var outputChannels: Int
     public var numHiddenLayers: Int
@@ -357,7 +357,7 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
         try requireActivation("gelu", in: decoder)
         let width = try value(.hiddenSize, standard.hiddenSize)
         let ratio = try value(.mlpRatio, 4.0)
-        guard (1...1_000_000).contains(width), ratio > 0, ratio < 1000 else {
+        guard ConfigurationCheck.sizes.contains(width), ratio > 0, ratio < 1000 else {
             throw DecodingError.dataCorruptedError(
                 forKey: .hiddenSize, in: values,
                 debugDescription: "hidden_size is \(width) and mlp_ratio \(ratio), which make no layer")
@@ -400,20 +400,20 @@ public struct SAMVisionConfiguration: Codable, Sendable, Hashable {
         try values.encode(skipChannels, forKey: .skipChannels)
     }
 
-    func check() throws {
+    public func check() throws {
         let check = ConfigurationCheck("vision_config")
+        try check.within(ConfigurationCheck.layers, ["num_hidden_layers": numHiddenLayers])
         try check.positive([
-            "hidden_size": hiddenSize, "output_channels": outputChannels,
-            "num_hidden_layers": numHiddenLayers, "num_channels": numChannels, "patch_size": patchSize,
-            "mlp_dim": mlpDim, "num_pos_feats": numPosFeats, "image_size": imageSize,
+            "hidden_size": hiddenSize, "output_channels": outputChannels, "num_channels": numChannels,
+            "mlp_dim": mlpDim, "num_pos_feats": numPosFeats,
         ])
-        try check.that(
-            (0...1_000_000).contains(windowSize), "window_size is \(windowSize), 0 to 1000000 is possible")
+        try check.within(ConfigurationCheck.sides, ["image_size": imageSize, "patch_size": patchSize])
+        try check.within(0...ConfigurationCheck.sides.upperBound, ["window_size": windowSize])
+        try check.within(0...1, ["layer_norm_eps": layerNormEps])
         try check.that(
             imageSize >= patchSize, "image_size is \(imageSize), below patch_size \(patchSize)")
         try check.heads(numAttentionHeads, width: hiddenSize)
-        try check.that(
-            (0...4096).contains(skipChannels), "skip_channels is \(skipChannels), 0 to 4096 is possible")
+        try check.within(0...4096, ["skip_channels": skipChannels])
         try check.that(
             skipChannels == 0 || patchSize % 4 == 0 && imageSize % patchSize == 0,
             "patch_size is \(patchSize), skip_channels needs a multiple of 4 that divides image_size \(imageSize)"

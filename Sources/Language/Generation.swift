@@ -38,14 +38,15 @@ public struct GenerationOptions: Sendable, Hashable {
             if !holds { throw LanguageError.badOption(rule) }
         }
         try require(maxTokens >= 1, "the largest number of tokens is \(maxTokens), at least 1 is needed")
+        // Scores divided by less are beyond float32.
         try require(
-            temperature >= 0 && temperature.isFinite,
-            "the temperature is \(temperature), at least 0 is needed")
+            temperature == 0 || (1e-6...1e6).contains(temperature),
+            "the temperature is \(temperature), 0 or 0.000001 to 1000000 is possible")
         try require(topK ?? 1 >= 1, "top-k is \(topK ?? 1), at least 1 is needed")
         try require((topP ?? 1) > 0 && (topP ?? 1) <= 1, "top-p is \(topP ?? 1), above 0 to 1 is possible")
         try require(
-            repetitionPenalty > 0 && repetitionPenalty.isFinite,
-            "the repetition penalty is \(repetitionPenalty), above 0 is needed")
+            (1e-3...1e3).contains(repetitionPenalty),
+            "the repetition penalty is \(repetitionPenalty), 0.001 to 1000 is possible")
     }
 }
 
@@ -92,7 +93,11 @@ public struct TokenChooser {
     }
 
     /// Chooses the next token of a text from its scores [vocabulary].
+    ///
+    /// - Throws: ``LanguageError/notNumbers`` for NaN and infinite scores.
     public mutating func next(_ logits: Tensor) throws -> Int {
+        // The largest is NaN where any is.
+        guard try logits.max().item().isFinite else { throw LanguageError.notNumbers }
         let scores = try processed(logits)
         let id =
             try options.temperature == 0

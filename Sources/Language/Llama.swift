@@ -212,7 +212,9 @@ public final class Llama {
     /// Whether training keeps only the inputs of each block, and recomputes the block in the backward pass.
     public var recomputesBlocks = false
 
+    /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: LlamaConfiguration) throws {
+        try configuration.check()
         let model = path["model"]
         embedTokens = try Embedding(
             model["embed_tokens"], configuration.vocabSize, configuration.hiddenSize,
@@ -439,12 +441,17 @@ public enum LanguageError: Error, CustomStringConvertible {
     case tooLong(tokens: Int, limit: Int)
     /// An option of a generation is out of its bounds.
     case badOption(String)
+    /// Scores of tokens are NaN or infinite.
+    case notNumbers
 
     public var description: String {
         switch self {
         case .tooLong(let tokens, let limit):
             "text of \(tokens) tokens, image included, is over the model's limit of \(limit)"
         case .badOption(let text): text
+        case .notNumbers:
+            "what the language model computes is no number (NaN or infinite): its weights hold some that are none, or are too large "
+                + "for what is computed in (--dtype float32)"
         }
     }
 }

@@ -1,5 +1,7 @@
+public import NN
+
 /// Hugging Face's `config.json` of a Llama, and two fields that the small model adds.
-public struct LlamaConfiguration: Codable, Sendable, Hashable {
+public struct LlamaConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     public enum PrefixAttention: String, Codable, Sendable { case causal, full }
 
     public var vocabSize: Int
@@ -72,7 +74,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
 
     /// Absent fields take the defaults of transformers' `LlamaConfig`.
     ///
-    /// - Throws: `DecodingError`, also for features that are not supported, such as another activation.
+    /// - Throws: `DecodingError`, also for features that are not supported, such as another activation. ``check()``
+    ///   checks the numbers.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         func value<Value: Decodable>(_ key: CodingKeys, _ standard: Value) throws -> Value {
@@ -87,23 +90,22 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         headDim = try values.decodeIfPresent(Int.self, forKey: .headDim)
         maxPositionEmbeddings = try value(.maxPositionEmbeddings, 2048)
         rmsNormEps = try value(.rmsNormEps, 1e-6)
-        ropeTheta = try value(.ropeTheta, 10_000)
-        ropeScaling = try RotaryScaling(in: values, .ropeScaling)
+        let rotary = try RotaryFields(decoder, context: maxPositionEmbeddings)
+        (ropeTheta, ropeScaling) = (rotary.theta, rotary.scaling)
         attentionBias = try value(.attentionBias, false)
         mlpBias = try value(.mlpBias, false)
         tieWordEmbeddings = try value(.tieWordEmbeddings, false)
         initializerRange = try value(.initializerRange, 0.02)
         imageHeads = try value(.imageHeads, 0)
         prefixAttention = try value(.prefixAttention, .causal)
-        try refuseWhatIsNotComputed(decoder)
+        try Self.refuseWhatIsNotComputed(decoder)
     }
 
     /// A configuration with a feature that is not supported would load and give wrong answers.
-    private func refuseWhatIsNotComputed(_ decoder: any Decoder) throws {
+    private static func refuseWhatIsNotComputed(_ decoder: any Decoder) throws {
         enum Key: String, CodingKey {
             case activation = "hidden_act"
             case slidingWindow = "sliding_window"
-            case partialRotary = "partial_rotary_factor"
         }
         let values = try decoder.container(keyedBy: Key.self)
         func refuse(_ key: Key, _ reason: String) -> DecodingError {
@@ -115,19 +117,118 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
         if let window = try values.decodeIfPresent(Int.self, forKey: .slidingWindow) {
             throw refuse(.slidingWindow, "sliding_window \(window) is not supported, full attention is")
         }
-        if let part = try values.decodeIfPresent(Double.self, forKey: .partialRotary), part != 1 {
-            throw refuse(.partialRotary, "partial_rotary_factor \(part) is not supported, 1 is")
-        }
-        guard vocabSize > 0, hiddenSize > 0, intermediateSize > 0, numHiddenLayers > 0,
-            maxPositionEmbeddings > 0, numAttentionHeads > 0, numKeyValueHeads > 0, imageHeads >= 0,
-            headDim ?? 1 > 0, ropeTheta > 0,
-            numAttentionHeads % numKeyValueHeads == 0, headWidth % 2 == 0, imageHeads <= numKeyValueHeads,
-            imageHeads == 0 || numKeyValueHeads == numAttentionHeads
-        else { throw refuse(.activation, "sizes and numbers of heads are below 1 or do not fit together") }
+    }
+
+    public func check() throws {
+        let check = ConfigurationCheck("the Llama")
+        try check.within(ConfigurationCheck.layers, ["num_hidden_layers": numHiddenLayers])
+        try check.within(
+            ConfigurationCheck.rows,
+            ["vocab_size": vocabSize, "max_position_embeddings": maxPositionEmbeddings])
+        try check.positive([
+            "hidden_size": hiddenSize, "intermediate_size": intermediateSize,
+            "num_attention_heads": numAttentionHeads, "num_key_value_heads": numKeyValueHeads,
+            "head_dim": headDim ?? 1,
+        ])
+        try check.within(0...1, ["rms_norm_eps": rmsNormEps, "initializer_range": initializerRange])
+        try check.within(1...1e18, ["rope_theta": ropeTheta])
+        try check.that(
+            numAttentionHeads % numKeyValueHeads == 0,
+            "num_key_value_heads \(numKeyValueHeads) does not divide num_attention_heads \(numAttentionHeads)"
+        )
+        try check.that(
+            (2...(1 << 16)).contains(headWidth) && headWidth % 2 == 0,
+            "heads of \(headWidth) numbers, an even width is needed")
+        try check.that(
+            (0...numKeyValueHeads).contains(imageHeads)
+                && (imageHeads == 0 || numKeyValueHeads == numAttentionHeads),
+            "image_heads is \(imageHeads), which does not fit the heads")
     }
 }
 
-/// `rope_scaling` of a configuration: how the frequencies of the rotary embedding are changed.
+/// What a configuration says of the rotary embedding, in either of its forms: `rope_theta` and `rope_scaling`, or since
+/// transformers 5 all in `rope_parameters`.
+private struct RotaryFields {
+    let theta: Double
+    let scaling: RotaryScaling?
+
+    private enum Keys: String, CodingKey {
+        case scaling = "rope_scaling"
+        case parameters = "rope_parameters"
+        case theta = "rope_theta"
+        case context = "original_max_position_embeddings"
+        case partialRotary = "partial_rotary_factor"
+    }
+
+    private struct Fields: Decodable {
+        let rope_type: String?
+        let type: String?
+        let rope_theta: Double?
+        let factor: Double?
+        let low_freq_factor: Double?
+        let high_freq_factor: Double?
+        let original_max_position_embeddings: Int?
+        let partial_rotary_factor: Double?
+
+        /// An empty object says nothing.
+        var isEmpty: Bool {
+            rope_type == nil && type == nil && rope_theta == nil && factor == nil && low_freq_factor == nil
+                && high_freq_factor == nil && original_max_position_embeddings == nil
+                && partial_rotary_factor == nil
+        }
+    }
+
+    /// - Parameter context: what a text of the first training had at most, where the fields do not say.
+    /// - Throws: `DecodingError` for what is not computed here.
+    init(_ decoder: any Decoder, context: Int) throws {
+        let values = try decoder.container(keyedBy: Keys.self)
+        func refuse(_ key: Keys, _ reason: String) -> DecodingError {
+            DecodingError.dataCorruptedError(
+                forKey: key, in: values, debugDescription: "\(key.stringValue) \(reason)")
+        }
+        // Where a folder has both, transformers follows the older form.
+        var (key, fields) = (Keys.scaling, try values.decodeIfPresent(Fields.self, forKey: .scaling))
+        if fields?.isEmpty ?? true {
+            (key, fields) = (.parameters, try values.decodeIfPresent(Fields.self, forKey: .parameters))
+        }
+        theta = try fields?.rope_theta ?? values.decodeIfPresent(Double.self, forKey: .theta) ?? 10_000
+        for (place, part) in [
+            (key, fields?.partial_rotary_factor),
+            (.partialRotary, try values.decodeIfPresent(Double.self, forKey: .partialRotary)),
+        ] {
+            guard let part, part != 1 else { continue }
+            let name = place == .partialRotary ? "" : "has the partial_rotary_factor "
+            throw refuse(place, "\(name)\(part), which is not supported; 1 is")
+        }
+        guard let fields, case let name = fields.rope_type ?? fields.type ?? "default", name != "default"
+        else {
+            scaling = nil
+            return
+        }
+        guard let kind = RotaryScaling.Kind(rawValue: name) else {
+            let known = RotaryScaling.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw refuse(key, "of the type \(name) is not supported; \(known) are")
+        }
+        guard let factor = fields.factor, factor > 0, factor <= 1e9 else {
+            throw refuse(
+                key, "has \(fields.factor.map { "the factor \($0)" } ?? "no factor"), above 0 is needed")
+        }
+        let scaling = RotaryScaling(
+            kind, factor: factor, lowFrequencyFactor: fields.low_freq_factor,
+            highFrequencyFactor: fields.high_freq_factor,
+            originalMaxPositionEmbeddings: try values.decodeIfPresent(Int.self, forKey: .context)
+                ?? fields.original_max_position_embeddings ?? (kind == .llama3 ? context : nil))
+        guard kind != .llama3 || scaling.llama3 != nil else {
+            throw refuse(
+                key,
+                "of the type llama3 needs low_freq_factor, a larger high_freq_factor and original_max_position_embeddings"
+            )
+        }
+        self.scaling = scaling
+    }
+}
+
+/// How the frequencies of the rotary embedding are changed: `rope_scaling` of a configuration, or `rope_parameters`.
 public struct RotaryScaling: Codable, Sendable, Hashable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
         /// All frequencies divided by the factor.
@@ -165,39 +266,7 @@ public struct RotaryScaling: Codable, Sendable, Hashable {
         case originalMaxPositionEmbeddings = "original_max_position_embeddings"
     }
 
-    private enum FormerKeys: String, CodingKey { case type }
-
-    /// The scaling under `key`; nil when it is absent, null or the default.
-    fileprivate init?<Keys: CodingKey>(in values: KeyedDecodingContainer<Keys>, _ key: Keys) throws {
-        guard values.contains(key), try !values.decodeNil(forKey: key) else { return nil }
-        let fields = try values.nestedContainer(keyedBy: CodingKeys.self, forKey: key)
-        let former = try values.nestedContainer(keyedBy: FormerKeys.self, forKey: key)
-        let name =
-            try fields.decodeIfPresent(String.self, forKey: .kind)
-            ?? former.decodeIfPresent(String.self, forKey: .type) ?? "default"
-        guard name != "default" else { return nil }
-        func refuse(_ reason: String) -> DecodingError {
-            DecodingError.dataCorruptedError(forKey: key, in: values, debugDescription: reason)
-        }
-        guard let kind = Kind(rawValue: name) else {
-            let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
-            throw refuse("rope_scaling of the type \(name) is not supported; \(known) are")
-        }
-        self.kind = kind
-        factor = try fields.decode(Double.self, forKey: .factor)
-        lowFrequencyFactor = try fields.decodeIfPresent(Double.self, forKey: .lowFrequencyFactor)
-        highFrequencyFactor = try fields.decodeIfPresent(Double.self, forKey: .highFrequencyFactor)
-        originalMaxPositionEmbeddings = try fields.decodeIfPresent(
-            Int.self, forKey: .originalMaxPositionEmbeddings)
-        guard factor > 0 else { throw refuse("rope_scaling has the factor \(factor), which is not above 0") }
-        guard kind != .llama3 || llama3 != nil else {
-            throw refuse(
-                "rope_scaling of the type llama3 needs low_freq_factor, a larger high_freq_factor and "
-                    + "original_max_position_embeddings")
-        }
-    }
-
-    /// The fields that `llama3` needs; nil if they are missing or unusable.
+    /// The fields that `llama3` needs, where they are usable.
     var llama3: (low: Double, high: Double, context: Double)? {
         guard let low = lowFrequencyFactor, let high = highFrequencyFactor,
             let context = originalMaxPositionEmbeddings, low > 0, high > low, context > 0

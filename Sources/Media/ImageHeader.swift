@@ -1,3 +1,5 @@
+internal import StandIns
+
 /// What the bytes of a still picture say about it before anything is decoded.
 struct ImageHeader {
     enum Format {
@@ -24,7 +26,10 @@ struct ImageHeader {
 
     /// Reads the header, and checks that the file is whole as far as its container tells.
     static func parse(_ bytes: [UInt8], name: String) throws(MediaError) -> ImageHeader {
-        guard let format = format(of: bytes) else { throw .unknownFormat(name: name) }
+        guard let format = format(of: bytes) else {
+            guard let reason = StandIn.reason(bytes) else { throw .unknownFormat(name: name) }
+            throw .unreadable(name: name, reason: "it is \(reason)")
+        }
         do throws(Malformed) {
             let header =
                 switch format {

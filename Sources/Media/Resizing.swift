@@ -31,6 +31,46 @@ extension Image {
             ? horizontally(vertically(self)) : vertically(horizontally(self))
     }
 
+    /// What ``resized(width:height:filter:)`` makes of the picture in the middle of a square with its longer side, which is
+    /// never there as a whole: a long picture's square can have thousands of times its pixels.
+    ///
+    /// - Parameters:
+    ///   - ground: the colour around the picture, three bytes.
+    ///   - newWidth: of the square's picture.
+    ///   - newHeight: of the square's picture.
+    ///   - filter: how the pixels between pixels are found.
+    /// - Precondition: `width` and `height` are at least 1.
+    package func resizedOnSquare(
+        of ground: [UInt8], width newWidth: Int, height newHeight: Int, filter: Filter
+    ) -> Image {
+        let side = max(width, height)
+        let (left, top) = ((side - width) / 2, (side - height) / 2)
+        func filled(_ width: Int, _ height: Int) -> Image {
+            var pixels = [UInt8](repeating: 0, count: width * height * 3)
+            for index in pixels.indices { pixels[index] = ground[index % 3] }
+            return Image(width: width, height: height, pixels: pixels)
+        }
+        // Rows of the ground alone stay as they are, so only the picture's own are made longer, a few at a time.
+        var narrow = filled(newWidth, side)
+        let weights = newWidth == side ? nil : FilterWeights(from: side, to: newWidth, filter)
+        let together = max(2, (1 << 20) / side)
+        let lines = filled(side, min(together, height))
+        for start in stride(from: 0, to: height, by: together) {
+            let rows = min(together, height - start)
+            var band = rows == lines.height ? lines : filled(side, rows)
+            for row in 0..<rows {
+                band.pixels.replaceSubrange(
+                    (row * side + left) * 3..<(row * side + left + width) * 3,
+                    with: pixels[(start + row) * width * 3..<(start + row + 1) * width * 3])
+            }
+            if let weights { band = band.resizedHorizontally(weights) }
+            let place = (top + start) * newWidth * 3
+            narrow.pixels.replaceSubrange(place..<place + band.pixels.count, with: band.pixels)
+        }
+        return newHeight == side
+            ? narrow : narrow.resizedVertically(FilterWeights(from: side, to: newHeight, filter))
+    }
+
     /// The part of the picture that the box touches, in whole pixels.
     ///
     /// - Throws: `MediaError.invalid` when the box lies outside the picture or is empty.

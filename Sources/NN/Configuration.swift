@@ -1,4 +1,10 @@
-/// A configuration has numbers that no network can have.
+/// A configuration whose numbers are checked before anything is made of them: as it is read, and by the network.
+public protocol CheckedConfiguration {
+    /// - Throws: ``ConfigurationError`` for numbers that cannot make a network.
+    func check() throws
+}
+
+/// A configuration whose numbers cannot make a network.
 public struct ConfigurationError: Error, CustomStringConvertible {
     /// The part whose configuration it is.
     public let part: String
@@ -9,6 +15,17 @@ public struct ConfigurationError: Error, CustomStringConvertible {
 
 /// Checks a part's configuration before anything is built from it.
 public struct ConfigurationCheck {
+    /// Widths and numbers of channels. Shapes of layers within them have fewer numbers than an `Int` counts.
+    public static let sizes = 1...(1 << 18)
+    /// Layers are built before a checkpoint says how many it has.
+    public static let layers = 1...1024
+    /// Sides of a picture, and of its patches, in pixels.
+    public static let sides = 1...(1 << 14)
+    /// Factors by which a side is multiplied or divided.
+    public static let factors = 1...64
+    /// Rows of tables.
+    public static let rows = 1...(1 << 28)
+
     public let part: String
 
     public init(_ part: String) { self.part = part }
@@ -17,11 +34,25 @@ public struct ConfigurationCheck {
         guard holds else { throw ConfigurationError(part: part, reason: reason()) }
     }
 
-    /// Each value must be at least 1 and at most a million.
-    public func positive(_ values: KeyValuePairs<String, Int>) throws {
+    public func within(_ range: ClosedRange<Int>, _ values: KeyValuePairs<String, Int>) throws {
         for (name, value) in values {
-            try that((1...1_000_000).contains(value), "\(name) is \(value), 1 to 1000000 is possible")
+            try that(
+                range.contains(value),
+                "\(name) is \(value), \(range.lowerBound) to \(range.upperBound) is possible")
         }
+    }
+
+    public func within(_ range: ClosedRange<Double>, _ values: KeyValuePairs<String, Double>) throws {
+        for (name, value) in values {
+            try that(
+                range.contains(value),
+                "\(name) is \(value), \(range.lowerBound) to \(range.upperBound) is possible")
+        }
+    }
+
+    /// Each value must be a number of channels or the like.
+    public func positive(_ values: KeyValuePairs<String, Int>) throws {
+        try within(Self.sizes, values)
     }
 
     public func multiple(_ name: String, _ value: Int, of unit: Int) throws {

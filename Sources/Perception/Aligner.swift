@@ -172,30 +172,7 @@ public final class Aligner {
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: AlignerConfiguration) throws {
-        let check = ConfigurationCheck("aligner")
-        try check.positive([
-            "language_hidden_size": configuration.languageSize, "image_hidden_size": configuration.imageSize,
-            "hidden_size": configuration.hiddenSize, "num_hidden_layers": configuration.numHiddenLayers,
-            "token_count": configuration.tokenCount, "upsample": configuration.upsample,
-            "map_channels": configuration.mapChannels,
-        ])
-        try check.heads(configuration.numAttentionHeads, width: configuration.hiddenSize)
-        try check.that(
-            configuration.fineChannels >= 0 && configuration.headChannels >= 0
-                && configuration.fineMapChannels >= 0
-                && configuration.attributeGroups.allSatisfy { $0 > 0 },
-            "a number of channels or attributes is below 0")
-        try check.that(
-            (1...1024).contains(configuration.queryCount ?? 1),
-            "query_count is \(configuration.queryCount ?? 1), 1 to 1024 is possible")
-        try check.that(
-            configuration.attributeGroups.isEmpty
-                || configuration.fineMapChannels + configuration.headChannels <= configuration.fineChannels,
-            "fine_channels is less than fine_map_channels and head_channels together")
-        try check.that(
-            configuration.attributeGroups.isEmpty
-                || configuration.matchChannels >= configuration.attributeCount + 2,
-            "match_channels is \(configuration.matchChannels), fewer than the attributes and two more")
+        try configuration.check()
         let (width, hidden) = (configuration.languageSize, configuration.hiddenSize)
         let (channels, factor) = (configuration.mapChannels, configuration.upsample)
         let (fine, names) = (configuration.fineChannels, configuration.attributeCount)
@@ -523,7 +500,7 @@ public final class Aligner {
     }
 }
 
-public struct AlignerConfiguration: Codable, Sendable, Hashable {
+public struct AlignerConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     /// Width of the language model, whose [LOC] state is the query.
     public var languageSize: Int
     /// Channels of the encoder's tokens.
@@ -598,6 +575,35 @@ public struct AlignerConfiguration: Codable, Sendable, Hashable {
         self.jointCount = jointCount
         self.placeMatch = placeMatch
         self.relations = relations
+    }
+
+    public func check() throws {
+        let check = ConfigurationCheck("aligner")
+        try check.within(ConfigurationCheck.layers, ["num_hidden_layers": numHiddenLayers])
+        try check.within(ConfigurationCheck.rows, ["token_count": tokenCount])
+        try check.within(ConfigurationCheck.factors, ["upsample": upsample])
+        try check.positive([
+            "language_hidden_size": languageSize, "image_hidden_size": imageSize, "hidden_size": hiddenSize,
+            "map_channels": mapChannels,
+        ])
+        try check.heads(numAttentionHeads, width: hiddenSize)
+        try check.within(
+            0...ConfigurationCheck.sizes.upperBound,
+            [
+                "fine_channels": fineChannels, "head_channels": headChannels,
+                "fine_map_channels": fineMapChannels, "match_channels": matchChannels,
+                "joint_count": jointCount ?? 0,
+            ])
+        for count in attributeGroups { try check.within(1...4096, ["attribute_groups": count]) }
+        try check.that(attributeGroups.count <= 4096, "attribute_groups has \(attributeGroups.count) groups")
+        try check.within(1...1024, ["query_count": queryCount ?? 1])
+        try check.within(-1e6...1e6, ["match_gain": matchGain])
+        try check.that(
+            attributeGroups.isEmpty || fineMapChannels + headChannels <= fineChannels,
+            "fine_channels is less than fine_map_channels and head_channels together")
+        try check.that(
+            attributeGroups.isEmpty || matchChannels >= attributeCount + 2,
+            "match_channels is \(matchChannels), fewer than the attributes and two more")
     }
 
     enum CodingKeys: String, CodingKey {

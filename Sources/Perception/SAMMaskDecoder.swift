@@ -268,7 +268,7 @@ public final class SAMMaskDecoder {
 }
 
 /// The `mask_decoder_config` of Hugging Face's `SamConfig`.
-public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
+public struct SAMMaskDecoderConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     public var hiddenSize: Int
     public var mlpDim: Int
     public var numHiddenLayers: Int
@@ -344,21 +344,21 @@ public struct SAMMaskDecoderConfiguration: Codable, Sendable, Hashable {
         pointCoordinates = try value(.pointCoordinates, false)
     }
 
-    func check() throws {
+    public func check() throws {
         let check = ConfigurationCheck("mask_decoder_config")
+        try check.within(ConfigurationCheck.layers, ["num_hidden_layers": numHiddenLayers])
+        try check.within(1...64, ["num_multimask_outputs": numMultimaskOutputs])
+        try check.within(0...1, ["layer_norm_eps": layerNormEps])
         try check.positive([
-            "mlp_dim": mlpDim, "num_hidden_layers": numHiddenLayers,
-            "attention_downsample_rate": attentionDownsampleRate,
-            "block_downsample_rate": blockDownsampleRate,
-            "num_multimask_outputs": numMultimaskOutputs, "iou_head_hidden_dim": iouHeadHiddenDim,
+            "mlp_dim": mlpDim, "attention_downsample_rate": attentionDownsampleRate,
+            "block_downsample_rate": blockDownsampleRate, "iou_head_hidden_dim": iouHeadHiddenDim,
         ])
-        try check.that(hiddenSize >= 8, "hidden_size is \(hiddenSize), at least 8 is needed")
+        try check.within(8...ConfigurationCheck.sizes.upperBound, ["hidden_size": hiddenSize])
         try check.heads(numAttentionHeads, width: hiddenSize)
         for rate in [attentionDownsampleRate, blockDownsampleRate] {
             try check.multiple("hidden_size", hiddenSize, of: rate)
             try check.heads(numAttentionHeads, width: hiddenSize / rate)
         }
-        try check.that(
-            (2...64).contains(iouHeadDepth), "iou_head_depth is \(iouHeadDepth), 2 to 64 is possible")
+        try check.within(2...64, ["iou_head_depth": iouHeadDepth])
     }
 }

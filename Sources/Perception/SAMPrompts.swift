@@ -75,15 +75,7 @@ public final class SAMPromptEncoder {
 
     /// - Throws: ``NN/ConfigurationError`` for sizes that do not fit together.
     public init(_ path: ParameterPath, _ configuration: SAMPromptEncoderConfiguration) throws {
-        let check = ConfigurationCheck("prompt_encoder_config")
-        try check.positive([
-            "hidden_size": configuration.hiddenSize, "patch_size": configuration.patchSize,
-            "image_size": configuration.imageSize, "num_point_embeddings": configuration.numPointEmbeddings,
-        ])
-        try check.that(
-            configuration.numPointEmbeddings >= 4,
-            "num_point_embeddings is \(configuration.numPointEmbeddings), at least 4 are needed")
-        try check.multiple("mask_input_channels", configuration.maskInputChannels, of: 4)
+        try configuration.check()
         let (width, channels) = (configuration.hiddenSize, configuration.maskInputChannels)
         let (mask, epsilon) = (path["mask_embed"], configuration.layerNormEps)
         conv1 = try Conv2d(mask["conv1"], 1, channels / 4, kernel: 2, stride: 2)
@@ -146,7 +138,7 @@ public final class SAMPromptEncoder {
 }
 
 /// The `prompt_encoder_config` of Hugging Face's `SamConfig`.
-public struct SAMPromptEncoderConfiguration: Codable, Sendable, Hashable {
+public struct SAMPromptEncoderConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     public var hiddenSize: Int
     public var imageSize: Int
     public var patchSize: Int
@@ -165,6 +157,15 @@ public struct SAMPromptEncoderConfiguration: Codable, Sendable, Hashable {
         self.maskInputChannels = maskInputChannels
         self.numPointEmbeddings = numPointEmbeddings
         self.layerNormEps = layerNormEps
+    }
+
+    public func check() throws {
+        let check = ConfigurationCheck("prompt_encoder_config")
+        try check.positive(["hidden_size": hiddenSize])
+        try check.within(ConfigurationCheck.sides, ["image_size": imageSize, "patch_size": patchSize])
+        try check.within(4...1024, ["num_point_embeddings": numPointEmbeddings])
+        try check.multiple("mask_input_channels", maskInputChannels, of: 4)
+        try check.within(0...1, ["layer_norm_eps": layerNormEps])
     }
 
     enum CodingKeys: String, CodingKey {

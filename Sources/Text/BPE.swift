@@ -296,7 +296,7 @@ private struct SymbolTable: Sendable {
         var index = word.startIndex
         while index < word.endIndex {
             let length = isByteLevel ? 1 : UTF8.sequenceLength(of: word[index]) ?? 1
-            let end = index + length
+            let end = min(index + length, word.endIndex)
             let id = self.id(word[index..<end], isLast: end == word.endIndex)
             if id != Self.none {
                 if isUnknownWaiting, let unknown { result.append(unknown) }

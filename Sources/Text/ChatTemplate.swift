@@ -24,7 +24,7 @@ public struct ChatMessage: Sendable, Hashable {
 
 /// How a chat model wants a conversation written. Templates are known by name: LLaVA's own names (`conv_templates` of its
 /// llava/conversation.py), and `llava_hf`, `vicuna`, `llama_2_hf`, `llama_3` for the `chat_template` of Hugging Face folders,
-/// which is recognised by its text; Jinja is not run.
+/// which is recognised by what its code and its texts say; Jinja is not run.
 public struct ChatTemplate: Sendable, Hashable {
     /// What stands for a picture in a prompt.
     public static let image = "<image>"
@@ -68,8 +68,11 @@ public struct ChatTemplate: Sendable, Hashable {
     ///
     /// Throws an error that lists the names of those recognised if it is none of them.
     public init(jinja text: String) throws(ChatTemplateError) {
+        let template = JinjaText(text)
         let found = Self.marks.first { mark in
-            mark.present.allSatisfy(text.contains) && !mark.absent.contains(where: text.contains)
+            mark.present.allSatisfy(template.code.contains)
+                && !mark.absent.contains(where: template.code.contains)
+                && (mark.literals.map(template.literals.isSubset) ?? true)
         }
         guard let found else { throw .unknownJinja(text, known: Self.marks.map(\.name)) }
         try self.init(named: found.name)
@@ -228,13 +231,23 @@ extension ChatTemplate {
         (self.name, self.system, self.stop) = (name, system, stop)
     }
 
-    /// What the text of a Jinja template has, and has not, when it is one of these.
-    private static let marks: [(name: String, present: [String], absent: [String])] = [
-        ("llava_hf", ["message['role'].upper() + ': '", "'<image>\\n'", "'ASSISTANT:'"], []),
-        ("vicuna", ["' USER: ' + message['content']", "' ASSISTANT: ' + message['content']"], ["<image>"]),
-        ("llama_2_hf", ["[INST] ", " [/INST]", "<<SYS>>"], ["<image>", "tools"]),
-        ("llama_3", ["<|start_header_id|>", "<|eot_id|>", "bos_token + content"], ["tools", "<image>"]),
-    ]
+    /// What the code of a Jinja template has, and has not, when it is one of these, and the only texts that it may hold.
+    private static let marks: [(name: String, present: [String], absent: [String], literals: Set<String>?)] =
+        [
+            (
+                "llava_hf", ["message.role.upper()+': '", "'<image>\\n'", "'ASSISTANT:'"], [],
+                [
+                    "system", "user", "assistant", "type", "equalto", "image", "text", ": ", "<image>\n", " ",
+                    "ASSISTANT:",
+                ]
+            ),
+            ("vicuna", ["' USER: '+message.content", "' ASSISTANT: '+message.content"], ["<image>"], nil),
+            ("llama_2_hf", ["[INST] ", " [/INST]", "<<SYS>>"], ["<image>", "tools"], nil),
+            (
+                "llama_3", ["<|start_header_id|>", "<|eot_id|>", "bos_token+content"], ["tools", "<image>"],
+                nil
+            ),
+        ]
 
     private func trimmed(_ text: String) -> String {
         guard trims else { return text }

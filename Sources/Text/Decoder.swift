@@ -20,6 +20,14 @@ struct Decoder: Sendable {
         /// SentencePiece's own, of a `tokenizer.model`.
         case sentencePiece(SentencePieceDecoder)
 
+        /// How many times as long this makes a token, at most.
+        var growth: Double {
+            switch self {
+            case .replace(let pattern, let content): max(1, Double(content.count) / Double(pattern.count))
+            default: 1
+            }
+        }
+
         var fusesTokens: Bool {
             switch self {
             case .byteLevel, .fuse: true

@@ -260,4 +260,22 @@ struct JSONField {
         guard case .number(let digits) = value, let value = Int(digits) else { throw mismatch("is no Int") }
         return value
     }
+
+    func int(in range: ClosedRange<Int>) throws(Mismatch) -> Int {
+        let value = try int()
+        guard range.contains(value) else {
+            throw mismatch("is \(value), \(range.lowerBound) to \(range.upperBound) is possible")
+        }
+        return value
+    }
+
+    /// One character, as Rust's `char` is: a single scalar.
+    func character() throws(Mismatch) -> [UInt8] {
+        let text = try bytes()
+        guard String(decoding: text, as: UTF8.self).unicodeScalars.count == 1 else {
+            throw mismatch(
+                "is \(quoted(String(decoding: text.prefix(60), as: UTF8.self))), one character is needed")
+        }
+        return text
+    }
 }

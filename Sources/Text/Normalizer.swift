@@ -18,6 +18,22 @@ enum Normalizer: Sendable {
         case severalSpaces
     }
 
+    /// How many times as long this makes a text, at most.
+    var growth: Double {
+        switch self {
+        case .sequence(let steps): steps.reduce(1) { $0 * $1.growth }
+        case .unicode(.nfc), .unicode(.nfd): 3
+        // U+FDFA, of 3 bytes, is a phrase of 33.
+        case .unicode(.nfkc), .unicode(.nfkd): 11
+        case .lowercase: 2
+        case .strip: 1
+        case .prepend(let prefix): Double(1 + prefix.count)
+        case .replace(let replaced, let content): max(1, Double(content.count) / replaced.shortest)
+        // One step, whose longest replacement is in the file.
+        case .sentencePiece: 1
+        }
+    }
+
     /// Normalises `text`; `startsText` becomes false when something is cut off at its beginning.
     func apply(to text: inout [UInt8], startsText: inout Bool) {
         switch self {
@@ -55,6 +71,15 @@ enum Normalizer: Sendable {
 }
 
 extension Normalizer.Replaced {
+    /// Bytes that are replaced, at least.
+    fileprivate var shortest: Double {
+        switch self {
+        case .text(let text): Double(text.count)
+        case .whiteSpace: 1
+        case .severalSpaces: 2
+        }
+    }
+
     func replaced(in text: [UInt8], with content: [UInt8]) -> [UInt8] {
         if case .text(let pattern) = self { return text.replacing(pattern, with: content) }
         var result: [UInt8] = []

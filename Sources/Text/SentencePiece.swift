@@ -92,6 +92,9 @@ struct SentencePieceModel: Sendable {
 
     private var options = BPE.Options()
 
+    /// Of SentencePiece's longest possible pieces, 512 characters, each of 4 bytes.
+    private static let longestPiece = 2048
+
     /// The pieces as a BPE: two neighbours merge to the piece that they spell, the one with the highest score first.
     func bpe(file: String) throws(TokenizerError) -> BPE {
         var ids: [[UInt8]: Int] = [:]
@@ -112,6 +115,14 @@ struct SentencePieceModel: Sendable {
         var steps: [(BPE.Pair, BPE.Step)] = []
         for id in normal {
             let text = pieces[id].text
+            guard pieces[id].score.isFinite, text.count <= Self.longestPiece else {
+                throw .malformed(
+                    file: file,
+                    reason:
+                        "the piece \(quoted(String(decoding: text.prefix(60), as: UTF8.self))) has \(text.count) bytes "
+                        + "and the score \(pieces[id].score); at most \(Self.longestPiece) and a number are possible"
+                )
+            }
             let starts = text.indices.filter { !UTF8.isContinuation(text[$0]) }
             for (start, end) in zip(starts, starts.dropFirst() + [text.count])
             where normalID(text[start..<end]) == nil {
@@ -202,7 +213,10 @@ struct SentencePieceNormalizer: Sendable {
             return (text[start..<end], end - start)
         }
         if let (content, length) = charsmap?.longestMatch(in: text) { return (content, length) }
-        let length = UTF8.sequenceLength(of: text[start]) ?? 1
+        // The table may end inside a character, of which the rest is no text.
+        guard let length = UTF8.sequenceLength(of: text[start]), length <= text.count else {
+            return (Array("\u{FFFD}".utf8)[...], 1)
+        }
         return (text.prefix(length), length)
     }
 }
@@ -222,6 +236,7 @@ struct CharacterMap: Sendable {
         }
         units = stride(from: 4, to: 4 + size, by: 4).map(word)
         contents = Array(blob[(4 + size)...])
+        guard String(validating: contents, as: UTF8.self) != nil else { return nil }
     }
 
     func longestMatch(in text: ArraySlice<UInt8>) -> (content: ArraySlice<UInt8>, length: Int)? {
@@ -235,7 +250,8 @@ struct CharacterMap: Sendable {
             node ^= offset(unit)
             if unit >> 8 & 1 == 1, node < units.count { found = (Int(units[node] & 0x7FFF_FFFF), length + 1) }
         }
-        guard let (value, length) = found, value < contents.count else { return nil }
+        guard let (value, length) = found, value < contents.count, !UTF8.isContinuation(contents[value])
+        else { return nil }
         return (contents[value...].prefix { $0 != 0 }, length)
     }
 

@@ -78,9 +78,7 @@ public final class Tokenizer: Sendable {
         var ids = model.vocabulary
         var added: [Int: AddedToken] = [:]
         for (id, token) in addedTokens {
-            guard (0..<Self.idLimit).contains(id) else {
-                throw .idOutOfRange(file: file, token: token.content, id: id, limit: Self.idLimit)
-            }
+            try Self.check(id, of: token.content, file: file)
             let key = Array(token.content.utf8)
             if let other = ids[key], other != id {
                 throw .repeatedToken(file: file, token: token.content, ids: [other, id])
@@ -114,6 +112,12 @@ public final class Tokenizer: Sendable {
         self.ids = ids
         self.tokens = tokens
         prepared = tokens.map { $0.map(decoder.prepared) ?? [] }
+    }
+
+    static func check(_ id: Int, of token: String, file: String) throws(TokenizerError) {
+        guard (0..<idLimit).contains(id) else {
+            throw .idOutOfRange(file: file, token: token, id: id, limit: idLimit)
+        }
     }
 
     /// One more than the largest id: the number of rows that an embedding needs.

@@ -62,7 +62,7 @@ func reading<Result>(_ file: String, _ body: () throws -> Result) throws(Tokeniz
 
 extension JSONField {
     init(contentsOf url: URL) throws(TokenizerError) {
-        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
+        let data = try Data(contentsOfTokenizer: url)
         do throws(JSON.Malformed) {
             self.init(try JSON(parsing: Array(data)))
         } catch {
@@ -125,7 +125,9 @@ extension Normalizer {
     fileprivate init(_ part: JSONField) throws {
         switch try part.type() {
         case "Sequence":
-            self = .sequence(try part.required("normalizers").elements().map { try Normalizer($0) })
+            let steps = try part.required("normalizers").elements().map { try Normalizer($0) }
+            self = .sequence(steps)
+            try part.limit(steps.count, growth: growth)
         case "Lowercase": self = .lowercase
         case "Strip":
             self = .strip(
@@ -154,6 +156,7 @@ extension Normalizer {
 extension PreTokenizer {
     fileprivate init(_ part: JSONField) throws {
         steps = try Self.steps(part)
+        try part.limit(steps.count, growth: 1)
         guard !steps.dropLast().contains(where: { PreTokenizer(steps: [$0]).isByteLevel }) else {
             throw TokenizerFile.Unsupported(part: "a pre_tokenizer after \"ByteLevel\"")
         }
@@ -173,7 +176,7 @@ extension PreTokenizer {
             return [
                 .metaspace(
                     Metaspace(
-                        replacement: try part.required("replacement").bytes(), prepends: scheme,
+                        replacement: try part.required("replacement").character(), prepends: scheme,
                         splits: try part.member("split")?.bool() ?? true))
             ]
         case "Split":
@@ -195,6 +198,15 @@ extension PreTokenizer {
 }
 
 extension JSONField {
+    /// Holds a part that works in steps to what is possible: each is a call inside the one before, and a few that
+    /// lengthen a text could lengthen it beyond any memory.
+    fileprivate func limit(_ steps: Int, growth: Double) throws(Mismatch) {
+        guard steps <= 64 else { throw mismatch("has \(steps) steps, 64 are possible") }
+        guard growth <= 1000 else {
+            throw mismatch("can make a text \(Int(min(growth, 1e9))) times as long, 1000 times is possible")
+        }
+    }
+
     /// Metaspace's scheme, and whether there is one of either the new or the old form.
     fileprivate func prependScheme() throws -> (scheme: PreTokenizer.Metaspace.Scheme, isGiven: Bool) {
         if let field = try member("prepend_scheme") {
@@ -247,6 +259,7 @@ extension PostProcessor {
 extension Decoder {
     fileprivate init(_ part: JSONField) throws {
         steps = try Self.steps(part)
+        try part.limit(steps.count, growth: steps.reduce(1) { $0 * $1.growth })
         var isFused = false
         for step in steps {
             switch step {
@@ -276,7 +289,7 @@ extension Decoder {
             let scheme = try part.prependScheme().scheme
             return [
                 .metaspace(
-                    replacement: try part.required("replacement").bytes(), dropsFirst: scheme != .never)
+                    replacement: try part.required("replacement").character(), dropsFirst: scheme != .never)
             ]
         case "Replace":
             let pattern = try part.required("pattern")
@@ -291,7 +304,8 @@ extension Decoder {
             }
             return [
                 .strip(
-                    content: try part.required("content").bytes(), left: try part.required("start").int())
+                    content: try part.required("content").character(),
+                    left: try part.required("start").int(in: 0...Int(Int32.max)))
             ]
         default: throw try part.unsupported("decoder")
         }
@@ -332,10 +346,7 @@ extension BPE {
         vocabulary.reserveCapacity(members.count)
         for (key, field) in members {
             let id = try field.int()
-            guard (0..<Tokenizer.idLimit).contains(id) else {
-                throw TokenizerError.idOutOfRange(
-                    file: file, token: String(decoding: key, as: UTF8.self), id: id, limit: Tokenizer.idLimit)
-            }
+            try Tokenizer.check(id, of: String(decoding: key, as: UTF8.self), file: file)
             vocabulary[key] = id
         }
         return vocabulary

@@ -1,3 +1,5 @@
+internal import StandIns
+
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
@@ -80,7 +82,7 @@ extension Tokenizer {
             return [id]
         }
         var folder = folder
-        folder.addedTokens = try folder.resolvedTokens(bpe.vocabulary)
+        folder.addedTokens = try folder.resolvedTokens(bpe.vocabulary, file: file)
         try self.init(
             addedTokens: folder.addedTokens, userDefined: userDefined.map { ($0.offset, $0.element.text) },
             normalizer: .sentencePiece(normalizer), preTokenizer: PreTokenizer(steps: []), model: bpe,
@@ -91,7 +93,7 @@ extension Tokenizer {
     private convenience init(clipVocabulary url: URL, merges mergesURL: URL) throws(TokenizerError) {
         let field = try JSONField(contentsOf: url)
         let vocabulary = try reading(url.path) { try BPE.vocabulary(field, file: url.path) }
-        guard let data = try? Data(contentsOf: mergesURL) else { throw .unreadable(file: mergesURL.path) }
+        let data = try Data(contentsOfTokenizer: mergesURL)
         guard let text = String(validating: data, as: UTF8.self) else {
             throw .malformed(file: mergesURL.path, reason: "it is no UTF-8")
         }
@@ -175,8 +177,7 @@ struct SentencePieceFolder: Sendable {
     private var hasConfiguration = false
 
     init(model url: URL) throws(TokenizerError) {
-        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
-        model = Array(data)
+        model = Array(try Data(contentsOfTokenizer: url))
     }
 
     init(model: URL, configuration: URL?, special: URL?, added: URL?) throws(TokenizerError) {
@@ -239,8 +240,10 @@ struct SentencePieceFolder: Sendable {
     }
 
     /// The added tokens, those that are only named with their ids.
-    func resolvedTokens(_ vocabulary: [[UInt8]: Int]) throws(TokenizerError) -> [(id: Int, token: AddedToken)]
-    {
+    func resolvedTokens(
+        _ vocabulary: [[UInt8]: Int], file: String
+    ) throws(TokenizerError) -> [(id: Int, token: AddedToken)] {
+        for (id, token) in addedTokens { try Tokenizer.check(id, of: token.content, file: file) }
         var result = addedTokens
         for named in namedTokens {
             if let index = result.firstIndex(where: { $0.token.content == named.content }) {
@@ -299,6 +302,15 @@ extension AddedToken {
 }
 
 extension Data {
+    /// A file of a tokenizer's.
+    init(contentsOfTokenizer url: URL) throws(TokenizerError) {
+        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
+        if let reason = StandIn.reason(data) {
+            throw .malformed(file: url.path, reason: "it is \(reason)")
+        }
+        self = data
+    }
+
     fileprivate func save(to url: URL) throws(TokenizerError) {
         do {
             try write(to: url, options: .atomic)

@@ -2,11 +2,12 @@
 // canonically equivalent texts equal, which a vocabulary must keep apart.
 
 extension ArraySlice<UInt8> {
-    /// The scalar that starts at `index`, which must be the first byte of one in valid UTF-8.
+    /// The scalar that starts at `index`, which should be the first byte of one; U+FFFD for one that is cut short.
     func scalar(at index: Int) -> (scalar: Unicode.Scalar, length: Int) {
         let first = UInt32(self[index])
         let length = UTF8.sequenceLength(of: self[index]) ?? 1
         guard length > 1 else { return (Unicode.Scalar(self[index]), 1) }
+        guard length <= endIndex - index else { return ("\u{FFFD}", endIndex - index) }
         var value = first & (0x7F >> UInt32(length))
         for offset in 1..<length { value = value << 6 | UInt32(self[index + offset] & 0x3F) }
         return (Unicode.Scalar(value) ?? "\u{FFFD}", length)

@@ -11,15 +11,21 @@ struct CLIPFolder {
     let configuration: CLIPVisionConfiguration
     private let checkpoint: Checkpoint
 
-    private struct Fields: Decodable {
+    private struct Fields: Decodable, CheckedConfiguration {
         let model_type: String?
         let vision_config: CLIPVisionConfiguration?
+        /// Of the first days of CLIP in transformers; where it is, it counts, and its absent fields are defaults.
+        let vision_config_dict: CLIPVisionConfiguration?
+
+        var vision: CLIPVisionConfiguration? { vision_config_dict ?? vision_config }
+
+        func check() throws { try vision?.check() }
     }
 
     init(_ path: String) throws {
         let file = "\(path)/config.json"
-        let fields: Fields = try ModelFolder.read(file)
-        switch (fields.model_type, fields.vision_config) {
+        let fields: Fields = try ModelFolder.read(file, .clip)
+        switch (fields.model_type, fields.vision) {
         case ("clip", let vision?), (nil, let vision?): configuration = vision
         case ("clip", nil): throw ModelError.notAModel(file, "has no vision_config")
         case ("clip_vision_model", _): configuration = try ModelFolder.read(file)
@@ -36,10 +42,17 @@ struct CLIPFolder {
         try RenamedSource(
             checkpoint,
             KeyMap(
-                ["vision_model.*": "\(prefix)vision_model.*"],
+                [
+                    "vision_model.*": "\(prefix)vision_model.*",
+                    // A tower by itself, as transformers 5 saves it.
+                    "embeddings.*": "\(prefix)vision_model.embeddings.*",
+                    "pre_layrnorm.*": "\(prefix)vision_model.pre_layrnorm.*",
+                    "encoder.*": "\(prefix)vision_model.encoder.*",
+                    "post_layernorm.*": "\(prefix)vision_model.post_layernorm.*",
+                ],
                 ignored: [
                     "text_model.*", "text_projection.weight", "visual_projection.weight", "logit_scale",
-                    "*.embeddings.position_ids",
+                    "*.embeddings.position_ids", "embeddings.position_ids",
                 ]))
     }
 }

@@ -43,8 +43,28 @@ public struct CLIPImageProcessor: Sendable, Hashable {
     ///
     /// - Throws: ``ModelError/badRequest(_:)`` for a picture so thin that it would be huge once its shorter side fits.
     public func fitted(_ image: Image) throws -> Image {
-        var image = padsToSquare ? image.onSquare(of: mean.map { UInt8(Int($0 * 255)) }) : image
+        guard mean.count == 3, deviation.count == 3, (mean + deviation).allSatisfy(\.isFinite) else {
+            throw ModelError.unsupported("mean and deviation of pictures are not three numbers each")
+        }
+        var image = image
+        let needsSquare = padsToSquare && image.width != image.height
         switch size {
+        case let size? where needsSquare:
+            // Either size of a square is exact.
+            let (width, height) =
+                switch size {
+                case .shortestEdge(let side): (side, side)
+                case .exact(let width, let height): (width, height)
+                }
+            image = image.resizedOnSquare(of: ground, width: width, height: height, filter: filter)
+        case nil where needsSquare:
+            let side = max(image.width, image.height)
+            guard side * side <= PixelLimit.default.pixels else {
+                throw ModelError.badRequest(
+                    "a picture of \(image.width) x \(image.height) pixels makes a square of more than \(PixelLimit.default)"
+                )
+            }
+            image = image.resizedOnSquare(of: ground, width: side, height: side, filter: filter)
         case .shortestEdge(let short):
             let (w, h) = (image.width, image.height)
             let long = Int(Double(short * max(w, h)) / Double(min(w, h)))
@@ -64,6 +84,19 @@ public struct CLIPImageProcessor: Sendable, Hashable {
         return crop.map { image.centre(width: $0.width, height: $0.height) } ?? image
     }
 
+    /// What a square is filled up with: the mean colour.
+    private var ground: [UInt8] { mean.prefix(3).map { UInt8(min(max(0, $0 * 255), 255)) } }
+
+    /// Whether a picture can become a square with this side.
+    func canGive(_ side: Int) -> Bool {
+        if let crop { return crop == (side, side) }
+        switch size {
+        case .exact(let width, let height): return (width, height) == (side, side)
+        case .shortestEdge(let edge): return edge == side
+        case nil: return true
+        }
+    }
+
     /// The network's input [1, 3, height, width], float32.
     public func callAsFunction(_ image: Image) throws -> Tensor {
         let image = try fitted(image)
@@ -79,16 +112,6 @@ public struct CLIPImageProcessor: Sendable, Hashable {
 }
 
 extension Image {
-    /// The picture in the middle of a square with its longer side.
-    fileprivate func onSquare(of colour: [UInt8]) -> Image {
-        guard width != height else { return self }
-        let side = max(width, height)
-        let row = (0..<side).flatMap { _ in colour }
-        var square = Image(width: side, height: side, pixels: Array((0..<side).map { _ in row }.joined()))
-        square.draw(self, left: (side - width) / 2, top: (side - height) / 2)
-        return square
-    }
-
     /// The middle of the picture; black where it does not reach.
     ///
     /// The reference pads a side that is too short with the larger half before the picture, and cuts one that is too
@@ -120,6 +143,7 @@ extension CLIPImageProcessor: Decodable {
         case type = "image_processor_type"
         case formerType = "feature_extractor_type"
         case doPad = "do_pad"
+        case padSize = "pad_size"
         case doResize = "do_resize"
         case size
         case resample
@@ -132,6 +156,14 @@ extension CLIPImageProcessor: Decodable {
         case imageStd = "image_std"
     }
 
+    /// Reads what a folder says of its image processor; nil where it says nothing.
+    ///
+    /// - Throws: ``ModelError`` that names the file.
+    init?(folder: String) throws {
+        guard let (_, processor) = try ImageProcessorFile<CLIPImageProcessor>.read(folder) else { return nil }
+        self = processor
+    }
+
     /// Reads `preprocessor_config.json`; absent fields take the defaults of transformers' `CLIPImageProcessor`.
     ///
     /// - Throws: `DecodingError` also for another processor, and for a filter that is not computed here.
@@ -141,11 +173,13 @@ extension CLIPImageProcessor: Decodable {
         func refuse(_ key: CodingKeys, _ reason: String) -> DecodingError {
             DecodingError.dataCorruptedError(forKey: key, in: values, debugDescription: reason)
         }
+        var isLLaVAs = true
         for key in [CodingKeys.type, .formerType] {
             guard let name = try values.decodeIfPresent(String.self, forKey: key) else { continue }
             guard Self.types.contains(name) else {
                 throw refuse(key, "\(key.stringValue) \(name) is not supported; \(Self.types[0]) is")
             }
+            isLLaVAs = name.hasPrefix("Llava")
         }
         func flag(_ key: CodingKeys, _ standard: Bool = true) throws -> Bool {
             try values.decodeIfPresent(Bool.self, forKey: key) ?? standard
@@ -174,15 +208,15 @@ extension CLIPImageProcessor: Decodable {
             return found
         }
         func channels(_ key: CodingKeys, _ standard: [Double]) throws -> [Double] {
-            guard values.contains(key), try !values.decodeNil(forKey: key) else { return standard }
-            if let value = try? values.decode(Double.self, forKey: key) { return [value, value, value] }
-            let list = try values.decode([Double].self, forKey: key)
-            guard list.count == 3 else {
-                throw refuse(key, "\(key.stringValue) has \(list.count) numbers, not 3")
-            }
-            return list
+            try values.decodeIfPresent(ChannelValues.self, forKey: key)?.values ?? standard
         }
-        padsToSquare = try flag(.doPad, false)
+        // CLIP's processor pads the pictures of a batch to one size, which a single picture has.
+        padsToSquare = try flag(.doPad, false) && isLLaVAs
+        if try flag(.doPad, false), !isLLaVAs, values.contains(.padSize),
+            try !values.decodeNil(forKey: .padSize)
+        {
+            throw refuse(.padSize, "pad_size is not supported")
+        }
         let resized = try sides(.size, .shortestEdge(224))
         size = try flag(.doResize) ? resized : nil
         let cut = try sides(.cropSize, .exact(width: 224, height: 224))
@@ -207,7 +241,7 @@ extension CLIPImageProcessor: Decodable {
 
     /// Processors that do what is done here, the first one by name.
     private static let types = [
-        "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPFeatureExtractor", "LlavaImageProcessor",
-        "LlavaImageProcessorFast",
+        "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor",
+        "LlavaImageProcessor", "LlavaImageProcessorFast", "LlavaImageProcessorPil",
     ]
 }

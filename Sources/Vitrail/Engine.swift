@@ -226,7 +226,10 @@ private final class Speaker: AnswerModel {
         conversation += tokens
         let ids = try Tensor(tokens, [1, 1, tokens.count]).to(model.device)
         let hidden = try model.language.text(ids, after: reading.prefix, past: past)[0, 0, -1]
-        return (try model.language.logits(hidden).argmax(0).intItem(), hidden)
+        let logits = try model.language.logits(hidden)
+        // The largest is NaN where any is.
+        guard try logits.max().item().isFinite else { throw LanguageError.notNumbers }
+        return (try logits.argmax(0).intItem(), hidden)
     }
 
     func find(_ states: [Tensor], _ route: Route) throws -> [Finding] {

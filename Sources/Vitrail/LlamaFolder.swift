@@ -16,7 +16,7 @@ extension Llama {
         guard case .llama = try CheckpointKind(of: folder) else {
             throw ModelError.notAModel(folder, "no Llama by itself")
         }
-        let configuration: LlamaConfiguration = try ModelFolder.read("\(folder)/config.json")
+        let configuration: LlamaConfiguration = try ModelFolder.read("\(folder)/config.json", .llama)
         let ignored = ["*.rotary_emb.inv_freq"] + (configuration.tieWordEmbeddings ? ["lm_head.weight"] : [])
         let source = try RenamedSource(Checkpoint(contentsOf: folder), KeyMap([:], ignored: ignored))
         let store = ParameterStore(.loaded(source), device: device, dtype: dtype)

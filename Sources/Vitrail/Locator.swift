@@ -1,10 +1,11 @@
 import Foundation
 import Media
+public import NN
 public import Perception
 public import Torch
 
 /// The light decoders that turn a heatmap into boxes and points (LUMEN, section 3.3).
-public struct Locator: Sendable, Hashable, Codable {
+public struct Locator: Sendable, Hashable, Codable, CheckedConfiguration {
     /// The most peaks that are taken from a heatmap; LUMEN's K.
     public var maximumPeaks: Int
     /// The IoU with a better box above which a box is dropped.
@@ -64,6 +65,23 @@ public struct Locator: Sendable, Hashable, Codable {
         case masksBoxes = "masks_boxes"
         case knownThreshold = "known_threshold"
         case largePower = "large_power"
+    }
+
+    public func check() throws {
+        let check = ConfigurationCheck("the locator")
+        try check.within(
+            1...100_000,
+            ["maximum_peaks": maximumPeaks, "maximum_detections": maximumDetections ?? 1])
+        try check.within(
+            0...1,
+            [
+                "overlap_limit": overlapLimit, "threshold": threshold, "count_threshold": countThreshold,
+                "known_threshold": knownThreshold ?? 0,
+            ])
+        for (phrase, threshold) in countThresholds ?? [:] {
+            try check.within(0...1, ["the count_threshold of \(phrase)": threshold])
+        }
+        try check.within(0...100, ["large_power": largePower ?? 1])
     }
 
     /// The best detections over all queries, up to ``maximumDetections``.
@@ -128,6 +146,11 @@ public struct Locator: Sendable, Hashable, Codable {
         }
         let sizes = try atPeaks(logSize)
         let offsets = try offset.map(atPeaks)
+        // The least is NaN where any is, and no peak would be.
+        let least = Float(try logHeat.min().item())
+        guard !([least] + sizes + (offsets ?? [])).contains(where: \.isNaN) else {
+            throw ModelError.noNumbers(of: "the aligner")
+        }
         let around = offsets == nil ? LogHeat(try logHeat.array(Float.self), rows, columns) : nil
         let cellWidth = Double(frame.inputWidth) / Double(columns)
         let cellHeight = Double(frame.inputHeight) / Double(rows)

@@ -48,7 +48,7 @@ public final class Lumen {
             let configuration = LumenConfiguration(
                 encoder: try folder.configuration(of: "image_encoder"),
                 projector: try folder.configuration(of: "projector"),
-                language: try folder.configuration(of: "language_model"),
+                language: try folder.configuration(of: "language_model", .llama),
                 aligner: try folder.configuration(of: "aligner"))
             let (dtype, productDType) = ParameterStore.mixed(dtype)
             try self.init(configuration, tokenizer: Self.tokenizer(of: folder)) { part in

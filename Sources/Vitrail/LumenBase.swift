@@ -49,9 +49,15 @@ public struct LumenBase {
         newRows = NewRowsConfiguration(ids: ids, source: try model.weights(of: "new_tokens"))
     }
 
-    private struct NewTokensFile: Codable {
+    private struct NewTokensFile: Codable, CheckedConfiguration {
         var first_id: Int
         var count: Int
+
+        func check() throws {
+            let check = ConfigurationCheck("new tokens")
+            try check.within(
+                0...ConfigurationCheck.rows.upperBound, ["first_id": first_id, "count": count])
+        }
     }
 
     private static func check(_ folder: LLaVAFolder) throws {

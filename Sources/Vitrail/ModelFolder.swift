@@ -1,5 +1,7 @@
 public import Checkpoints
 import Foundation
+import NN
+import StandIns
 
 /// A model on disk: `model_index.json` names the parts, and each part is a folder with `config.json` and
 /// `model.safetensors`.
@@ -17,11 +19,13 @@ public struct ModelFolder: Sendable {
         }
     }
 
-    struct Index: Codable {
+    struct Index: Codable, CheckedConfiguration {
         var type = "Lumen"
         var parts: [String: Part]
         var locator: Locator?
         var classes: [String]?
+
+        func check() throws { try locator?.check() }
     }
 
     public let path: String
@@ -91,20 +95,39 @@ public struct ModelFolder: Sendable {
         return entry.type
     }
 
-    func configuration<Configuration: Decodable>(of part: String) throws -> Configuration {
-        try Self.read("\(folder(of: part))/config.json")
+    func configuration<Configuration: Decodable>(
+        of part: String, _ known: KnownFields? = nil
+    ) throws -> Configuration {
+        try Self.read("\(folder(of: part))/config.json", known)
     }
 
     public func weights(of part: String) throws -> SafetensorsFile {
         try SafetensorsFile("\(folder(of: part))/model.safetensors")
     }
 
-    static func read<Value: Decodable>(_ file: String) throws -> Value {
+    /// Reads a configuration, and checks its numbers.
+    ///
+    /// - Parameters:
+    ///   - file: JSON.
+    ///   - known: the fields that it may have; nil where others change nothing.
+    static func read<Value: Decodable>(_ file: String, _ known: KnownFields? = nil) throws -> Value {
         guard let data = FileManager.default.contents(atPath: file) else { throw ModelError.missing(file) }
         do {
-            return try JSONDecoder().decode(Value.self, from: data)
+            let value = try JSONDecoder().decode(Value.self, from: data)
+            if let value = value as? any CheckedConfiguration { try check(value, of: file) }
+            try known?.check(data, of: file)
+            return value
         } catch let error as DecodingError {
-            throw ModelError.notAModel(file, describe(error))
+            throw ModelError.notAModel(file, StandIn.reason(data).map { "it is \($0)" } ?? describe(error))
+        }
+    }
+
+    /// - Throws: ``ModelError`` that names the file that numbers come from which cannot make a network.
+    static func check(_ configuration: any CheckedConfiguration, of file: String) throws {
+        do {
+            try configuration.check()
+        } catch let error as ConfigurationError {
+            throw ModelError.notAModel(file, error.description)
         }
     }
 
@@ -136,6 +159,17 @@ public enum ModelError: Error, CustomStringConvertible {
     case unsupported(String)
     /// A request that is outside what the model takes; the text says which limit.
     case badRequest(String)
+
+    /// - Throws: when something that a network gave is no number, which its answer would hide.
+    static func requireNumbers(_ values: [Float], of network: String) throws {
+        guard values.allSatisfy(\.isFinite) else { throw noNumbers(of: network) }
+    }
+
+    static func noNumbers(of network: String) -> ModelError {
+        .unsupported(
+            "what \(network) computes is no number (NaN or infinite): its weights hold some that are none, or are too large for "
+                + "what is computed in (--dtype float32)")
+    }
 
     public var description: String {
         switch self {

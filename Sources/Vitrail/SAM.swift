@@ -134,18 +134,17 @@ public struct SAMCheckpoint {
         switch layout {
         case .huggingFace:
             let checkpoint = try Checkpoint(contentsOf: path)
-            configuration = try ModelFolder.read("\(path)/config.json")
+            configuration = try ModelFolder.read("\(path)/config.json", .sam)
             weights = try RenamedSource(checkpoint, .publishedSAM)
             files = checkpoint.files
             let size = configuration.vision.imageSize
-            let file = "\(path)/preprocessor_config.json"
             processor =
-                FileManager.default.fileExists(atPath: file)
-                ? try SAMImageProcessor(file: file, imageSize: size) : SAMImageProcessor(imageSize: size)
+                try SAMImageProcessor(folder: path, imageSize: size) ?? SAMImageProcessor(imageSize: size)
         case .original:
             let checkpoint = try Checkpoint(contentsOf: CheckpointKind.originalSAM(at: path) ?? path)
             configuration = try SAMConfiguration(
                 original: checkpoint.entries.mapValues(\.shape), label: checkpoint.label)
+            try ModelFolder.check(configuration, of: checkpoint.label)
             weights = try RenamedSource(
                 checkpoint, .originalSAM(scoreDepth: configuration.maskDecoder.iouHeadDepth))
             files = checkpoint.files
@@ -155,7 +154,7 @@ public struct SAMCheckpoint {
 }
 
 /// Hugging Face's `SamConfig`.
-public struct SAMConfiguration: Codable, Sendable, Hashable {
+public struct SAMConfiguration: Codable, CheckedConfiguration, Sendable, Hashable {
     public var vision: SAMVisionConfiguration
     public var promptEncoder: SAMPromptEncoderConfiguration
     public var maskDecoder: SAMMaskDecoderConfiguration
@@ -206,8 +205,11 @@ public struct SAMConfiguration: Codable, Sendable, Hashable {
         try values.encode(maskDecoder, forKey: .maskDecoder)
     }
 
-    /// What the parts must agree on.
-    fileprivate func check() throws {
+    /// Each part, and what they must agree on.
+    public func check() throws {
+        try vision.check()
+        try promptEncoder.check()
+        try maskDecoder.check()
         let width = promptEncoder.hiddenSize
         let check = ConfigurationCheck("SAM")
         try check.that(
@@ -215,7 +217,7 @@ public struct SAMConfiguration: Codable, Sendable, Hashable {
             "output_channels \(vision.outputChannels) and the hidden sizes \(width) and \(maskDecoder.hiddenSize) differ"
         )
         try check.that(
-            (1...1_000_000).contains(vision.numPosFeats) && 2 * vision.numPosFeats == width,
+            2 * vision.numPosFeats == width,
             "num_pos_feats is \(vision.numPosFeats), half of hidden_size \(width) is needed")
         try check.that(
             vision.imageSize == promptEncoder.imageSize && vision.patchSize == promptEncoder.patchSize,

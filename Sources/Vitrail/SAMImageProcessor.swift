@@ -65,24 +65,25 @@ extension SAMImageProcessor {
         let do_rescale: Bool?
         let rescale_factor: Double?
         let do_normalize: Bool?
-        let image_mean: [Double]?
-        let image_std: [Double]?
+        let image_mean: ChannelValues?
+        let image_std: ChannelValues?
         let do_pad: Bool?
         let pad_size: Size?
     }
 
-    /// Reads `preprocessor_config.json`; absent fields take the defaults of transformers' `SamImageProcessor`.
+    /// Reads what a folder says of its image processor; absent fields take the defaults of transformers'
+    /// `SamImageProcessor`. Nil where there is no file.
     ///
     /// - Throws: ``ModelError`` for one that does not fit the network's input, or is not SAM's.
-    init(file: String, imageSize: Int) throws {
-        let fields: Fields = try ModelFolder.read(file)
+    init?(folder: String, imageSize: Int) throws {
+        guard let (file, fields) = try ImageProcessorFile<Fields>.read(folder) else { return nil }
         func check(_ holds: Bool, _ reason: @autoclosure () -> String) throws {
             guard holds else { throw ModelError.notAModel(file, reason()) }
         }
         let type = fields.image_processor_type ?? "SamImageProcessor"
         try check(
-            ["SamImageProcessor", "SamImageProcessorFast", "SamFeatureExtractor"].contains(type),
-            "the image_processor_type is \(type), SamImageProcessor is known")
+            ["SamImageProcessor", "SamImageProcessorFast", "SamImageProcessorPil", "SamFeatureExtractor"]
+                .contains(type), "the image_processor_type is \(type), SamImageProcessor is known")
         try check(
             fields.do_resize != false && fields.do_pad != false,
             "do_resize or do_pad is false, both are needed")
@@ -101,10 +102,10 @@ extension SAMImageProcessor {
         default: try check(false, "resample is \(fields.resample!), 2 (bilinear) and 3 (bicubic) are known")
         }
         rescaleFactor = fields.do_rescale == false ? 1 : fields.rescale_factor ?? rescaleFactor
-        (mean, deviation) = (fields.image_mean ?? mean, fields.image_std ?? deviation)
+        mean = fields.image_mean?.values ?? mean
+        deviation = fields.image_std?.values ?? deviation
         if fields.do_normalize == false { (mean, deviation) = ([0, 0, 0], [1, 1, 1]) }
         try check(
-            mean.count == 3 && deviation.count == 3 && deviation.allSatisfy { $0 != 0 },
-            "image_mean and image_std are not three numbers each, image_std without a 0")
+            deviation.allSatisfy { $0 != 0 }, "image_std holds a 0")
     }
 }

@@ -21,7 +21,7 @@ extension SAMConfiguration {
             guard let shape = shapes[name] else {
                 throw ModelError.notAModel(label, "not SAM's original weights: \(name) is missing")
             }
-            guard shape.count == axes, shape.allSatisfy({ $0 > 0 }) else {
+            guard shape.count == axes, shape.allSatisfy(ConfigurationCheck.sizes.contains) else {
                 throw ModelError.notAModel(label, "\(name) is \(shape), \(axes) axes are expected")
             }
             return shape

@@ -64,6 +64,8 @@ public final class Segmenter {
 
     /// The most points of one prompt.
     public static let pointLimit = 64
+    /// Pixels of the network's input that a box's corner may have at most; far beyond, its code is noise.
+    static let farthest = 1e6
     /// The most prompts that are decoded at once. More run in turn, which bounds memory.
     static let chunk = 64
 
@@ -160,6 +162,7 @@ public final class Segmenter {
                     let batch = try batch(part.map { placed[$0] })
                     let masks = try model.masks(batch, image.features).chosen(multimask: multimask)
                     let scores = try masks.scores.array(Float.self)
+                    try ModelError.requireNumbers(scores, of: "the segmenter")
                     let count = masks.scores.size(2)
                     for (row, index) in part.enumerated() {
                         answers[index] = try (0..<count).map {
@@ -216,12 +219,11 @@ public final class Segmenter {
             guard box.width > 0, box.height > 0 else {
                 throw ModelError.badRequest("the box \(corners) is empty")
             }
-            guard let inside = box.clipped(width: image.width, height: image.height) else {
-                throw ModelError.badRequest("the box \(corners) is outside \(picture)")
+            // As the reference takes it: a box may reach out of the picture.
+            placed.box = [box.x * scale.x, box.y * scale.y, box.maxX * scale.x, box.maxY * scale.y]
+            guard placed.box!.allSatisfy({ abs($0) <= Self.farthest }) else {
+                throw ModelError.badRequest("the box \(corners) is far outside \(picture)")
             }
-            placed.box = [
-                inside.x * scale.x, inside.y * scale.y, inside.maxX * scale.x, inside.maxY * scale.y,
-            ]
         }
         if let previous = prompt.previous {
             let side = 4 * model.configuration.vision.gridSize
@@ -257,8 +259,10 @@ public final class Segmenter {
         let full = try processor.fullSize(
             logits.view([1, 1, logits.size(0), -1]), width: image.width, height: image.height)
         let mask = try Mask(width: image.width, height: image.height, bitmap: (full .> 0).array(UInt8.self))
+        let values = try logits.array(Float.self)
+        try ModelError.requireNumbers(values, of: "the segmenter")
         return SegmentedMask(
             mask: mask, score: score, box: mask.boundingBox, index: index,
-            logits: MaskLogits(side: logits.size(0), values: try logits.array(Float.self)))
+            logits: MaskLogits(side: logits.size(0), values: values))
     }
 }

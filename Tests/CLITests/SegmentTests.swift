@@ -119,7 +119,7 @@ import Vitrail
             ([pictures.good, "--box", "1,2,3"], 64, "'1,2,3' is not a box"),
             ([pictures.good, "--box", "9,2,3,8"], 64, "the box 9,2,3,8 is empty"),
             ([pictures.good, "--point", "500,5"], 65, "outside the picture of 160 x 120"),
-            ([pictures.good, "--box", "200,200,300,300"], 65, "outside the picture of 160 x 120"),
+            ([pictures.good, "--box", "200,200,300,3e9"], 65, "far outside the picture of 160 x 120"),
             ([pictures.good, "--output", "a.gif"] + box, 64, "a.gif"),
             ([pictures.good, "--output", pictures.good] + box, 64, "scene.png"),
             ([pictures.good, "--overlay", "a.jpg"] + box, 64, "a.jpg"),

@@ -125,10 +125,20 @@ struct GenerationTests {
         }
     }
 
+    @Test(arguments: [0.0, 1])
+    func scoresThatAreNoNumbersAreNamed(_ temperature: Double) throws {
+        var chooser = try TokenChooser(GenerationOptions(temperature: temperature), prompt: [])
+        for wrong in [Float.nan, .infinity] {
+            #expect(throws: LanguageError.self) { try chooser.next(Tensor([1, wrong, 3])) }
+        }
+        #expect(throws: Never.self) { try chooser.next(Tensor([1, -.infinity, 3] as [Float])) }
+    }
+
     @Test func optionsThatMeanNothingAreRefused() throws {
         for options in [
             GenerationOptions(maxTokens: 0), .init(temperature: -1), .init(temperature: .nan), .init(topK: 0),
-            .init(topP: 0), .init(topP: 1.1), .init(repetitionPenalty: 0),
+            .init(topP: 0), .init(topP: 1.1), .init(repetitionPenalty: 0), .init(temperature: 1e-320),
+            .init(temperature: 1e300), .init(repetitionPenalty: 1e-320),
         ] {
             let error = try #require(throws: LanguageError.self) { try generate(options) }
             #expect(!error.description.contains("\n"))

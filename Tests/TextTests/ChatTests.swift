@@ -85,6 +85,39 @@ struct ChatTemplateTests {
         }
     }
 
+    private static let published = Result {
+        try #require(try Fixtures.read([Rendered].self, "templates.json").first).jinja
+    }
+
+    /// Other ways to write the template of llava-hf, all of which transformers renders alike.
+    @Test(
+        "a template is known by what it says, however it is written",
+        arguments: [
+            ("\\n", "\n"), ("'", "\""), (" + ", "+"), ("['role']", ".role"),
+            ("{% for message", "{# every one #}\n  {%- for message"), ("%}{%", "%}\n    {%"),
+            ("{% for content", "{%-  for   content"),
+        ])
+    func anotherForm(_ old: String, _ new: String) throws {
+        let jinja = try Self.published.get()
+        #expect(try ChatTemplate(jinja: jinja.replacingOccurrences(of: old, with: new)).name == "llava_hf")
+    }
+
+    @Test(
+        "a template that says something else is not taken for one that is known",
+        arguments: [
+            ("<image>\\n", "<image>\\n\\n"), ("'ASSISTANT:'", "'ASSISTANT: '"),
+            ("{% for message", "Hello. {% for message"),
+            ("{{ 'ASSISTANT:' }}", "{{ 'ASSISTANT:' }}{{ '<|think|>' }}"), ("': '", "':\\n'"),
+            ("}}{% endfor %}", "}}\n{% endfor %}"), ("%}{% for content", "%} {% for content"),
+        ])
+    func anotherMeaning(_ old: String, _ new: String) throws {
+        let jinja = try Self.published.get()
+        #expect(jinja.contains(old))
+        #expect(throws: ChatTemplateError.self) {
+            try ChatTemplate(jinja: jinja.replacingOccurrences(of: old, with: new))
+        }
+    }
+
     @Test("an unknown template is an error of one line that names those known")
     func unknown() throws {
         let name = try #require(throws: ChatTemplateError.self) { try ChatTemplate(named: "vicuna_v9") }

@@ -78,9 +78,14 @@ struct TokenizerFolderTests {
         return try Tokenizer(contentsOf: url)
     }
 
-    /// One field of protobuf's wire format, its content of a length below 128.
+    /// One field of protobuf's wire format.
     private static func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] {
-        [number << 3 | 2, UInt8(content.count)] + content
+        var (length, rest): ([UInt8], Int) = ([], content.count)
+        while rest >= 128 {
+            length.append(UInt8(rest & 127) | 128)
+            rest >>= 7
+        }
+        return [number << 3 | 2] + length + [UInt8(rest)] + content
     }
 
     private static func piece(_ text: String, _ kind: UInt8 = 1) -> [UInt8] {
@@ -103,6 +108,11 @@ struct TokenizerFolderTests {
             "the piece \"ab\", made of a character that is no piece, is not supported"
         ),
         (model(piece("a"), piece("a"), trainer), "token \"a\" has the ids 1 and 2"),
+        // SentencePiece's trainer makes pieces of at most 512 characters.
+        (
+            model(piece("a"), piece(String(repeating: "a", count: 200_000)), trainer),
+            "has 200000 bytes and the score 0.0; at most 2048"
+        ),
         (model(field(2, [0x18, 2, 0x98, 0x02, 1])), "it falls back to bytes, but has no piece for each"),
         (model(field(2, [0x18, 2, 0xC0, 0x01, 1])), "treat_whitespace_as_suffix is not supported"),
         (model(trainer, field(3, field(2, [9, 0, 0, 0, 1]))), "it ends or breaks at byte"),
@@ -113,6 +123,21 @@ struct TokenizerFolderTests {
         let error = try #require(throws: TokenizerError.self) { try Self.read(Data(content)) }
         #expect(error.description.contains(message), "\(error)")
         #expect(!error.description.contains("\n"))
+    }
+
+    /// A table that replaces the first byte of "é" by "x"; SentencePiece 0.2.3 calls such a table invalid.
+    @Test("a table of characters that ends inside one leaves no half of it")
+    func tableInsideACharacter() throws {
+        var units = [UInt32](repeating: 0, count: 256)
+        units[0xC3] = 0xC3 | 1 << 8 | (0xC3 ^ 0xC4) << 10
+        units[0xC4] = 1 << 31
+        let table = ([1024] + units).flatMap { unit in
+            (0..<4).map { UInt8(truncatingIfNeeded: unit >> (8 * $0)) }
+        }
+        let pieces = ["a", "x", "\u{FFFD}"].flatMap { Self.piece($0) }
+        let tokenizer = try Self.read(
+            Data(Self.model(pieces, Self.trainer, Self.field(3, Self.field(2, table + Array("x\0".utf8))))))
+        #expect(tokenizer.encode("aé") == [0, 1, 2, 3])
     }
 
     @Test(

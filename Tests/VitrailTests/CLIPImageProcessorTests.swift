@@ -45,6 +45,39 @@ struct CLIPImageProcessorTests {
         #expect(context.debugDescription.contains(says))
     }
 
+    /// The square of such a picture would have 3.6 gigapixels. Of what it becomes, the bands are ground alone.
+    @Test(arguments: [(60_000, 10), (10, 20_000)])
+    func aLongPictureIsPaddedWithoutItsSquare(_ width: Int, _ height: Int) throws {
+        var processor = CLIPImageProcessor(side: 28)
+        processor.padsToSquare = true
+        let picture = Image(
+            width: width, height: height, pixels: [UInt8](repeating: 250, count: width * height * 3))
+        let fitted = try processor.fitted(picture)
+        #expect(fitted.width == 28 && fitted.height == 28)
+        #expect(fitted.pixels.prefix(3) == [122, 116, 104] && fitted.pixels.suffix(3) == [122, 116, 104])
+    }
+
+    @Test(arguments: [(50, 20), (20, 50), (33, 32), (7, 90), (300, 299)])
+    func aPaddedPictureIsTheSquareThatWasMadeFirst(_ width: Int, _ height: Int) throws {
+        let pixels = (0..<(width * height * 3)).map { UInt8(truncatingIfNeeded: $0 &* 97 ^ ($0 >> 3)) }
+        let picture = Image(width: width, height: height, pixels: pixels)
+        let side = max(width, height)
+        let (left, top) = ((side - width) / 2, (side - height) / 2)
+        var square = [UInt8]()
+        for y in 0..<side {
+            for x in 0..<side {
+                let isInside = (left..<(left + width)).contains(x) && (top..<(top + height)).contains(y)
+                let place = ((y - top) * width + x - left) * 3
+                square += isInside ? Array(pixels[place..<(place + 3)]) : [122, 116, 104]
+            }
+        }
+        var padding = CLIPImageProcessor(side: 24)
+        padding.padsToSquare = true
+        let expected = try CLIPImageProcessor(side: 24).fitted(
+            Image(width: side, height: side, pixels: square))
+        #expect(try padding.fitted(picture) == expected)
+    }
+
     @Test func aPictureThatWouldBecomeHugeIsRefused() throws {
         let thin = Image(width: 1, height: 4000, pixels: [UInt8](repeating: 0, count: 12_000))
         let error = try #require(throws: ModelError.self) { try CLIPImageProcessor(side: 336)(thin) }

@@ -1,8 +1,10 @@
 import Checkpoints
 import Foundation
+import Media
 import NN
 import TestSupport
 import Testing
+import Text
 import Torch
 import Vitrail
 
@@ -66,14 +68,60 @@ import Vitrail
         ("aligner", "\"upsample\" : 2", "\"upsample\" : 0"),
         ("projector", "\"unshuffle\" : 2", "\"unshuffle\" : 0"),
         ("language_model", "\"num_hidden_layers\" : 6", "\"num_hidden_layers\" : -1"),
+        ("language_model", "\"num_hidden_layers\" : 6", "\"num_hidden_layers\" : 1000000000"),
         ("language_model", "\"max_position_embeddings\" : 2048", "\"max_position_embeddings\" : -5"),
+        ("aligner", "\"upsample\" : 2", "\"upsample\" : 9223372036854775807"),
+        ("image_encoder", "\"num_hidden_layers\" : 4", "\"num_hidden_layers\" : 1000000000"),
     ])
     func aConfigurationThatMakesNoNetwork(part: String, field: String, value: String) throws {
         let model = try copy()
         let text = try String(contentsOfFile: model.file("\(part)/config.json"), encoding: .utf8)
         try #require(text.contains(field))
         try model.write(text.replacingOccurrences(of: field, with: value), to: "\(part)/config.json")
-        expect(model, names: [part])
+        expect(model, names: [model.file("\(part)/config.json")])
+    }
+
+    @Test(arguments: [
+        ("maximum_peaks", "-1"), ("maximum_peaks", "9223372036854775807"), ("threshold", "2"),
+        ("overlap_limit", "-0.5"),
+        ("maximum_detections", "0"),
+    ])
+    func aLocatorThatFindsNothing(field: String, value: String) throws {
+        let model = try copy()
+        try ModelFolder(model.path).calibrate(Locator(), classes: nil)
+        let path = model.file("model_index.json")
+        var fields = try #require(
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+                as? [String: Any])
+        var locator = try #require(fields["locator"] as? [String: Any])
+        locator[field] = try JSONSerialization.jsonObject(with: Data(value.utf8), options: .fragmentsAllowed)
+        fields["locator"] = locator
+        try model.write(
+            String(decoding: JSONSerialization.data(withJSONObject: fields), as: UTF8.self),
+            to: "model_index.json")
+        expect(model, names: ["model_index.json: ", "the locator", field])
+    }
+
+    /// A part that computes no numbers says so, in place of finding nothing.
+    @Test(arguments: ["aligner", "language_model"])
+    func weightsThatAreNoNumbers(part: String) async throws {
+        let model = try copy()
+        try model.rewrite(part) { tensors in
+            tensors = try tensors.map { ($0.name, try $0.tensor * .nan) }
+        }
+        let engine = try Engine(model: model.path)
+        let picture = try await engine.open(
+            Image(width: 64, height: 64, pixels: [UInt8](repeating: 90, count: 64 * 64 * 3)))
+        for form in [LocateResponse.boxes, .count] {
+            let error = await #expect(throws: (any Error).self) {
+                try await engine.locate(["star"], in: picture, as: form)
+            }
+            #expect("\(error!)".contains("is no number (NaN or infinite)"))
+        }
+        let error = await #expect(throws: (any Error).self) {
+            try await engine.ask("How many stars are there?", about: picture)
+        }
+        #expect("\(error!)".contains("is no number (NaN or infinite)"))
     }
 
     @Test func anotherType() throws {

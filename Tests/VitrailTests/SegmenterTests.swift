@@ -137,10 +137,24 @@ import Vitrail
         #expect(
             said(SegmenterPrompt(points: [(Point(x: .nan, y: 5), isForeground: true)])).contains("outside"))
         #expect(said(SegmenterPrompt(box: Box(x: 1, y: 1, width: 0, height: 9))).contains("is empty"))
-        #expect(said(SegmenterPrompt(box: Box(x: 200, y: 1, width: 5, height: 9))).contains("outside"))
         #expect(said(SegmenterPrompt(box: Box(x: 1, y: 1, width: .infinity, height: 9))).contains("outside"))
         let many = (0..<65).map { _ in (Point(x: 1, y: 1), isForeground: true) }
         #expect(said(SegmenterPrompt(points: many)).contains("limit of 64"))
+    }
+
+    /// As transformers takes them: nothing of a box is cut off.
+    @Test func boxesMayReachOutOfThePicture() throws {
+        let image = try segmenter.encode(picture)
+        let box = Box(x: -30, y: 12, width: 200, height: 90)
+        // The picture of 100 x 60 stands as 64 x 38 in the input.
+        let (x, y) = (0.64, 38.0 / 60)
+        let prompts = SAMPrompts(boxes: try Tensor([-30 * x, 12 * y, 170 * x, 102 * y], [1, 1, 4]))
+        let features = SAMFeatures(embedding: try fixture["outputs/embedding"], fine: nil)
+        let expected = try segmenter.model.masks(prompts, features).chosen(multimask: false).logits
+        let found = try segmenter.masks([SegmenterPrompt(box: box)], in: image)[0][0]
+        #expect(try relativeError(Tensor(found.logits.values), expected.flattened(0)) < 1e-4)
+        let beside = SegmenterPrompt(box: Box(x: 200, y: 1, width: 5, height: 9))
+        #expect(try segmenter.masks([beside], in: image)[0].count == 1)
     }
 
     // MARK: Folders and configurations
@@ -203,7 +217,8 @@ import Vitrail
         }
         #expect(said { $0.vision.numPosFeats = 63 }.contains("num_pos_feats is 63"))
         #expect(said { $0.vision.imageSize = 128 }.contains("differ"))
-        #expect(said { $0.vision.patchSize = 0 }.contains("differ"))
+        #expect(said { $0.vision.patchSize = 4 }.contains("differ"))
+        #expect(said { $0.vision.patchSize = 0 }.contains("patch_size is 0"))
         #expect(said { $0.vision.numAttentionHeads = 3 }.contains("num_attention_heads is 3"))
         #expect(said { $0.maskDecoder.attentionDownsampleRate = 0 }.contains("attention_downsample_rate"))
         #expect(said { $0.maskDecoder.iouHeadDepth = 1 }.contains("iou_head_depth is 1"))

@@ -1,8 +1,12 @@
 """Makes LLaVAs of many random configurations, asks them with `vitrail ask --json` and with transformers, and compares.
 
-    pip install torch==2.11.0 transformers==4.57.1 tokenizers==0.22.2 sentencepiece pillow
+    pip install torch==2.11.0 transformers==4.57.6 sentencepiece pillow        # and again with transformers==5.24.0
     swift build -c release --product vitrail
     python Tools/reference/check_llava.py --count 60
+
+Folders are those that the installed transformers saves, of which half are turned into mixtures of both generations'
+forms that mean the same (`llava.mixed`). transformers 5 reads the mixtures itself; transformers 4, which cannot, reads the
+folder before.
 
 Both compute in float32. A difference at a step at which the reference's two best tokens are closer than 1e-4 is counted
 as a tie, and shown. With `--dtype bfloat16` both compute in bfloat16, of the Hugging Face layout, and a tie is a step at
@@ -21,8 +25,7 @@ import tempfile
 
 import torch
 from PIL import Image
-from transformers import (CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration,
-                          LlavaProcessor)
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 from transformers.utils import logging
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -66,9 +69,9 @@ def question(pick):
     return words + pick.choice(["?", "", " 日本語 ü 🦊", "\nin two lines", "  spaces   inside  "])
 
 
-def ask(folder, image, request, tokens, dtype, *options):
+def ask(program, folder, image, request, tokens, dtype, *options):
     result = subprocess.run(
-        [PROGRAM, "ask", image, request, "--model", folder, "--temperature", "0", "--max-tokens", str(tokens),
+        [program, "ask", image, request, "--model", folder, "--temperature", "0", "--max-tokens", str(tokens),
          "--dtype", dtype, "--json", *options],
         capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if result.returncode:
@@ -91,7 +94,7 @@ def hugging_face(pick, seed, folder):
     layer = pick.choice([-2, -1, -count, count - 1, [-2, -1], [0, -1]])
     words = llava.tokenizer(["<image>", "<pad>"])
     config = LlavaConfig(
-        tower, text(pick, len(words)), vision_feature_layer=layer,
+        vision_config=tower, text_config=text(pick, len(words)), vision_feature_layer=layer,
         vision_feature_select_strategy=pick.choice(["default", "default", "full"]),
         projector_hidden_act=pick.choice(["gelu", "gelu", "relu", "silu"]),
         multimodal_projector_bias=pick.random() < 0.8)
@@ -103,6 +106,7 @@ def hugging_face(pick, seed, folder):
     def reference(image, request, tokens, raw, dtype):
         model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
         processor = LlavaProcessor.from_pretrained(folder)
+        processor.image_processor = llava.image_processor(folder)
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": request}]}]
         prompt = request if raw else processor.apply_chat_template(messages, add_generation_prompt=True)
         inputs = processor(images=image, text=prompt, return_tensors="pt")
@@ -124,8 +128,8 @@ def hugging_face(pick, seed, folder):
 def original(pick, seed, folder):
     marks = pick.random() < 0.3
     extra = ["<im_start>", "<im_end>"] if marks else []
-    words = (llava.sentencepiece_tokenizer(extra, legacy=pick.random() < 0.7) if pick.random() < 0.6
-             else llava.tokenizer(extra))
+    slow, legacy = pick.random() < 0.6, pick.random() < 0.7
+    words = llava.sentencepiece_tokenizer(extra, legacy) if slow and not llava.NEW else llava.tokenizer(extra)
     tower_config, text_config = vision(pick), text(pick, len(words))
     kind = pick.choice(["mlp2x_gelu", "mlp2x_gelu", "linear", "mlp3x_gelu", "mlp1x_gelu"])
     layer, feature = pick.choice([-2, -1]), pick.choice(["patch", "patch", "cls_patch"])
@@ -138,7 +142,7 @@ def original(pick, seed, folder):
 
     def reference(image, request, tokens, raw, dtype):
         """As LLaVA's own code does it: llava/mm_utils.py and llava/model/llava_arch.py."""
-        processor = CLIPImageProcessor.from_pretrained(tower_folder)
+        processor = llava.image_processor(tower_folder)
         if aspect == "pad":
             side = max(image.size)
             square = Image.new("RGB", (side, side), tuple(int(x * 255) for x in processor.image_mean))
@@ -175,6 +179,7 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--layout", choices=list(LAYOUTS))
+    parser.add_argument("--vitrail", default=PROGRAM)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     arguments = parser.parse_args()
     same = ties = texts = distinct = 0
@@ -190,8 +195,13 @@ def main():
             image.save(f"{place}/picture.png")
             raw = pick.random() < 0.2
             request = f"USER: <image>\n{question(pick)} ASSISTANT:" if raw else question(pick)
+            mixes = pick.random() < 0.5
+            if mixes and llava.NEW:
+                llava.mixed(pick, folder)
             ids, margins, noise, answer = reference(image, request, arguments.tokens, raw, arguments.dtype)
-            ours = ask(folder, f"{place}/picture.png", request, arguments.tokens, arguments.dtype, *options,
+            if mixes and not llava.NEW:
+                llava.mixed(pick, folder)
+            ours = ask(arguments.vitrail, folder, f"{place}/picture.png", request, arguments.tokens, arguments.dtype, *options,
                        *(["--raw-prompt"] if raw else []))
         distinct += len(set(ids))
         if ours["ids"] == ids:

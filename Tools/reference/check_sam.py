@@ -1,13 +1,15 @@
 """Compares `vitrail segment` with the reference implementations on SAMs of random configurations and random weights,
 in every form in which SAM is published.
 
-    pip install torch==2.11.0 torchvision==0.26.0 transformers==4.57.1 segment-anything==1.0 pillow numpy pycocotools
-    python Tools/reference/check_sam.py --count 60
+    pip install torch==2.11.0 torchvision==0.26.0 transformers==4.57.6 segment-anything==1.0 pillow numpy pycocotools
+    python Tools/reference/check_sam.py --count 60                          # and again with transformers==5.24.0
 
 Each trial draws a configuration, weights, a picture and prompts, writes the model in one of its layouts, runs the program
 on it and the reference in this process: transformers' SamModel and SamProcessor for Hugging Face's folders,
 segment-anything's SamPredictor for the original layout. A trial agrees when every mask and its box is the reference's, but
-for pixels whose logit is 0 within rounding, and every score is within 1e-4 of the largest.
+for pixels whose logit is 0 within rounding, and every score is within 1e-4 of the largest. Some boxes reach out of the
+picture. Hugging Face's folders are those that the installed transformers saves, or have their image processor where the
+other generation looks for it.
 """
 
 import argparse
@@ -21,12 +23,16 @@ import numpy
 import torch
 from PIL import Image
 from pycocotools import mask as coco
+import transformers
 from segment_anything import SamPredictor
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from transformers import SamConfig, SamImageProcessor, SamMaskDecoderConfig, SamModel, SamProcessor
+from transformers import AutoImageProcessor, SamConfig, SamImageProcessor, SamMaskDecoderConfig, SamModel, SamProcessor
 from transformers import SamPromptEncoderConfig, SamVisionConfig
 
-LAYOUTS = ["safetensors", "shards", "bin", "bin shards", "pth", "pth in a folder"]
+# transformers 5 writes no `.bin`.
+NEW = int(transformers.__version__.split(".")[0]) >= 5
+LAYOUTS = ["safetensors", "shards", "pth", "pth in a folder"] if NEW else [
+    "safetensors", "shards", "bin", "bin shards", "pth", "pth in a folder"]
 # A logit this near 0, as a share of the largest, may fall on either side.
 ROUNDING = 2e-4
 
@@ -106,7 +112,8 @@ class Trial:
             hidden_size=self.decoder, mlp_dim=self.decoder_mlp, num_hidden_layers=self.decoder_layers,
             num_attention_heads=self.decoder_heads, attention_downsample_rate=self.rate,
             num_multimask_outputs=self.masks, iou_head_depth=self.depth, iou_head_hidden_dim=self.score_width)
-        return SamModel(SamConfig(vision, prompts, decoder))
+        return SamModel(SamConfig(
+            vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder))
 
     def original(self):
         return Sam(
@@ -130,7 +137,11 @@ def prompts(random, width, height):
 
     def box():
         x, y = sorted([coordinate(width), coordinate(width)]), sorted([coordinate(height), coordinate(height)])
-        return [x[0], y[0], x[1] + 0.01, y[1] + 0.01] if x[1] < width and y[1] < height else [0, 0, width, height]
+        inside = [x[0], y[0], x[1] + 0.01, y[1] + 0.01] if x[1] < width and y[1] < height else [0, 0, width, height]
+        if random.random() < 0.3:
+            out = [random.choice([0, 0, 0.1, 1, 3]) * side for side in [width, height, width, height]]
+            return [round(v, 2) for v in [inside[0] - out[0], inside[1] - out[1], inside[2] + out[2], inside[3] + out[3]]]
+        return inside
 
     points = [[coordinate(width), coordinate(height)] for _ in range(random.choice([0, 0, 1, 1, 2, 5]))]
     labels = [random.choice([0, 1, 1]) for _ in points]
@@ -170,14 +181,14 @@ def expected(model, processor, picture, given, multimask):
     return results
 
 
-def write(model, trial, layout, folder):
+def write(model, trial, layout, folder, draw):
     """What the program is given, and the model as the reference reads it back."""
     if layout.startswith("pth"):
         path = folder / "sam_random.pth"
         torch.save(model.state_dict(), path)
         return (folder if layout == "pth in a folder" else path), None
-    model.save_pretrained(
-        folder, safe_serialization="bin" not in layout, max_shard_size="50KB" if "shards" in layout else "5GB")
+    form = {} if NEW else {"safe_serialization": "bin" not in layout}
+    model.save_pretrained(folder, max_shard_size="50KB" if "shards" in layout else "5GB", **form)
     if layout == "bin":
         # Published folders have the shared positions twice.
         state = torch.load(folder / "pytorch_model.bin")
@@ -188,7 +199,27 @@ def write(model, trial, layout, folder):
     processor = SamProcessor(SamImageProcessor(
         size={"longest_edge": size}, pad_size={"height": size, "width": size}))
     processor.save_pretrained(folder)
-    return folder, SamProcessor.from_pretrained(folder)
+    reference = SamProcessor.from_pretrained(folder)
+    reference.image_processor = AutoImageProcessor.from_pretrained(
+        folder, **({"backend": "pil"} if NEW else {"use_fast": False}))
+    place(folder, draw)
+    return folder, reference
+
+
+def place(folder, draw):
+    """Puts what a folder says of its image processor where either generation has it, or where both look."""
+    nested, own = folder / "processor_config.json", folder / "preprocessor_config.json"
+    outer = json.loads(nested.read_text()) if nested.exists() else {"processor_class": "SamProcessor"}
+    images = outer.pop("image_processor", None) or json.loads(own.read_text())
+    own.unlink(missing_ok=True)
+    form = draw.choice(["old", "new", "new and another old"])
+    if form == "old":
+        own.write_text(json.dumps(images))
+    else:
+        outer["image_processor"] = images
+        if form == "new and another old":
+            own.write_text(json.dumps(images | {"image_mean": [0.1, 0.2, 0.3], "resample": 3}))
+    nested.write_text(json.dumps(outer))
 
 
 def compare(found, results, width, height):
@@ -243,7 +274,7 @@ def main():
             image = folder / "picture.png"
             picture.save(image)
             (folder / "model").mkdir()
-            path, processor = write(model, trial, layout, folder / "model")
+            path, processor = write(model, trial, layout, folder / "model", draw)
             given, arguments = prompts(draw, width, height)
             results = expected(model, processor, picture, given, multimask)
             done = subprocess.run(

@@ -1,6 +1,8 @@
 """Small LLaVAs with random weights in the folder layouts that exist, for fixtures and for check_llava.py.
 
     pip install torch==2.11.0 transformers==4.57.1 tokenizers==0.22.2 sentencepiece pillow
+
+The fixtures are of that version. check_llava.py runs with transformers 4.57 and 5.24, which save folders otherwise.
 """
 
 import json
@@ -11,9 +13,13 @@ import tempfile
 
 import sentencepiece
 import torch
+import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM,
                           LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, LlamaTokenizer, LlamaTokenizerFast)
+
+# The generation whose forms are written.
+NEW = int(transformers.__version__.split(".")[0]) >= 5
 
 WORDS = """the a red blue green star heart circle man woman dog cat street house tree sky sits stands runs is are there
 two three what where who color picture image shows in on at with of and left right behind above large small one it
@@ -55,7 +61,8 @@ def tokenizer(extra):
 
 
 def sentencepiece_tokenizer(extra, legacy):
-    """The same kind as a `tokenizer.model`, which the original layout has, read by transformers' slow LlamaTokenizer."""
+    """The same kind as a `tokenizer.model`, which the original layout has, read by transformers' slow LlamaTokenizer,
+    which ended with transformers 4."""
     chooser = random.Random(1)
     with tempfile.TemporaryDirectory() as place:
         sentencepiece.SentencePieceTrainer.train(
@@ -96,6 +103,104 @@ def rounded(model, dtype):
     return model
 
 
+def image_processor(folder):
+    """The image processor of a folder that works with Pillow, as vitrail does; torchvision's rounds otherwise."""
+    from transformers import AutoImageProcessor
+    return AutoImageProcessor.from_pretrained(folder, **({"backend": "pil"} if NEW else {"use_fast": False}))
+
+
+def mixed(pick, folder):
+    """Turns a folder that was saved by either generation of transformers into another form that means the same: what one
+    of them calls so and the other so, in any mixture, and files that do not count beside those that do."""
+    folder = pathlib.Path(folder)
+
+    def read(name):
+        return json.loads((folder / name).read_text())
+
+    def write(name, value):
+        (folder / name).write_text(json.dumps(value))
+
+    config = read("config.json")
+    text = config.get("text_config", config)
+    rotary = dict(text.pop("rope_parameters", None) or text.pop("rope_scaling", None) or {"rope_type": "default"})
+    rotary.setdefault("rope_theta", text.pop("rope_theta", 10000.0))
+    theta = rotary["rope_theta"]
+    form = pick.choice(["old", "new", "new", "new and old base", "old and another new", "new with null"])
+    if form == "old" or form == "old and another new":
+        del rotary["rope_theta"]
+        kind = rotary.get("rope_type", rotary.get("type"))
+        text["rope_theta"] = theta
+        text["rope_scaling"] = rotary if kind != "default" else pick.choice([None, rotary, {}])
+        if form == "old and another new" and text["rope_scaling"]:
+            text["rope_parameters"] = {"rope_type": "default", "rope_theta": 77.0}
+    else:
+        text["rope_parameters"] = rotary
+        if form == "new and old base":
+            text["rope_theta"] = 77.0
+        elif form == "new with null":
+            text["rope_scaling"] = None
+    if "text_config" in config and pick.random() < 0.3:
+        # Either place ties.
+        config["tie_word_embeddings"] = text.pop("tie_word_embeddings", False)
+    if pick.random() < 0.3:
+        config["torch_dtype"] = config.pop("dtype", "float32")
+    write("config.json", config)
+
+    if "text_config" in config:
+        processor = read("processor_config.json")
+        images = processor.pop("image_processor", None) or read("preprocessor_config.json")
+        (folder / "preprocessor_config.json").unlink(missing_ok=True)
+        form = pick.choice(["new", "old", "new and another old"])
+        if form == "old":
+            write("preprocessor_config.json", images)
+        else:
+            processor["image_processor"] = images
+            if form == "new and another old":
+                write("preprocessor_config.json", images | {"image_mean": [0.1, 0.2, 0.3], "resample": 2})
+        write("processor_config.json", processor)
+
+    template = folder / "chat_template.jinja"
+    if template.exists() and pick.random() < 0.6:
+        text = template.read_text()
+        text = pick.choice([
+            text.replace("\\n", "\n"), text.replace("'", '"'), text.replace("['role']", ".role"),
+            text.replace("{% for message", "{# all of them -#}\n  {%- for message").replace(" + ", "+"),
+            text.replace("%}{%", "%}\n    {%")])
+        if pick.random() < 0.5:
+            template.unlink()
+            write("chat_template.json", {"chat_template": text})
+        else:
+            template.write_text(text)
+
+    if (folder / "model.safetensors").exists():
+        spelling = pick.choice(["as it is", "published", "saved", "in memory", "in memory, saved"])
+        rename(folder / "model.safetensors", spelling)
+
+
+def rename(path, spelling):
+    """Gives the tensors of a LLaVA, or of a lone tower of CLIP, the names that they have in one of the forms."""
+    from safetensors.torch import load_file, save_file
+    tensors = load_file(path)
+    if spelling == "as it is":
+        return
+
+    def renamed(name):
+        for prefix in ["model.vision_tower.", "vision_tower."]:
+            if name.startswith(prefix):
+                rest = name.removeprefix(prefix).removeprefix("vision_model.")
+                middle = "" if "saved" in spelling else "vision_model."
+                return f"{'model.' if 'memory' in spelling else ''}vision_tower.{middle}{rest}"
+        own = name.removeprefix("model.") if name.startswith(("model.language_model", "model.multi")) else name
+        own = own.replace("language_model.model.", "language_model.").replace("language_model.lm_head", "lm_head")
+        if "memory" in spelling:
+            return own if own.startswith("lm_head") else f"model.{own}"
+        if own.startswith("lm_head"):
+            return f"language_model.{own}"
+        return own.replace("language_model.", "language_model.model.", 1) if own.startswith("language_model.") else own
+
+    save_file({renamed(name): tensor for name, tensor in tensors.items()}, path, {"format": "pt"})
+
+
 def picture(seed, width, height):
     """A smooth picture with noise on it, so that filters show."""
     from PIL import Image
@@ -121,6 +226,7 @@ def hugging_face(folder, config, seed, *, saved_names=False, dtype=torch.float32
     folder.mkdir(parents=True)
     words = tokenizer(["<image>", "<pad>"])
     config.image_token_index = words.convert_tokens_to_ids("<image>")
+    config.image_token_id = config.image_token_index
     model = randomised(LlavaForConditionalGeneration(config), seed).to(dtype)
     if saved_names:
         from safetensors.torch import save_file
@@ -130,7 +236,9 @@ def hugging_face(folder, config, seed, *, saved_names=False, dtype=torch.float32
         save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()
                    if not (tied and name == "lm_head.weight")}, folder / "model.safetensors", {"format": "pt"})
     else:
-        model.save_pretrained(folder, max_shard_size=shards or "5GB", safe_serialization=not bin_files)
+        # transformers 5 writes no `.bin`.
+        options_of_files = {} if NEW else {"safe_serialization": not bin_files}
+        model.save_pretrained(folder, max_shard_size=shards or "5GB", **options_of_files)
     processor(words, config.vision_config.image_size, config.vision_config.patch_size,
               config.vision_feature_select_strategy, **options).save_pretrained(folder)
     return model

@@ -1,8 +1,9 @@
 public import Encoders
 public import Language
+public import NN
 
 /// The sizes of a LLaVA's networks, read from either of its two layouts.
-public struct LLaVAConfiguration: Sendable, Hashable {
+public struct LLaVAConfiguration: CheckedConfiguration, Sendable, Hashable {
     public var vision: CLIPVisionConfiguration
     public var language: LlamaConfiguration
     /// Linear layers of the projector: 2 in LLaVA-1.5, 1 in LLaVA-1.1, 0 for none.
@@ -30,21 +31,26 @@ public struct LLaVAConfiguration: Sendable, Hashable {
         return side * side + (includesClassToken ? 1 : 0)
     }
 
-    /// - Throws: ``ModelError`` that names the file when it asks for layers that the tower does not have.
-    func check(_ file: String) throws {
-        for layer in featureLayers where !vision.hasLayer(layer) {
-            throw ModelError.notAModel(
-                file,
+    public func check() throws {
+        try vision.check()
+        try language.check()
+        let check = ConfigurationCheck("the LLaVA")
+        try check.within(
+            1...vision.numHiddenLayers + 1, ["the number of feature layers": featureLayers.count])
+        for layer in featureLayers {
+            try check.that(
+                vision.hasLayer(layer),
                 "the feature layer \(layer) is outside the \(vision.numHiddenLayers) layers of the vision tower"
             )
         }
-        guard !featureLayers.isEmpty else { throw ModelError.notAModel(file, "no feature layer is named") }
     }
 }
 
 /// `config.json` of transformers' LLaVA.
-struct LLaVAHuggingFaceFields: Decodable {
+struct LLaVAHuggingFaceFields: Decodable, CheckedConfiguration {
     let configuration: LLaVAConfiguration
+
+    func check() throws { try configuration.check() }
 
     enum CodingKeys: String, CodingKey {
         case vision = "vision_config"
@@ -55,6 +61,7 @@ struct LLaVAHuggingFaceFields: Decodable {
         case strategy = "vision_feature_select_strategy"
         case imageToken = "image_token_index"
         case imageTokenID = "image_token_id"
+        case isTied = "tie_word_embeddings"
     }
 
     private struct Kind: Decodable { let model_type: String? }
@@ -76,11 +83,15 @@ struct LLaVAHuggingFaceFields: Decodable {
             hiddenSize: 1024, intermediateSize: 4096, numHiddenLayers: 24, numAttentionHeads: 16,
             imageSize: 336,
             patchSize: 14)
-        let language =
+        var language =
             try values.decodeIfPresent(LlamaConfiguration.self, forKey: .text)
             ?? LlamaConfiguration(
                 vocabSize: 32_000, hiddenSize: 4096, intermediateSize: 11_008, numHiddenLayers: 32,
                 numAttentionHeads: 32, rmsNormEps: 1e-6)
+        // Since transformers 5 either place ties them.
+        if try values.decodeIfPresent(Bool.self, forKey: .isTied) ?? false {
+            language.tieWordEmbeddings = true
+        }
         var configuration = LLaVAConfiguration(
             vision: try values.decodeIfPresent(CLIPVisionConfiguration.self, forKey: .vision) ?? tower,
             language: language)
@@ -107,7 +118,9 @@ struct LLaVAHuggingFaceFields: Decodable {
 }
 
 /// The fields that LLaVA's own code adds to a Llama's `config.json`. The vision tower lies elsewhere.
-struct LLaVAOriginalFields: Decodable {
+struct LLaVAOriginalFields: Decodable, CheckedConfiguration {
+    func check() throws { try language.check() }
+
     let tower: String?
     let language: LlamaConfiguration
     let projectorDepth: Int

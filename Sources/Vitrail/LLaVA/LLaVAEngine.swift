@@ -1,4 +1,5 @@
 import Checkpoints
+import Encoders
 import Foundation
 public import Language
 public import Media
@@ -239,7 +240,13 @@ public actor LLaVAEngine {
             pictures.append(entry)
             return entry.embeddings
         }
-        let embeddings = try model.imageEmbeddings(processor(image))
+        let (pixels, side) = (try processor(image), configuration.vision.imageSize)
+        guard pixels.size(2) == side, pixels.size(3) == side else {
+            throw ModelError.badRequest(
+                "the folder's image processor makes \(pixels.size(3)) x \(pixels.size(2)) pixels of a picture of \(image.width) x \(image.height), the vision tower takes \(side) x \(side)"
+            )
+        }
+        let embeddings = try model.imageEmbeddings(pixels)
         encodedPictures += 1
         if pictures.count >= Self.rememberedPictures { pictures.removeFirst() }
         pictures.append((image, embeddings))

@@ -66,11 +66,12 @@ public struct LLaVAFolder {
                 "\(path) holds its vision tower itself, so \(visionTower) has no use (--vision-tower)")
         }
         let file = "\(path)/config.json"
-        let fields: LLaVAHuggingFaceFields = try ModelFolder.read(file)
+        let fields: LLaVAHuggingFaceFields = try ModelFolder.read(file, .llava)
         let names = Self.names(.huggingFace, isTied: fields.configuration.language.tieWordEmbeddings)
         return try LLaVAFolder(
             path, adapter: adapter, .huggingFace, fields.configuration,
-            Self.processor(path) ?? CLIPImageProcessor(side: fields.configuration.vision.imageSize),
+            CLIPImageProcessor(folder: path)
+                ?? CLIPImageProcessor(side: fields.configuration.vision.imageSize),
             RenamedSource(Checkpoint(contentsOf: path), names), names)
     }
 
@@ -79,7 +80,7 @@ public struct LLaVAFolder {
         _ path: String, base: String?, _ visionTower: String?, adapter: String?
     ) throws -> LLaVAFolder {
         let file = "\(path)/config.json"
-        let fields: LLaVAOriginalFields = try ModelFolder.read(file)
+        let fields: LLaVAOriginalFields = try ModelFolder.read(file, .originalLLaVA)
         let names = Self.names(.original, isTied: fields.language.tieWordEmbeddings)
         var sources: [any CheckpointSource] = [try RenamedSource(Checkpoint(contentsOf: base ?? path), names)]
         let projector = "\(path)/mm_projector.bin"
@@ -97,7 +98,8 @@ public struct LLaVAFolder {
         configuration.featureLayers = [fields.featureLayer]
         configuration.includesClassToken = fields.includesClassToken
         configuration.marksImage = fields.marksImage
-        var processor = try Self.processor(tower) ?? CLIPImageProcessor(side: clip.configuration.imageSize)
+        var processor =
+            try CLIPImageProcessor(folder: tower) ?? CLIPImageProcessor(side: clip.configuration.imageSize)
         processor.padsToSquare = fields.padsToSquare
         return try LLaVAFolder(
             path, adapter: adapter, .original, configuration, processor, JoinedSource(sources), names,
@@ -110,12 +112,12 @@ public struct LLaVAFolder {
         _ processor: CLIPImageProcessor, _ source: any CheckpointSource, _ names: KeyMap,
         textFolder: String? = nil
     ) throws {
-        try configuration.check("\(path)/config.json")
+        try ModelFolder.check(configuration, of: "\(path)/config.json")
         let side = configuration.vision.imageSize
-        if let crop = processor.crop, crop != (side, side) {
+        guard processor.canGive(side) else {
             throw ModelError.notAModel(
                 path,
-                "preprocessor_config.json gives pictures of \(crop.width) x \(crop.height) pixels, the vision tower takes \(side) x \(side)"
+                "the image processor's pictures are not of the \(side) x \(side) pixels that the vision tower takes"
             )
         }
         self.path = path
@@ -171,12 +173,15 @@ public struct LLaVAFolder {
                 "language_model.model.*": "language_model.model.*",
                 "language_model.lm_head.*": "language_model.lm_head.*",
                 "multi_modal_projector.*": "multi_modal_projector.*",
-                "vision_tower.*": "vision_tower.*",
-                // As transformers names them since 4.52.
+                "vision_tower.vision_model.*": "vision_tower.vision_model.*",
+                // As transformers 5 saves it.
+                "vision_tower.*": "vision_tower.vision_model.*",
+                // As transformers names them in memory since 4.52.
                 "model.language_model.*": "language_model.model.*",
                 "lm_head.*": "language_model.lm_head.*",
                 "model.multi_modal_projector.*": "multi_modal_projector.*",
-                "model.vision_tower.*": "vision_tower.*",
+                "model.vision_tower.vision_model.*": "vision_tower.vision_model.*",
+                "model.vision_tower.*": "vision_tower.vision_model.*",
             ]) + unused
         case .original:
             return KeyMap([
@@ -192,7 +197,8 @@ public struct LLaVAFolder {
                 "model.mm_projector.12.*": "multi_modal_projector.linear_7.*",
                 "model.mm_projector.14.*": "multi_modal_projector.linear_8.*",
                 // A tower that was trained on comes with the rest.
-                "model.vision_tower.vision_tower.*": "vision_tower.*",
+                "model.vision_tower.vision_tower.vision_model.*": "vision_tower.vision_model.*",
+                "model.vision_tower.vision_tower.*": "vision_tower.vision_model.*",
                 "model.embed_tokens.*": "language_model.model.embed_tokens.*",
                 "model.layers.{}.*": "language_model.model.layers.{}.*",
                 "model.norm.*": "language_model.model.norm.*",
@@ -256,12 +262,6 @@ public struct LLaVAFolder {
             FileManager.default.fileExists(atPath: "\(folder)/\($0)")
         }
     }
-
-    /// What `preprocessor_config.json` says; nil where there is none.
-    private static func processor(_ folder: String) throws -> CLIPImageProcessor? {
-        let file = "\(folder)/preprocessor_config.json"
-        return FileManager.default.fileExists(atPath: file) ? try ModelFolder.read(file) : nil
-    }
 }
 
 /// What a folder says about generating: `generation_config.json`, or `config.json` where there is none, as transformers
@@ -289,9 +289,13 @@ private struct GenerationFile {
     init(_ folder: String) throws {
         let file = "\(folder)/generation_config.json"
         if FileManager.default.fileExists(atPath: file) {
-            let fields: Fields = try ModelFolder.read(file)
+            let fields: Fields = try ModelFolder.read(file, .generation)
             endTokens = Set(fields.eos_token_id?.values ?? [])
             repetitionPenalty = fields.repetition_penalty ?? 1
+            guard (1e-3...1e3).contains(repetitionPenalty) else {
+                throw ModelError.notAModel(
+                    file, "repetition_penalty is \(repetitionPenalty), 0.001 to 1000 is possible")
+            }
         } else {
             let fields: Fields = try ModelFolder.read("\(folder)/config.json")
             // 2 is the default of transformers' `LlamaConfig`.
