@@ -38,7 +38,8 @@ let package = Package(
         .executable(name: "vitrail-bench", targets: ["Benchmarks"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     // From the ground up: a target imports only what stands above it.
     targets: [
@@ -73,7 +74,7 @@ let package = Package(
             "Vitrail",
             ["Checkpoints", "Encoders", "Language", "Media", "NN", "Perception", "Text", "Torch"],
             resources: [.copy("Resources/mosaic")]),
-        library("Datasets", ["Media", "Text"]),
+        library("Datasets", ["Media", "Text", .product(name: "Yams", package: "Yams")]),
         library("Evaluation", ["Datasets", "Media", "Text", "Torch", "Vitrail"]),
         library(
             "Training",
@@ -115,7 +116,7 @@ let package = Package(
                 "Checkpoints", "Datasets", "Encoders", "Media", "NN", "Perception", "TestSupport", "Text",
                 "Torch", "Vitrail",
             ]),
-        tests("Datasets", ["Datasets", "Media", "Text"], fixtures: false),
+        tests("Datasets", ["Datasets", "Media", "Text"]),
         tests(
             "Training",
             [
