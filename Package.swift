@@ -36,7 +36,8 @@ let package = Package(
         .plugin(name: "VitrailSetup", targets: ["VitrailSetup"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     // From the ground up: a target imports only what stands above it.
     targets: [
@@ -63,7 +64,7 @@ let package = Package(
                 "Torch",
             ],
             resources: [.copy("Resources/mosaic")]),
-        library("Datasets", ["Media", "Text"]),
+        library("Datasets", ["Media", "Text", .product(name: "Yams", package: "Yams")]),
         library("Evaluation", ["Datasets", "Media", "Text", "Torch", "Vitrail"]),
         library(
             "Training",
@@ -112,7 +113,7 @@ let package = Package(
                 "Checkpoints", "Datasets", "Encoders", "Media", "NN", "Perception", "TestSupport", "Text",
                 "Torch", "Vitrail",
             ]),
-        tests("Datasets", ["Datasets", "Media", "Text"], fixtures: false),
+        tests("Datasets", ["Datasets", "Media", "Text"]),
         tests(
             "Training",
             [

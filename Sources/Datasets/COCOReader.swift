@@ -28,26 +28,57 @@ public enum COCOSegmentation: Sendable, Hashable {
 /// For scoring: nothing is skipped or mended, and an entry that is not of the form is an error. To train,
 /// ``LabelledSet`` reads the same files.
 public struct COCOTruth: Sendable {
+    public struct Image: Sendable, Hashable {
+        /// Nil where the file does not say.
+        public let width: Int?
+        public let height: Int?
+        /// CrowdPose's: how much people cover one another, 0 to 1.
+        public let crowdIndex: Double?
+    }
+
     public struct Annotation: Sendable, Hashable {
-        public let id: Int
-        public let imageID: Int
-        public let categoryID: Int
+        /// Nil where the file does not say.
+        public let id: LabelID?
+        public let imageID: LabelID
+        public let categoryID: LabelID
         /// x, y, width and height.
-        public let box: Box
-        public let area: Double
+        public let box: Box?
+        public let area: Double?
         public let isCrowd: Bool
         public let segmentation: COCOSegmentation?
         /// `x, y, visibility` of each joint.
         public let keypoints: [Double]?
         /// Joints that are labelled, as the file states it.
-        public let keypointCount: Int
+        public let keypointCount: Int?
+        /// Why a field that some measures need could not be read, by its name.
+        let faults: [String: String]
+
+        /// How messages call it.
+        package var name: String { "annotation \(id.map { "\($0)" } ?? "without an id")" }
+
+        /// Whether a field is there, but not of the form.
+        package func isFaulty(_ field: String) -> Bool { faults[field] != nil }
+
+        /// What is wrong where a field is not there.
+        package func lacks(_ field: String) -> String {
+            faults[field] ?? "\(name) has no \(field)"
+        }
     }
 
     /// By id.
-    public let images: [Int: COCOImage]
+    public let images: [LabelID: Image]
     /// By id.
-    public let categories: [Int: String]
+    public let categories: [LabelID: String]
+    /// Those of the file's images and categories.
     public let annotations: [Annotation]
+
+    /// In order.
+    public var categoryIDs: [LabelID] { categories.keys.sorted() }
+
+    /// Fields that not every measure looks at.
+    private static let optional: Set = [
+        "bbox", "segmentation", "keypoints", "area", "num_keypoints", "caption",
+    ]
 
     /// Reads a file of instances or of keypoints.
     ///
@@ -59,43 +90,39 @@ public struct COCOTruth: Sendable {
             throw invalid("\(list) is missing")
         }
         if let problem = document.problems.first { throw invalid(problem.description) }
-        var images: [Int: COCOImage] = [:]
+        var images: [LabelID: Image] = [:]
         for image in document.images {
-            guard image.width > 0, image.height > 0 else {
-                throw invalid("image \(image.id) is \(image.width) x \(image.height)")
-            }
-            let entry = COCOImage(
-                id: image.id, width: image.width, height: image.height, fileName: image.fileName)
+            let entry = Image(
+                width: image.width == 0 ? nil : image.width, height: image.height == 0 ? nil : image.height,
+                crowdIndex: image.crowdIndex)
             guard images.updateValue(entry, forKey: image.id) == nil else {
                 throw invalid("two images have the id \(image.id)")
             }
         }
-        var categories: [Int: String] = [:]
+        var categories: [LabelID: String] = [:]
         for category in document.categories {
             guard categories.updateValue(category.name, forKey: category.id) == nil else {
                 throw invalid("two categories have the id \(category.id)")
             }
         }
-        var ids: Set<Int> = []
+        var ids: Set<LabelID> = []
         var annotations: [Annotation] = []
         for entry in document.annotations {
-            guard ids.insert(entry.id).inserted else {
-                throw invalid("two annotations have the id \(entry.id)")
+            if let fault = entry.faults.first(where: { !Self.optional.contains($0.key) }) {
+                throw invalid(fault.value.description)
             }
-            guard images[entry.image] != nil else {
-                throw invalid("annotation \(entry.id) is of image \(entry.image), which is not there")
+            // As pycocotools: what is of no image or category of the file does not count.
+            guard images[entry.image] != nil, let category = entry.category, categories[category] != nil
+            else { continue }
+            if let id = entry.id, !ids.insert(id).inserted {
+                throw invalid("two annotations have the id \(id)")
             }
-            guard categories[entry.category] != nil else {
-                throw invalid("annotation \(entry.id) is of category \(entry.category), which is not there")
-            }
-            guard let box = entry.box else { throw invalid("annotation \(entry.id) has no bbox") }
-            let joints = entry.keypoints ?? []
-            let labelled = stride(from: 2, to: joints.count, by: 3).count { joints[$0] > 0 }
             annotations.append(
                 Annotation(
-                    id: entry.id, imageID: entry.image, categoryID: entry.category, box: box,
-                    area: entry.area ?? box.area, isCrowd: entry.isCrowd, segmentation: entry.segmentation,
-                    keypoints: entry.keypoints, keypointCount: entry.keypointCount ?? labelled))
+                    id: entry.id, imageID: entry.image, categoryID: category, box: entry.box,
+                    area: entry.area, isCrowd: entry.isCrowd, segmentation: entry.segmentation,
+                    keypoints: entry.keypoints, keypointCount: entry.keypointCount,
+                    faults: entry.faults.mapValues(\.description)))
         }
         self.images = images
         self.categories = categories
@@ -105,8 +132,8 @@ public struct COCOTruth: Sendable {
 
 /// What a model found, in COCO's format of results: a list of boxes, masks or keypoints with scores.
 public struct COCOResult: Sendable, Hashable {
-    public let imageID: Int
-    public let categoryID: Int
+    public let imageID: LabelID
+    public let categoryID: LabelID
     public let score: Double
     public let box: Box?
     public let segmentation: COCOSegmentation?
@@ -114,7 +141,8 @@ public struct COCOResult: Sendable, Hashable {
     public let keypoints: [Double]?
 
     public init(
-        imageID: Int, categoryID: Int, score: Double, box: Box? = nil, segmentation: COCOSegmentation? = nil,
+        imageID: LabelID, categoryID: LabelID, score: Double, box: Box? = nil,
+        segmentation: COCOSegmentation? = nil,
         keypoints: [Double]? = nil
     ) {
         self.imageID = imageID
@@ -138,13 +166,13 @@ public struct COCOResult: Sendable, Hashable {
     }
 
     private init(_ reader: inout JSONReader) throws {
-        var (image, category, score): (Int?, Int?, Double?)
+        var (image, category, score): (LabelID?, LabelID?, Double?)
         var (box, segmentation, keypoints): (Box?, COCOSegmentation?, [Double]?)
         try reader.object { reader, key in
             if try reader.kind() == .null { return try reader.skip() }
             switch key {
-            case "image_id": image = try reader.int()
-            case "category_id": category = try reader.int()
+            case "image_id": image = try reader.id()
+            case "category_id": category = try reader.id()
             case "score": score = try reader.double()
             case "bbox": box = try reader.box()
             case "segmentation": segmentation = try COCOSegmentation(&reader)
@@ -172,7 +200,9 @@ private enum COCOFileReading {
         do {
             return try read(&reader)
         } catch let problem as JSONReader.Problem {
-            throw .invalid(path, reason: problem.isSyntax ? "not JSON" : problem.description)
+            // A place far inside says little where the file is no JSON at all.
+            let isJSON = !problem.isSyntax || problem.reason.hasPrefix("not UTF-8")
+            throw .invalid(path, reason: isJSON ? problem.description : "not JSON")
         } catch {
             throw .invalid(path, reason: "\(error)")
         }

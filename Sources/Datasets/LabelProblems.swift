@@ -4,11 +4,17 @@ public struct LabelProblems: Sendable, Hashable {
     public enum Sort: String, CaseIterable, Sendable, Hashable, Codable {
         /// An entry that is not of the format's form.
         case malformed
+        /// A label of which a part is not of the format's form.
+        case partly = "partly_malformed"
         case unknownCategory = "unknown_category"
         /// A label of a picture that the set does not have.
         case unknownPicture = "unknown_picture"
         /// Two entries with one id.
         case repeatedID = "repeated_id"
+        /// Two labels with one id.
+        case repeatedLabel = "repeated_label_id"
+        /// The same label twice.
+        case doubled
         /// Two pictures with one file name.
         case repeatedName = "repeated_name"
         /// A box without an area, or a mask without a pixel.
@@ -27,6 +33,8 @@ public struct LabelProblems: Sendable, Hashable {
         case otherSize = "other_size"
         /// An archive of which the rest cannot be read.
         case cutArchive = "cut_archive"
+        /// A file `._name`, which macOS puts beside a file of its own.
+        case macFile = "mac_file"
         /// A picture without a label file.
         case noLabels = "no_labels"
         /// A picture or a question whose labels are missing.
@@ -40,9 +48,12 @@ public struct LabelProblems: Sendable, Hashable {
         public var description: String {
             switch self {
             case .malformed: "labels that are not of the format's form, skipped"
+            case .partly: "labels with a part that is not of the format's form, kept without it"
             case .unknownCategory: "labels of a category that is not listed, skipped"
             case .unknownPicture: "labels of a picture that is not listed, skipped"
             case .repeatedID: "entries whose id was there before, skipped"
+            case .repeatedLabel: "labels whose id was there before, kept"
+            case .doubled: "labels that were there before to the letter, skipped"
             case .repeatedName: "pictures whose file name was there before, kept"
             case .noArea: "labels without an area, skipped"
             case .clipped: "labels that reach out of their picture, cut off at its border"
@@ -52,6 +63,7 @@ public struct LabelProblems: Sendable, Hashable {
             case .brokenPicture: "pictures that cannot be decoded, skipped"
             case .otherSize: "pictures of another size than their labels say, skipped"
             case .cutArchive: "archives that are damaged, read as far as they go"
+            case .macFile: "files of macOS' own (._name), passed over"
             case .noLabels: "pictures without a label file, taken as empty"
             case .unlabelled: "entries whose labels are missing, skipped"
             case .overlapByName: "pictures of the validation set with a name of the training set"
@@ -113,6 +125,13 @@ public enum LabelError: Error, Sendable, Hashable, CustomStringConvertible {
     case unreadable(String, reason: String)
     /// The path, and what is wrong with its content.
     case invalid(String, reason: String)
+
+    /// Why, without the path.
+    var reason: String {
+        switch self {
+        case .unreadable(_, let reason), .invalid(_, let reason): reason
+        }
+    }
 
     public var description: String {
         let line =

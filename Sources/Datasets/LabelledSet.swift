@@ -23,8 +23,8 @@ public struct LabelledSet: Sendable {
 
     /// A class of things.
     public struct Category: Sendable, Hashable {
-        /// As the file numbers it; from 1 where a format numbers nothing.
-        public var id: Int
+        /// As the file has it; from 1 where a format numbers nothing.
+        public var id: LabelID
         public var name: String
         /// False for COCO's stuff, such as sky, which is not counted.
         public var isThing: Bool
@@ -36,7 +36,7 @@ public struct LabelledSet: Sendable {
         public var sigmas: [Double]?
 
         public init(
-            id: Int, name: String, isThing: Bool = true, keypoints: [String] = [], skeleton: [[Int]] = [],
+            id: LabelID, name: String, isThing: Bool = true, keypoints: [String] = [], skeleton: [[Int]] = [],
             sigmas: [Double]? = nil
         ) {
             self.id = id
@@ -50,8 +50,8 @@ public struct LabelledSet: Sendable {
 
     /// A picture, or a frame of a video, with all that is said of it.
     public struct Picture: Sendable, Hashable {
-        /// As the file numbers it; counted from 1 where a format numbers nothing.
-        public var id: Int
+        /// As the file has it; counted from 1 where a format numbers nothing.
+        public var id: LabelID
         public var source: PictureSource
         /// As the label file has it.
         public var fileName: String
@@ -64,7 +64,8 @@ public struct LabelledSet: Sendable {
         public var present: [Int] = []
         /// Categories known not to be there; nil when all categories of the set were looked for.
         public var absent: [Int]?
-        /// Categories of which not every instance is labelled.
+        /// Categories of which not every instance is labelled, those of lost labels among them: nothing is learnt of
+        /// what else of them is there, or is not.
         public var incomplete: [Int] = []
         public var captions: [String] = []
         public var questions: [Question] = []
@@ -81,19 +82,24 @@ public struct LabelledSet: Sendable {
         /// False for a picture whose things nobody labelled, such as a frame of a video, or one with a caption alone.
         public var isLabelled = true
 
-        public init(id: Int, source: PictureSource, fileName: String, width: Int = 0, height: Int = 0) {
+        public init(id: LabelID, source: PictureSource, fileName: String, width: Int = 0, height: Int = 0) {
             self.id = id
             self.source = source
             self.fileName = fileName
             self.width = width
             self.height = height
         }
+
+        /// Marks the picture as not fully labelled for a category, or for all `count` where a lost label may be of any.
+        mutating func lose(_ category: Int?, of count: Int) {
+            incomplete = Set(incomplete).union(category.map { $0..<($0 + 1) } ?? 0..<count).sorted()
+        }
     }
 
     /// One labelled instance.
     public struct Thing: Sendable, Hashable {
-        /// As the file numbers it; counted from 1 where a format numbers nothing.
-        public var id: Int
+        /// As the file has it; counted from 1 where a format numbers nothing.
+        public var id: LabelID
         /// Index into the set's categories.
         public var category: Int
         /// In pixels.
@@ -115,7 +121,7 @@ public struct LabelledSet: Sendable {
         /// How much of it is seen, 0 to 1 (MOTChallenge).
         public var visibility: Double?
 
-        public init(id: Int, category: Int, box: Box) {
+        public init(id: LabelID, category: Int, box: Box) {
             self.id = id
             self.category = category
             self.box = box
@@ -124,14 +130,14 @@ public struct LabelledSet: Sendable {
 
     /// A question with its answers.
     public struct Question: Sendable, Hashable {
-        public var id: String
+        public var id: LabelID
         public var text: String
         /// All that were given: VQAv2's ten, or a single one; none where they are kept secret.
         public var answers: [String]
         /// The one to learn: VQAv2's `multiple_choice_answer`, else the first.
         public var answer: String?
 
-        public init(id: String, text: String, answers: [String], answer: String? = nil) {
+        public init(id: LabelID, text: String, answers: [String], answer: String? = nil) {
             self.id = id
             self.text = text
             self.answers = answers
@@ -142,14 +148,14 @@ public struct LabelledSet: Sendable {
     /// Sentences that mean one thing.
     public struct ReferringExpression: Sendable, Hashable {
         /// RefCOCO's `ref_id`.
-        public var id: Int
+        public var id: LabelID
         public var sentences: [String]
         /// RefCOCO's `sent_id` of each sentence; empty where the file has none.
-        public var sentenceIDs: [Int]
+        public var sentenceIDs: [LabelID]
         /// Index into the picture's things.
         public var thing: Int
 
-        public init(id: Int, sentences: [String], sentenceIDs: [Int] = [], thing: Int) {
+        public init(id: LabelID, sentences: [String], sentenceIDs: [LabelID] = [], thing: Int) {
             self.id = id
             self.sentences = sentences
             self.sentenceIDs = sentenceIDs

@@ -108,7 +108,7 @@ extension Reformulation {
                     && classes.present.allSatisfy { category in
                         picture.things.allSatisfy { $0.category != category || $0.segmentation != nil }
                     } && set.hasSegmentation(picture)
-            case .points, .count: hasThings || !picture.points.isEmpty
+            case .points, .count: hasThings || pointed(picture) != nil
             case .exist: hasThings || !picture.present.isEmpty || picture.absent?.isEmpty == false
             case .keypoints: picture.things.contains { $0.keypoints != nil && !$0.isCrowd }
             case .joint: picture.things.contains { !labelledJoints(of: $0, set).isEmpty }
@@ -255,6 +255,12 @@ extension Reformulation {
         return (present, absent)
     }
 
+    /// The class of things that are points alone, where all of them are there.
+    private func pointed(_ picture: LabelledSet.Picture) -> Int? {
+        guard !picture.points.isEmpty, let category = picture.present.first else { return nil }
+        return picture.incomplete.contains(category) ? nil : category
+    }
+
     // MARK: Places
 
     private func places(
@@ -269,7 +275,7 @@ extension Reformulation {
         }
         // Things that are points alone are of the class that is named for the picture.
         let pointed =
-            picture.points.isEmpty || response == .boxes || response == .masks ? nil : picture.present.first
+            response == .boxes || response == .masks ? nil : pointed(picture)
         let isMadeUp = !absent.isEmpty && (random.chance(negativeRate) || (present.isEmpty && pointed == nil))
         let category: Int
         var (objects, points): ([Int], [Point]) = ([], [])

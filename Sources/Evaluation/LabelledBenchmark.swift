@@ -16,7 +16,7 @@ public struct LabelledBenchmark: Sendable {
     public let type: COCOScoringType
     /// Pictures that are there, mended; and the labels as their file has them, by the same ids.
     let pictures: [LabelledSet.Picture]
-    let truth: [Int: LabelledSet.Picture]
+    let truth: [LabelID: LabelledSet.Picture]
     let categories: [LabelledSet.Category]
     /// What was wrong with the labels.
     public let problems: LabelProblems
@@ -178,13 +178,12 @@ private final class ResultFile {
 struct LabelledAnswers {
     /// One result, in the form of its field.
     struct Entry: Encodable {
-        var image_id: Int?
+        var image_id: LabelID?
         var file_name: String?
-        var category_id: Int?
-        var question_id: Int?
-        var question_name: String?
-        var ref_id: Int?
-        var sent_id: Int?
+        var category_id: LabelID?
+        var question_id: LabelID?
+        var ref_id: LabelID?
+        var sent_id: LabelID?
         var score: Double?
         var bbox: [Double]?
         var segmentation: Mask?
@@ -192,30 +191,6 @@ struct LabelledAnswers {
         var answer: String?
         var caption: String?
         var count: Int?
-
-        private enum CodingKeys: String, CodingKey {
-            case image_id, file_name, category_id, question_id, ref_id, sent_id, score, bbox, segmentation,
-                keypoints, answer, caption, count
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var values = encoder.container(keyedBy: CodingKeys.self)
-            try values.encodeIfPresent(image_id, forKey: .image_id)
-            try values.encodeIfPresent(file_name, forKey: .file_name)
-            try values.encodeIfPresent(category_id, forKey: .category_id)
-            // A number where the set has numbers.
-            try values.encodeIfPresent(question_id, forKey: .question_id)
-            if question_id == nil { try values.encodeIfPresent(question_name, forKey: .question_id) }
-            try values.encodeIfPresent(ref_id, forKey: .ref_id)
-            try values.encodeIfPresent(sent_id, forKey: .sent_id)
-            try values.encodeIfPresent(score, forKey: .score)
-            try values.encodeIfPresent(bbox, forKey: .bbox)
-            try values.encodeIfPresent(segmentation, forKey: .segmentation)
-            try values.encodeIfPresent(keypoints, forKey: .keypoints)
-            try values.encodeIfPresent(answer, forKey: .answer)
-            try values.encodeIfPresent(caption, forKey: .caption)
-            try values.encodeIfPresent(count, forKey: .count)
-        }
     }
 
     var problems: LabelProblems
@@ -236,8 +211,14 @@ struct LabelledAnswers {
     private var captions: [CaptionScores.Pair] = []
     private var cases: [LabelledCase] = []
 
+    /// pycocotools' order of pictures and of categories.
+    private let images: IDOrder
+    private let categories: IDOrder
+
     init(_ benchmark: LabelledBenchmark) {
         self.benchmark = benchmark
+        images = IDOrder(benchmark.pictures.map(\.id))
+        categories = IDOrder(benchmark.categories.map(\.id))
         problems = benchmark.problems
     }
 
@@ -254,7 +235,7 @@ struct LabelledAnswers {
         case .counting: return try await askCounts(model, picture, place)
         case .vqa: return try await askQuestions(model, picture, place)
         case .captions: return try await askCaption(model, picture, place)
-        case .davis, .mot: preconditionFailure("a video's metric")
+        case .crowdpose, .davis, .mot: preconditionFailure("a metric of files alone")
         }
     }
 
@@ -262,7 +243,11 @@ struct LabelledAnswers {
         guard let segmentation = thing.segmentation else {
             throw ScoringError(benchmark.name, "thing \(thing.id) has no mask, which is to be scored")
         }
-        return try segmentation.mask(width: image.width, height: image.height)
+        do {
+            return try segmentation.mask(width: image.width, height: image.height)
+        } catch {
+            throw ScoringError(benchmark.name, "thing \(thing.id): \(error)")
+        }
     }
 
     private mutating func askThings(
@@ -283,21 +268,22 @@ struct LabelledAnswers {
         var shown: [Annotation] = []
         var matched = 0
         for thing in picture.things where asked.contains(thing.category) {
-            let (id, area) = (benchmark.categories[thing.category].id, thing.area ?? thing.box.area)
+            let area = thing.area ?? thing.box.area
+            let at = places(picture, thing.category)
             let isIgnored = thing.isIgnored || thing.isDifficult
             switch type {
             case .boxes:
                 boxTruth.append(
                     .init(
-                        image: picture.id, category: id, area: area, isCrowd: thing.isCrowd,
+                        image: at.image, category: at.category, area: area, isCrowd: thing.isCrowd,
                         isIgnored: isIgnored,
                         shape: thing.box))
                 vocTruth[thing.category, default: []].append(
-                    .init(image: String(picture.id), box: thing.box, isDifficult: isIgnored || thing.isCrowd))
+                    .init(image: picture.id.name, box: thing.box, isDifficult: isIgnored || thing.isCrowd))
             case .masks:
                 maskTruth.append(
                     .init(
-                        image: picture.id, category: id, area: area, isCrowd: thing.isCrowd,
+                        image: at.image, category: at.category, area: area, isCrowd: thing.isCrowd,
                         isIgnored: isIgnored,
                         shape: MaskShape(try mask(of: thing, image))))
             case .keypoints:
@@ -308,30 +294,32 @@ struct LabelledAnswers {
                 let labelled = thing.keypointCount ?? joints.joints.count { $0.visibility != .absent }
                 peopleTruth.append(
                     .init(
-                        image: picture.id, category: id, area: area, isCrowd: thing.isCrowd,
+                        image: at.image, category: at.category, area: area, isCrowd: thing.isCrowd,
                         isIgnored: isIgnored || labelled == 0, shape: JointPlaces(joints, box: thing.box)))
             }
         }
         for (category, things) in zip(asked, found) {
-            let id = benchmark.categories[category].id
+            let at = places(picture, category)
             for thing in things {
-                var entry = Entry(image_id: picture.id, category_id: id, score: thing.score)
+                var entry = Entry(
+                    image_id: picture.id, category_id: benchmark.categories[category].id, score: thing.score)
                 switch type {
                 case .boxes:
                     entry.bbox = thing.box.numbers
                     boxes.append(
                         .init(
-                            image: picture.id, category: id, score: thing.score, area: thing.box.area,
+                            image: at.image, category: at.category, score: thing.score, area: thing.box.area,
                             shape: thing.box))
                     vocFound[category, default: []].append(
-                        .init(image: String(picture.id), box: thing.box, score: thing.score))
+                        .init(image: picture.id.name, box: thing.box, score: thing.score))
                 case .masks:
                     guard let mask = thing.mask else { continue }
                     // With its box pycocotools would take the area from that.
                     entry.segmentation = mask
                     masks.append(
                         .init(
-                            image: picture.id, category: id, score: thing.score, area: Double(mask.area),
+                            image: at.image, category: at.category, score: thing.score,
+                            area: Double(mask.area),
                             shape: MaskShape(mask)))
                 case .keypoints:
                     guard let joints = thing.keypoints?.joints else { continue }
@@ -339,7 +327,7 @@ struct LabelledAnswers {
                     let places = JointPlaces(places: joints.flatMap { [$0.point.x, $0.point.y] })
                     people.append(
                         .init(
-                            image: picture.id, category: id, score: thing.score, area: places.area,
+                            image: at.image, category: at.category, score: thing.score, area: places.area,
                             shape: places))
                 }
                 entries.append(entry)
@@ -365,6 +353,11 @@ struct LabelledAnswers {
         return entries
     }
 
+    /// Where a picture and a category stand in pycocotools' order.
+    private func places(_ picture: LabelledSet.Picture, _ category: Int) -> (image: Int, category: Int) {
+        (images[picture.id]!, categories[benchmark.categories[category].id]!)
+    }
+
     private static let shownScore = 0.3
 
     private mutating func askMasks(
@@ -374,7 +367,7 @@ struct LabelledAnswers {
         // The measure knows no scores: as many count as the model counts itself, the best.
         let numbers = try await model.count(names)
         let found = try await model.find(names, as: .masks)
-        var kept: [(thing: FoundThing, mask: Mask, category: Int)] = []
+        var kept: [(thing: FoundThing, mask: Mask, category: LabelID)] = []
         for (category, (things, number)) in zip(found, numbers).enumerated() {
             kept += things.prefix(number).compactMap { thing in
                 thing.mask.map { (thing, $0, benchmark.categories[category].id) }
@@ -438,9 +431,11 @@ struct LabelledAnswers {
     private mutating func askCounts(
         _ model: some BenchmarkModel, _ picture: LabelledSet.Picture, _ place: Int
     ) async throws -> [Entry] {
-        // Of what nobody looked for the number is not known.
+        // Of what nobody looked for, or of which a label is lost, the number is not known.
         let known = benchmark.categories.indices.filter { category in
-            picture.absent == nil || picture.absent!.contains(category) || picture.present.contains(category)
+            if picture.incomplete.contains(category) { return false }
+            return picture.absent == nil || picture.absent!.contains(category)
+                || picture.present.contains(category)
                 || picture.things.contains { $0.category == category }
         }
         guard !known.isEmpty else { return [] }
@@ -478,7 +473,7 @@ struct LabelledAnswers {
                     answer: answer, one: question.answer, all: isSoft ? question.answers : nil, kinds: [])
             )
             entries.append(
-                Entry(question_id: Int(question.id), question_name: question.id, answer: answer))
+                Entry(question_id: question.id, answer: answer))
             let score =
                 isSoft
                 ? VQAAccuracy.score(answer, answers: question.answers) : answer == question.answer ? 1 : 0
@@ -531,8 +526,8 @@ struct LabelledAnswers {
     }
 
     func outcome() throws -> LabelledOutcome {
-        let names = Dictionary(benchmark.categories.map { ($0.id, $0.name) }) { first, _ in first }
-        func coco(_ scored: AveragePrecision) -> ScoreSheet { .coco(scored) { names[$0] ?? "\($0)" } }
+        let names = benchmark.categories.sorted { $0.id < $1.id }.map(\.name)
+        func coco(_ scored: AveragePrecision) -> ScoreSheet { .coco(scored) { names[$0] } }
         let sheet: ScoreSheet
         switch benchmark.metric {
         case .coco:
@@ -558,7 +553,7 @@ struct LabelledAnswers {
                 throw ScoringError(benchmark.name, "none of its pictures can be read")
             }
             sheet = .captions(captions)
-        case .davis, .mot: preconditionFailure("a video's metric")
+        case .crowdpose, .davis, .mot: preconditionFailure("a metric of files alone")
         }
         return LabelledOutcome(
             name: benchmark.name, pictures: benchmark.count, sheet: sheet, problems: problems, cases: worst)

@@ -97,55 +97,80 @@ public struct Meteor: Sendable, Hashable {
         let weight: Double
     }
 
-    /// A partial alignment of the search.
+    /// A partial alignment of the search, by its last match.
     private struct Path {
-        var matches: [Match] = []
-        var taken: Set<Int> = []
+        /// The place of its last match in the list of all; nil where nothing is matched.
+        var last: Int?
+        /// Words of the truth that are matched, a bit each.
+        var taken: [UInt64]
+        var rank = Rank()
+    }
+
+    /// How good a partial alignment is.
+    private struct Rank: Comparable {
+        var matches = 0
         var chunks = 0
         var distance = 0
 
-        /// More matches are better, then fewer stretches, then less distance.
-        static func isBetter(_ a: Path, _ b: Path) -> Bool {
-            if a.matches.count != b.matches.count { return a.matches.count > b.matches.count }
+        /// More matches are better, then fewer stretches, then less distance: the better is the lesser.
+        static func < (a: Rank, b: Rank) -> Bool {
+            if a.matches != b.matches { return a.matches > b.matches }
             if a.chunks != b.chunks { return a.chunks < b.chunks }
             return a.distance < b.distance
-        }
-
-        func adding(_ match: Match) -> Path {
-            var path = self
-            let isNext =
-                matches.last.map { $0.found + 1 == match.found && $0.truth + 1 == match.truth } ?? false
-            path.chunks += isNext ? 0 : 1
-            path.distance += abs(match.found - match.truth)
-            path.taken.insert(match.truth)
-            path.matches.append(match)
-            return path
         }
     }
 
     /// The alignment that METEOR's beam search over 40 partial alignments finds, in the order of the found caption.
     private static func alignment(_ found: [String], _ truth: [String]) -> [Match] {
-        let (foundStems, truthStems) = (found.map(EnglishStemmer.stem), truth.map(EnglishStemmer.stem))
-        var paths = [Path()]
+        let foundStems = found.map(EnglishStemmer.stem)
+        // Equal words have equal stems.
+        let places = Dictionary(grouping: truth.indices) { EnglishStemmer.stem(truth[$0]) }
+        /// All matches of paths that were kept, each with the one before it.
+        var steps: [(match: Match, before: Int?)] = []
+        var paths = [Path(last: nil, taken: [UInt64](repeating: 0, count: truth.count / 64 + 1))]
         for place in found.indices {
-            let matches = truth.indices.compactMap { other -> Match? in
-                found[place] == truth[other]
-                    ? Match(found: place, truth: other, weight: 1)
-                    : foundStems[place] == truthStems[other]
-                        ? Match(found: place, truth: other, weight: 0.6) : nil
+            guard let others = places[foundStems[place]] else { continue }
+            /// The best, in order; of equally good ones those that came first.
+            var kept: [(rank: Rank, path: Int, other: Int?)] = []
+            func offer(_ rank: Rank, _ path: Int, _ other: Int?) {
+                if kept.count == beam, !(rank < kept[beam - 1].rank) { return }
+                let end = kept.lastIndex { !(rank < $0.rank) }
+                kept.insert((rank, path, other), at: end.map { $0 + 1 } ?? 0)
+                if kept.count > beam { kept.removeLast() }
             }
-            guard !matches.isEmpty else { continue }
-            var next = paths
-            for path in paths {
-                for match in matches where !path.taken.contains(match.truth) {
-                    next.append(path.adding(match))
+            for (number, path) in paths.enumerated() { offer(path.rank, number, nil) }
+            for (number, path) in paths.enumerated() {
+                let last = path.last.map { steps[$0].match }
+                for other in others where path.taken[other / 64] & 1 << (other % 64) == 0 {
+                    let isNext = last.map { $0.found + 1 == place && $0.truth + 1 == other } ?? false
+                    var rank = path.rank
+                    rank.matches += 1
+                    rank.chunks += isNext ? 0 : 1
+                    rank.distance += abs(place - other)
+                    offer(rank, number, other)
                 }
             }
-            next.sort(by: Path.isBetter)
-            paths = Array(next.prefix(40))
+            paths = kept.map { rank, number, other in
+                var path = paths[number]
+                guard let other else { return path }
+                let weight = found[place] == truth[other] ? 1 : 0.6
+                steps.append((Match(found: place, truth: other, weight: weight), path.last))
+                path.last = steps.count - 1
+                path.taken[other / 64] |= 1 << (other % 64)
+                path.rank = rank
+                return path
+            }
         }
-        return paths[0].matches
+        var matches: [Match] = []
+        var step = paths[0].last
+        while let place = step {
+            matches.append(steps[place].match)
+            step = steps[place].before
+        }
+        return matches.reversed()
     }
+
+    private static let beam = 40
 
     /// Words that make up more than a thousandth of English text, of which METEOR 1.5 thinks less.
     private static let functionWords: Set<String> = [

@@ -42,7 +42,8 @@ public struct PredictionScoring: Sendable, Hashable {
             throw ScoringError(truth, "a split is a part of the published folder, and this is a file")
         }
         return switch metric {
-        case .coco: try coco()
+        case .coco: try coco(isGiven: self.metric != nil)
+        case .crowdpose: try crowdPose()
         case .voc: try voc()
         case .dsb: try dsb()
         case .referring: try referring()
@@ -61,7 +62,8 @@ public struct PredictionScoring: Sendable, Hashable {
             func holds(_ folder: String) -> Bool {
                 names.contains { ScoringFiles.isFolder("\(truth)/\($0)/\(folder)") }
             }
-            if names.contains(where: { $0.hasSuffix(".xml") }) || names.contains("Annotations") {
+            let isVOC = ["Annotations", "annotations", "annots"].contains(where: names.contains)
+            if isVOC || names.contains(where: { $0.hasSuffix(".xml") }) {
                 return .voc
             }
             if names.contains(where: { $0.hasPrefix("refs") && ($0.hasSuffix(".p") || $0.hasSuffix(".json")) }
@@ -88,7 +90,8 @@ public struct PredictionScoring: Sendable, Hashable {
 
     // MARK: COCO
 
-    private func coco() throws -> ScoreSheet {
+    /// - Parameter isGiven: whether somebody said that it is COCO's measure that is wanted.
+    private func coco(isGiven: Bool) throws -> ScoreSheet {
         let found = try COCOResult.read(contentsOf: predictions)
         let truth = try COCOTruth(contentsOf: truth)
         let type =
@@ -96,9 +99,46 @@ public struct PredictionScoring: Sendable, Hashable {
                 one.keypoints != nil
                     ? .keypoints : one.box == nil && one.segmentation != nil ? .masks : .boxes
             } ?? .boxes
-        let scored = try AveragePrecision(
-            found, truth: truth, by: type, sigmas: sigmas ?? ObjectKeypointSimilarity.cocoSigmas)
-        return .coco(scored) { truth.categories[$0] ?? "\($0)" }
+        if !isGiven, type == .keypoints, truth.images.values.contains(where: { $0.crowdIndex != nil }) {
+            return try crowdPose(found, truth)
+        }
+        return try named {
+            let scored = try AveragePrecision(
+                found, truth: truth, by: type, sigmas: sigmas ?? ObjectKeypointSimilarity.cocoSigmas)
+            let ids = truth.categoryIDs
+            return .coco(scored) { truth.categories[ids[$0]]! }
+        }
+    }
+
+    private func crowdPose() throws -> ScoreSheet {
+        try crowdPose(COCOResult.read(contentsOf: predictions), COCOTruth(contentsOf: truth))
+    }
+
+    private func crowdPose(_ found: [COCOResult], _ truth: COCOTruth) throws -> ScoreSheet {
+        try named {
+            .crowdPose(try CrowdPoseScore(found, truth: truth, sigmas: sigmas ?? CrowdPoseScore.sigmas))
+        }
+    }
+
+    /// - Throws: an error that names the file of the two that it is about.
+    private func named(_ score: () throws -> ScoreSheet) throws -> ScoreSheet {
+        do {
+            return try score()
+        } catch let error as COCOScoringError {
+            throw ScoringError(error.isTruth ? truth : predictions, error.description)
+        }
+    }
+
+    /// - Throws: an error that names the file and the entry.
+    private static func mask(
+        _ segmentation: COCOSegmentation, _ width: Int, _ height: Int, _ path: String,
+        _ entry: @autoclosure () -> String
+    ) throws(ScoringError) -> Mask {
+        do {
+            return try segmentation.mask(width: width, height: height)
+        } catch {
+            throw ScoringError(path, "\(entry()): \(error)")
+        }
     }
 
     // MARK: VOC
@@ -108,7 +148,7 @@ public struct PredictionScoring: Sendable, Hashable {
         let set = try LabelledSet.read(
             DataSource(format: isCOCO ? .coco : .voc, path: truth, split: split), asWritten: true)
         func name(_ picture: LabelledSet.Picture) -> String {
-            isCOCO ? String(picture.id) : Self.stem(picture.fileName)
+            isCOCO ? picture.id.name : Self.stem(picture.fileName)
         }
         var there: [Int: [VOCAveragePrecision.Entry]] = [:]
         for picture in set.pictures {
@@ -139,7 +179,7 @@ public struct PredictionScoring: Sendable, Hashable {
                 }
                 guard let category = places[result.categoryID] else { continue }
                 found[category, default: []].append(
-                    .init(image: String(result.imageID), box: box, score: result.score))
+                    .init(image: result.imageID.name, box: box, score: result.score))
             }
             return found
         }
@@ -159,9 +199,10 @@ public struct PredictionScoring: Sendable, Hashable {
                     path, "its name does not end with a class of the truth, as comp4_det_test_car.txt does")
             }
             for (number, line) in try ScoringFiles.lines(path).enumerated() {
+                // A picture's name may have blanks.
                 let fields = line.split(separator: " ")
-                let values = fields.dropFirst().compactMap { Double($0) }
-                guard fields.count == 6, values.count == 5, values.allSatisfy(\.isFinite) else {
+                let values = fields.suffix(5).compactMap { LabelNumber.number($0) }
+                guard fields.count >= 6, values.count == 5 else {
                     throw ScoringError(
                         path, "line \(number + 1): a picture, a score and 4 corners are needed")
                 }
@@ -170,7 +211,9 @@ public struct PredictionScoring: Sendable, Hashable {
                     x: values[1] - 1, y: values[2] - 1, width: values[3] - values[1] + 1,
                     height: values[4] - values[2] + 1)
                 found[category, default: []].append(
-                    .init(image: String(fields[0]), box: box, score: values[0]))
+                    .init(
+                        image: String(line[..<fields[fields.count - 6].endIndex]), box: box, score: values[0])
+                )
             }
         }
         return found
@@ -198,7 +241,7 @@ public struct PredictionScoring: Sendable, Hashable {
             }
         } else {
             for (index, result) in try COCOResult.read(contentsOf: predictions).enumerated() {
-                let name = String(result.imageID)
+                let name = result.imageID.name
                 guard let truth = there[name] else {
                     throw ScoringError(
                         predictions, "result \(index) is of picture \(name), which the truth does not have")
@@ -207,7 +250,9 @@ public struct PredictionScoring: Sendable, Hashable {
                     throw ScoringError(predictions, "result \(index) has no segmentation")
                 }
                 found[name, default: []].append(
-                    MaskShape(try segmentation.mask(width: truth.width, height: truth.height)))
+                    MaskShape(
+                        try Self.mask(
+                            segmentation, truth.width, truth.height, predictions, "result \(index)")))
             }
         }
         for (name, truth) in there.sorted(by: { $0.key < $1.key }) {
@@ -249,12 +294,17 @@ public struct PredictionScoring: Sendable, Hashable {
                     throw ScoringError(truth, "annotation \(thing.id) has no segmentation")
                 }
                 picture.masks.append(
-                    MaskShape(try segmentation.mask(width: entry.width, height: entry.height)))
+                    MaskShape(
+                        try Self.mask(
+                            segmentation, entry.width, entry.height, truth, "annotation \(thing.id)")))
             }
-            pictures[isCOCO ? String(entry.id) : Self.stem(entry.fileName)] = picture
+            pictures[isCOCO ? entry.id.name : Self.stem(entry.fileName)] = picture
         }
         return pictures
     }
+
+    /// Starts and lengths of runs: the pixels of the largest picture.
+    private static let runs = -(1 << 40)...1 << 40
 
     private struct Runs {
         var size: (Int, Int)?
@@ -272,18 +322,22 @@ public struct PredictionScoring: Sendable, Hashable {
         var pictures: [String: Runs] = [:]
         for (number, line) in lines.enumerated().dropFirst() {
             let fields = line.split(separator: ",", omittingEmptySubsequences: false)
-            let values = fields.count > 1 ? fields[1].split(separator: " ").map { Int($0) } : [nil]
+            let values =
+                fields.count > 1
+                ? fields[1].split(separator: " ").map { LabelNumber.whole($0, in: Self.runs) } : [nil]
             guard !values.contains(nil), values.count % 2 == 0 else {
                 throw ScoringError(path, "line \(number + 1): pairs of a start and a length are needed")
             }
             var runs = pictures[String(fields[0])] ?? Runs()
             if let height = places.0, let width = places.1, max(height, width) < fields.count,
-                let height = Int(fields[height]), let width = Int(fields[width])
+                !fields[height].isEmpty || !fields[width].isEmpty
             {
-                let sides = 1...1 << 20
-                guard sides.contains(height), sides.contains(width) else {
+                let sizes = [height, width].map({ LabelNumber.whole(fields[$0], in: 1...1 << 20) })
+                guard let height = sizes[0], let width = sizes[1] else {
                     throw ScoringError(
-                        path, "line \(number + 1): a picture of \(width) x \(height) is not possible")
+                        path,
+                        "line \(number + 1): a picture of \(fields[width]) x \(fields[height]) is not possible"
+                    )
                 }
                 runs.size = (height, width)
             }
@@ -300,7 +354,7 @@ public struct PredictionScoring: Sendable, Hashable {
         var counts: [Int] = []
         var end = 0
         for index in stride(from: 0, to: values.count, by: 2) {
-            let (start, length) = (values[index] &- 1, values[index + 1])
+            let (start, length) = (values[index] - 1, values[index + 1])
             guard values[index] > 0, start >= end, length > 0, length <= width * height - start else {
                 throw ScoringError(
                     path,
@@ -316,7 +370,7 @@ public struct PredictionScoring: Sendable, Hashable {
     // MARK: Referring
 
     private struct Referred: Decodable {
-        let id: EntryID
+        let id: LabelID
         /// Whether it is about a sentence, and not about all of one reference.
         let isSentence: Bool
         let box: Box?
@@ -331,7 +385,7 @@ public struct PredictionScoring: Sendable, Hashable {
         init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: Keys.self)
             let key = [Keys.sentenceID, .refID].first(where: values.contains) ?? .id
-            id = try values.decode(EntryID.self, forKey: key)
+            id = try values.decode(LabelID.self, forKey: key)
             isSentence = key == .sentenceID
             let numbers = try values.decodeIfPresent([Double].self, forKey: .box)
             guard numbers.map({ $0.count == 4 }) ?? true else {
@@ -351,16 +405,19 @@ public struct PredictionScoring: Sendable, Hashable {
             height = try values.decodeIfPresent(Int.self, forKey: .height)
         }
 
-        init(_ id: Int, _ thing: LabelledSet.Thing, _ picture: LabelledSet.Picture) {
-            (self.id, box, segmentation) = (EntryID(String(id)), thing.box, thing.segmentation)
+        init(_ id: LabelID, _ thing: LabelledSet.Thing, _ picture: LabelledSet.Picture) {
+            (self.id, box, segmentation) = (id, thing.box, thing.segmentation)
             isSentence = false
             (width, height) = (picture.width, picture.height)
         }
 
-        func mask(_ size: (Int, Int)?) throws -> Mask? {
+        /// - Parameter path: the file that it is from, for errors.
+        func mask(_ size: (Int, Int)?, _ path: String) throws -> Mask? {
             guard let segmentation else { return nil }
             if case .mask(let mask) = segmentation { return mask }
-            return try size.map { try segmentation.mask(width: $0.0, height: $0.1) }
+            return try size.map {
+                try PredictionScoring.mask(segmentation, $0.0, $0.1, path, "expression \(id)")
+            }
         }
     }
 
@@ -410,15 +467,20 @@ public struct PredictionScoring: Sendable, Hashable {
                 if let width = entry.width, let height = entry.height { (width, height) } else {
                     answerMask.map { ($0.width, $0.height) }
                 }
-            guard let real = try entry.mask(size) else {
+            guard let real = try entry.mask(size, truth) else {
                 throw ScoringError(
                     truth,
                     "expression \(entry.id) has no mask: runs, or polygons with width and height, are needed")
             }
-            masks.append(
-                try ReferringScore(
-                    box: answer?.box, mask: answer?.mask((real.width, real.height)),
-                    truth: entry.box ?? real.boundingBox, truthMask: real))
+            let answered = try answer?.mask((real.width, real.height), predictions)
+            do {
+                masks.append(
+                    try ReferringScore(
+                        box: answer?.box, mask: answered, truth: entry.box ?? real.boundingBox,
+                        truthMask: real))
+            } catch {
+                throw ScoringError(predictions, "expression \(entry.id): \(error)")
+            }
         }
         return .referring(boxes: isBoxes ? right : nil, masks: isMasks ? masks : nil)
     }
@@ -433,14 +495,14 @@ public struct PredictionScoring: Sendable, Hashable {
     }
 
     /// By name: of a published FSC-147.
-    private func countsOfSplit(_ split: String) throws -> [EntryID: Double] {
+    private func countsOfSplit(_ split: String) throws -> [String: Double] {
         let set = try LabelledSet.read(
             DataSource(format: .fsc147, path: truth, split: split), asWritten: true)
-        return Dictionary(set.pictures.map { (EntryID($0.fileName), Double($0.points.count)) }) { $1 }
+        return Dictionary(set.pictures.map { ($0.fileName, Double($0.points.count)) }) { $1 }
     }
 
     /// By name: a JSON object of numbers or of FSC-147's points, a list of `image_id` and `count`, or CSV of both.
-    private static func counts(_ path: String) throws(ScoringError) -> [EntryID: Double] {
+    private static func counts(_ path: String) throws(ScoringError) -> [String: Double] {
         struct Value: Decodable {
             struct Points: Decodable { let points: [[Double]] }
             let count: Double
@@ -455,36 +517,36 @@ public struct PredictionScoring: Sendable, Hashable {
             }
         }
         struct Entry: Decodable {
-            let id: EntryID
+            let id: LabelID
             let count: Double
 
             private enum Keys: String, CodingKey { case id, image_id, file_name, count }
             init(from decoder: any Decoder) throws {
                 let values = try decoder.container(keyedBy: Keys.self)
                 let key = [Keys.file_name, .image_id].first(where: values.contains) ?? .id
-                id = try values.decode(EntryID.self, forKey: key)
+                id = try values.decode(LabelID.self, forKey: key)
                 count = try values.decode(Double.self, forKey: .count)
             }
         }
-        var counts: [EntryID: Double] = [:]
+        var counts: [String: Double] = [:]
         if path.hasSuffix(".csv") {
             for (number, line) in try ScoringFiles.lines(path).enumerated() {
                 let fields = line.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-                guard fields.count == 2, let count = Double(fields[1]), count.isFinite else {
+                guard fields.count == 2, let count = LabelNumber.number(fields[1]) else {
                     // The first line may name the columns.
                     if number == 0, fields.count == 2 { continue }
                     throw ScoringError(path, "line \(number + 1): a name and a count are needed")
                 }
-                counts[EntryID(fields[0])] = count
+                counts[fields[0]] = count
             }
         } else if ScoringFiles.beginning(path).first(where: { !$0.isWhitespace }) == "[" {
             let entries = try ScoringFiles.decode([Entry].self, path, "a list of image_id and count")
             try checkOnce(entries.map(\.id), path, "picture")
-            for entry in entries { counts[entry.id] = entry.count }
+            for entry in entries { counts[entry.id.name] = entry.count }
         } else {
             let form = "an object of names with counts, or with points"
             for (name, value) in try ScoringFiles.decode([String: Value].self, path, form) {
-                counts[EntryID(name)] = value.count
+                counts[name] = value.count
             }
         }
         guard !counts.isEmpty else { throw ScoringError(path, "it has no count") }
@@ -492,16 +554,16 @@ public struct PredictionScoring: Sendable, Hashable {
     }
 
     /// Nothing is answered twice.
-    private static func checkOnce(_ ids: [EntryID], _ path: String, _ what: String) throws(ScoringError) {
-        var seen: Set<EntryID> = []
+    private static func checkOnce(_ ids: [LabelID], _ path: String, _ what: String) throws(ScoringError) {
+        var seen: Set<LabelID> = []
         for id in ids where !seen.insert(id).inserted {
             throw ScoringError(path, "\(what) \(id) is there twice")
         }
     }
 
     /// Every entry of the truth is predicted, and nothing else.
-    private static func match(
-        _ found: some Collection<EntryID>, _ there: some Collection<EntryID>, _ path: String, _ what: String
+    private static func match<ID: Hashable & Comparable>(
+        _ found: some Collection<ID>, _ there: some Collection<ID>, _ path: String, _ what: String
     ) throws(ScoringError) {
         let (found, there) = (Set(found), Set(there))
         let (missing, strange) = (there.subtracting(found), found.subtracting(there))
@@ -517,13 +579,13 @@ public struct PredictionScoring: Sendable, Hashable {
     // MARK: Questions
 
     private struct AnswerEntry: Decodable {
-        let question_id: EntryID
+        let question_id: LabelID
         let answer: String
     }
 
     private struct QuestionTruth: Decodable {
         struct Answer: Decodable { let answer: String }
-        let question_id: EntryID
+        let question_id: LabelID
         let answers: [Answer]?
         let multiple_choice_answer: String?
         let answer: String?
@@ -560,7 +622,7 @@ public struct PredictionScoring: Sendable, Hashable {
 
     private func captions() throws -> ScoreSheet {
         struct Entry: Decodable {
-            let image_id: EntryID
+            let image_id: LabelID
             let caption: String
         }
         struct Document: Decodable { let annotations: [Entry] }
@@ -570,7 +632,7 @@ public struct PredictionScoring: Sendable, Hashable {
                 ? try ScoringFiles.decode([Entry].self, truth, "a list of image_id and caption")
                 : try ScoringFiles.decode(Document.self, truth, "COCO's captions").annotations,
             by: \.image_id)
-        var seen: Set<EntryID> = []
+        var seen: Set<LabelID> = []
         var pairs: [CaptionScores.Pair] = []
         for entry in try ScoringFiles.decode([Entry].self, predictions, "a list of image_id and caption") {
             guard let truth = there[entry.image_id] else {
@@ -695,18 +757,24 @@ public struct PredictionScoring: Sendable, Hashable {
         }
         var seen: Set<Key> = []
         var boxes: [TrackedBox] = []
+        var ignored: [Double] = []
+        let whole = -1_000_000_000...1_000_000_000
         for (number, line) in try ScoringFiles.lines(path).enumerated() {
-            let fields = line.split { $0 == "," || $0 == " " || $0 == "\t" }.map { Double($0) }
-            guard fields.count >= 6, fields.allSatisfy({ $0?.isFinite ?? false }),
-                let frame = Int(exactly: fields[0]!),
-                let track = Int(exactly: fields[1]!)
+            let fields = line.split { $0 == "," || $0 == " " || $0 == "\t" }
+            let numbers = fields.compactMap { LabelNumber.number($0) }
+            guard fields.count >= 6, numbers.count == fields.count,
+                let frame = LabelNumber.whole(numbers[0], in: whole),
+                let track = LabelNumber.whole(numbers[1], in: whole)
             else {
                 throw ScoringError(
                     path,
                     "line \(number + 1): frame, track, x, y, width and height are needed, as MOTChallenge has them"
                 )
             }
-            if isTruth, fields.count > 6, fields[6]! < 1 { continue }
+            if isTruth, numbers.count > 6, numbers[6] < 1 {
+                ignored.append(numbers[6])
+                continue
+            }
             guard seen.insert(Key(frame: frame, track: track)).inserted else {
                 throw ScoringError(path, "line \(number + 1): track \(track) has two boxes in frame \(frame)")
             }
@@ -714,7 +782,13 @@ public struct PredictionScoring: Sendable, Hashable {
             boxes.append(
                 .init(
                     frame: frame, track: track,
-                    box: Box(x: fields[2]! - 1, y: fields[3]! - 1, width: fields[4]!, height: fields[5]!)))
+                    box: Box(x: numbers[2] - 1, y: numbers[3] - 1, width: numbers[4], height: numbers[5])))
+        }
+        if boxes.isEmpty, let first = ignored.first {
+            throw ScoringError(
+                path,
+                "none of its \(ignored.count) boxes counts: their 7th number, which is 1 in a truth where a box counts, is \(first) in the first"
+            )
         }
         return boxes
     }

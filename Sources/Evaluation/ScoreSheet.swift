@@ -2,7 +2,7 @@ import Foundation
 
 /// By which of the field's measures predictions are scored.
 public enum ScoringMetric: String, CaseIterable, Sendable, Hashable, Codable {
-    case coco, voc, dsb, referring, counting, vqa, captions, davis, mot
+    case coco, crowdpose, voc, dsb, referring, counting, vqa, captions, davis, mot
 }
 
 /// The figures of one metric, of a whole set and of its parts.

@@ -11,6 +11,19 @@ extension ScoreSheet {
             .coco, figures(nil), parts: scored.categories.map { .init(name: name($0), figures: figures($0)) })
     }
 
+    static func crowdPose(_ score: CrowdPoseScore) -> ScoreSheet {
+        let levels = [("easy", score.easy), ("medium", score.medium), ("hard", score.hard)].map {
+            let (name, value) = ($0, $1.ap())
+            let padded = String(repeating: " ", count: 6 - name.count) + name
+            let line = String(
+                format: " Average Precision  (AP) @[ IoU=0.50:0.95 | type=%@ | maxDets= 20 ] = %0.3f", padded,
+                value)
+            return Figure("AP\(name)", value, line: line)
+        }
+        return ScoreSheet(
+            .crowdpose, score.all.figures.map { .init($0.name, $0.value, line: $0.line) } + levels)
+    }
+
     /// - Parameters:
     ///   - found: by category.
     ///   - truth: by category.

@@ -1,5 +1,5 @@
+import Datasets
 import Foundation
-import Media
 
 /// Reading the small files of predictions and truth that have no other reader.
 enum ScoringFiles {
@@ -12,10 +12,11 @@ enum ScoringFiles {
         FileManager.default.fileExists(atPath: path) && !isFolder(path)
     }
 
-    /// Names in a folder, sorted.
+    /// Names in a folder, sorted, without those of macOS' own files.
     static func names(_ path: String) throws(ScoringError) -> [String] {
         do {
-            return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+            return try FileManager.default.contentsOfDirectory(atPath: path)
+                .filter { !$0.hasPrefix("._") }.sorted()
         } catch {
             throw ScoringError(path, isFile(path) ? "a folder is needed here" : "there is no such folder")
         }
@@ -34,13 +35,18 @@ enum ScoringFiles {
     }
 
     static func lines(_ path: String) throws(ScoringError) -> [Substring] {
-        String(decoding: try data(path), as: UTF8.self).split(whereSeparator: \.isNewline)
+        let data = try data(path)
+        do {
+            return try LabelText.string(Array(data)).split(whereSeparator: \.isNewline)
+        } catch {
+            throw ScoringError(path, error.description)
+        }
     }
 
     static func decode<Value: Decodable>(
         _ type: Value.Type, _ path: String, _ form: String
     ) throws(ScoringError) -> Value {
-        let data = try data(path)
+        let data = Data(LabelText.utf8(Array(try data(path))))
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch {
@@ -67,23 +73,7 @@ enum ScoringFiles {
     static func beginning(_ path: String) -> String {
         guard isFile(path), let file = FileHandle(forReadingAtPath: path) else { return "" }
         defer { try? file.close() }
-        return String(decoding: (try? file.read(upToCount: 1 << 14)) ?? Data(), as: UTF8.self)
+        let bytes = [UInt8]((try? file.read(upToCount: 1 << 14)) ?? Data())
+        return String(decoding: LabelText.utf8(bytes), as: UTF8.self)
     }
-}
-
-/// The name of a picture, a question or an expression: a number or a text in JSON.
-struct EntryID: Decodable, Hashable, Comparable, CustomStringConvertible {
-    let description: String
-
-    init(_ text: String) { description = text }
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        description =
-            if let number = try? container.decode(Int.self) { String(number) } else {
-                try container.decode(String.self)
-            }
-    }
-
-    static func < (a: EntryID, b: EntryID) -> Bool { a.description < b.description }
 }

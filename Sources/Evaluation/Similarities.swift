@@ -158,9 +158,9 @@ extension AveragePrecision {
     /// - Precondition: all have as many joints as there are sigmas.
     public init(
         keypoints: [Prediction<JointPlaces>], truth: [Truth<JointPlaces>],
-        sigmas: [Double] = ObjectKeypointSimilarity.cocoSigmas
+        sigmas: [Double] = ObjectKeypointSimilarity.cocoSigmas, settings: Settings = .keypoints
     ) {
         let similarity = ObjectKeypointSimilarity(sigmas: sigmas)
-        self.init(keypoints, truth: truth, settings: .keypoints) { similarity($0, $1) }
+        self.init(keypoints, truth: truth, settings: settings) { similarity($0, $1) }
     }
 }

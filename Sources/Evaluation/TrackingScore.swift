@@ -95,11 +95,11 @@ public struct TrackingScore: Sendable, Hashable {
             }
             var isTruthTaken = [Bool](repeating: false, count: there.count)
             var isFoundTaken = [Bool](repeating: false, count: here.count)
+            let columnOf = Dictionary(zip(here.map(\.track), here.indices)) { first, _ in first }
             // Who was a pair stays one while both overlap.
             for (row, real) in there.enumerated() {
                 guard let last = lastMatch[real.track],
-                    let column = here.indices.first(where: { !isFoundTaken[$0] && here[$0].track == last }),
-                    let apart = distances[row][column]
+                    let column = columnOf[last], !isFoundTaken[column], let apart = distances[row][column]
                 else { continue }
                 (isTruthTaken[row], isFoundTaken[column]) = (true, true)
                 matches += 1
@@ -139,21 +139,21 @@ public struct TrackingScore: Sendable, Hashable {
             for place in first..<last where followed[place] && !followed[place + 1] { fragmentations += 1 }
         }
         let (rows, columns) = (Set(truth.map(\.track)).sorted(), Set(found.map(\.track)).sorted())
-        for pair in Assignment.leastCost(
-            rows: rows.count, columns: columns.count,
-            { -Double(together[Pair(truth: rows[$0], found: columns[$1])] ?? 0) })
-        {
-            idTruePositives += together[Pair(truth: rows[pair.row], found: columns[pair.column])] ?? 0
+        let rowOf = Dictionary(uniqueKeysWithValues: zip(rows, rows.indices))
+        let columnOf = Dictionary(uniqueKeysWithValues: zip(columns, columns.indices))
+        let gains = together.map { (row: rowOf[$0.truth]!, column: columnOf[$0.found]!, gain: $1) }
+        for pair in Assignment.greatestSum(rows: rows.count, columns: columns.count, gains) {
+            idTruePositives += together[Pair(truth: rows[pair.row], found: columns[pair.column])]!
         }
     }
 
-    /// 1 - IoU with the reference's arithmetic; nil above 0.5.
+    /// 1 - IoU with the reference's arithmetic; nil above 0.5, and where the boxes are no numbers.
     private static func distance(_ a: Box, _ b: Box) -> Double? {
         let width = max(min(a.maxX, b.maxX) - max(a.x, b.x), 0)
         let height = max(min(a.maxY, b.maxY) - max(a.y, b.y), 0)
         let shared = width * height
         func size(_ box: Box) -> Double { max(box.maxX - box.x, 0) * max(box.maxY - box.y, 0) }
         let iou = shared == 0 ? 0 : shared / (size(a) + size(b) - shared)
-        return 1 - iou > 0.5 ? nil : 1 - iou
+        return 1 - iou <= 0.5 ? 1 - iou : nil
     }
 }

@@ -90,7 +90,8 @@ extension LabelBatch {
         return LabelBatch(
             pixels: try pixels.to(device), denseHeat: try denseHeat.to(device),
             denseBoxes: try denseBoxes.to(device), denseLabels: try denseLabels.to(device),
-            attention: try attention?.to(device), asksPoints: asksPoints,
+            attention: try attention?.to(device), denseAttention: try denseAttention?.to(device),
+            asksPoints: asksPoints,
             ids: try ids.map { try $0.to(device) },
             location: try location.to(device), text: try text.to(device), named: try named.to(device),
             aligned: try aligned.to(device), queries: queries, heat: try heat.to(device),

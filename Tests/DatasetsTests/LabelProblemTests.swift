@@ -33,17 +33,18 @@ import Testing
                         label(11, "[2,2,4,4]", #","segmentation":[[1,2,3,4],[1,1,5,1,5,5]]"#),
                     ].joined(separator: ",")), "labels.json")
             let set = try folder.read(.coco, "labels.json")
-            #expect(set.pictures[0].things.map(\.id) == [1, 2, 9, 11])
+            #expect(set.pictures[0].things.map(\.id) == [1, 2, 1, 9, 10, 11])
             #expect(set.pictures[0].things[1].box == Box(x: 15, y: 5, width: 5, height: 5))
-            #expect(set.pictures[0].things[2].box.x == 0)
-            #expect(set.pictures[0].things[3].segmentation == .polygons([[1, 1, 5, 1, 5, 5]]))
+            #expect(set.pictures[0].things[3].box.x == 0)
+            #expect(set.pictures[0].things[4].segmentation == nil)
+            #expect(set.pictures[0].things[5].segmentation == .polygons([[1, 1, 5, 1, 5, 5]]))
             let counts = Dictionary(uniqueKeysWithValues: set.problems.counts.map { ($0, $1.count) })
             #expect(
                 counts == [
                     .clipped: 1, .outside: 1, .noArea: 1, .unknownCategory: 1, .unknownPicture: 1,
-                    .repeatedID: 1,
-                    .malformed: 3,
+                    .repeatedLabel: 1, .malformed: 1, .partly: 2,
                 ])
+            #expect(set.pictures[0].incomplete == [0])
             let lines = set.problems.summary.split(separator: "\n")
             #expect(lines.contains("1 labels without an area, skipped: a.png label 4"))
             #expect(
@@ -54,7 +55,7 @@ import Testing
             let raw = try folder.read(.coco, "labels.json", asWritten: true)
             #expect(raw.pictures[0].things[1].box.width == 10 && raw.problems[.clipped] == 0)
             let text = LabelSummary(set).text
-            #expect(text.hasPrefix("labels: 2 pictures\n  4 things, 1 outline\n"))
+            #expect(text.hasPrefix("labels: 2 pictures\n  6 things, 1 outline\n"))
             #expect(text.contains("\n  ! 1 labels outside their picture, skipped: a.png label 3"))
         }
     }
@@ -71,8 +72,8 @@ import Testing
                 {"id":2,"image_id":1,"category_id":1,"bbox":[2,2,4,4]}]}
                 """#, "labels.json")
             let set = try folder.read(.coco, "labels.json")
-            #expect(set.categories.map(\.name) == ["x\u{FFFD}A"] && set.problems[.malformed] == 3)
-            #expect(set.pictures[0].things.map(\.id) == [2])
+            #expect(set.categories.map(\.name) == ["x\u{FFFD}A", "y"] && set.problems[.partly] == 3)
+            #expect(set.pictures[0].things.map(\.id) == [1, 2])
 
             for frame in 1...2 { try folder.picture("MOT/A/img1/00000\(frame).png") }
             try folder.write("[Sequence]\nimExt=.png\n", "MOT/A/seqinfo.ini")
@@ -107,7 +108,7 @@ import Testing
             #expect(joints == [[.visible, .absent], nil, [.visible, .absent]])
             #expect(set.problems.counts[.outside]?.first == ["a.png label 1 joint 2"])
             #expect(
-                set.problems.counts[.malformed]?.first == ["a.png label 2: 1 joints, its category has 2"])
+                set.problems.counts[.partly]?.first == ["a.png label 2: 1 joints, its category has 2"])
         }
     }
 

@@ -8,7 +8,8 @@ import Testing
     private static func pictures(_ folder: LabelFolder, _ count: Int) throws -> [LabelledSet.Picture] {
         try (0..<count).map { index in
             try folder.picture("\(index).png", 8, 4, tone: UInt8(index))
-            return .init(id: index, source: .file("\(folder.path)/\(index).png"), fileName: "\(index).png")
+            return .init(
+                id: .number(index), source: .file("\(folder.path)/\(index).png"), fileName: "\(index).png")
         }
     }
 

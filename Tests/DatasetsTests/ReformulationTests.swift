@@ -9,7 +9,9 @@ import Text
         var picture = LabelledSet.Picture(id: 1, source: .file("a"), fileName: "a", width: 20, height: 10)
         for index in 0..<3 {
             picture.things.append(
-                .init(id: index, category: index / 2, box: Box(x: Double(index), y: 1, width: 2, height: 2)))
+                .init(
+                    id: .number(index), category: index / 2,
+                    box: Box(x: Double(index), y: 1, width: 2, height: 2)))
         }
         picture.referring = [.init(id: 1, sentences: ["a cell on the left."], thing: 1)]
         picture.captions = ["Three cells."]
@@ -20,7 +22,7 @@ import Text
         return LabelledSet(
             name: "cells",
             categories: ["RBC", "Platelets", "mitotic_cell (rare)"].enumerated().map {
-                .init(id: $0.offset + 1, name: $0.element)
+                .init(id: .number($0.offset + 1), name: $0.element)
             }, pictures: [picture])
     }()
     private let forms = Reformulation(names: ["RBC": "red blood cell"])

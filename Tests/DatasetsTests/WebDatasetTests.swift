@@ -64,6 +64,31 @@ import Testing
         }
     }
 
+    @Test func aPictureIsThePlainOneAndItsCaptionIsTakenOnce() throws {
+        try LabelFolder.temporary { folder in
+            let caption =
+                #"{"caption":"A dog.","width":6,"height":5,"annotations":[{"bbox":[1,2],"category":"dog"},{"bbox":[1,2,3,3],"category":"cat","segmentation":{"size":[5,6],"counts":[1]}}]}"#
+            try folder.write(
+                shard([
+                    ("._000.jpg", Array("x".utf8)), ("__MACOSX/._000.txt", Array("x".utf8)),
+                    ("000.depth.png", LabelFolder.picture(9, 9, tone: 1)),
+                    ("000.jpg", LabelFolder.picture(6, 5, tone: 2)), ("000.json", Array(caption.utf8)),
+                    ("000.seg.png", LabelFolder.picture(9, 9, tone: 3)),
+                    ("000.txt", [0xEF, 0xBB, 0xBF] + Array("A dog.\n".utf8)),
+                    ("001.left.png", LabelFolder.picture(6, 5, tone: 2)),
+                    ("001.right.png", LabelFolder.picture(6, 5, tone: 2)),
+                ]), "s.tar")
+            let set = try folder.read(.webDataset, "s.tar")
+            #expect(set.pictures.map(\.fileName) == ["000.jpg"] && set.pictures[0].captions == ["A dog."])
+            #expect(set.pictures[0].things.map(\.box.width) == [3] && set.categories.map(\.name) == ["cat"])
+            #expect(set.pictures[0].incomplete == [0])
+            #expect(
+                set.problems.counts.mapValues(\.count) == [
+                    .macFile: 2, .noPicture: 1, .malformed: 1, .partly: 1,
+                ])
+        }
+    }
+
     @Test func damagedArchivesAreNamed() throws {
         try LabelFolder.temporary { folder in
             // What comes before the damage is kept, and so are other shards.

@@ -66,14 +66,17 @@ import Testing
 
     @Test(arguments: [
         ("{}", "images is missing"), ("[", "not JSON"),
-        (#"{"images":[{"id":1,"width":0,"height":4}],"categories":[],"annotations":[]}"#, "image 1 is 0 x 4"),
         (
-            #"{"images":[],"categories":[],"annotations":[{"id":1,"image_id":2,"category_id":1,"bbox":[0,0,1]}]}"#,
-            "annotations[0].bbox: a box has 4 numbers, not 3"
+            #"{"images":[{"id":"1"},{"id":"1"}],"categories":[],"annotations":[]}"#,
+            "two images have the id \"1\""
         ),
         (
-            #"{"images":[],"categories":[],"annotations":[{"id":1,"image_id":2,"category_id":1,"bbox":[0,0,1,1]}]}"#,
-            "annotation 1 is of image 2, which is not there"
+            #"{"images":[],"categories":[],"annotations":[{"id":1,"image_id":2,"category_id":1,"iscrowd":"maybe"}]}"#,
+            "annotations[0].iscrowd: true or false is needed here"
+        ),
+        (
+            #"{"images":[],"categories":[],"annotations":[{"id":1,"category_id":1,"bbox":[0,0,1,1]}]}"#,
+            "annotations[0]: image_id is missing"
         ),
     ])
     func badTruthIsNamedInOneLine(content: String, reason: String) throws {
@@ -114,6 +117,77 @@ import Testing
             }
             #expect(try #require(error).description == reason)
         }
+    }
+
+    private func score(
+        _ truth: String, _ results: String, _ type: COCOScoringType
+    ) throws -> [AveragePrecision.Figure] {
+        try Folder.temporary { folder in
+            try AveragePrecision(
+                COCOResult.read(contentsOf: folder.write(Data(results.utf8), "results.json")),
+                truth: COCOTruth(contentsOf: folder.write(Data(truth.utf8), "truth.json")), by: type
+            ).figures
+        }
+    }
+
+    /// pycocotools 2.0.11's AP of each is 0.8514851485148515, whatever a measure does not look at.
+    @Test(arguments: [
+        (#"{"id":1},{"id":2}"#, #""iscrowd":0"#, "1", "2", "5", ""),
+        (
+            #"{"id":1,"width":null},{"id":2,"height":0}"#, #""segmentation":[],"keypoints":null"#, "1", "2",
+            "5", ""
+        ),
+        (
+            #"{"id":1},{"id":2}"#, #""segmentation":{"size":[1,1],"counts":[9]},"keypoints":[1]"#, "1", "2",
+            "5",
+            #",{"id":3,"image_id":9,"category_id":5,"bbox":[0,0,9,9]},{"id":4,"image_id":1,"category_id":9,"bbox":[0,0,9,9]}"#
+        ),
+        (#"{"id":"0007"},{"id":"7"}"#, #""iscrowd":"0""#, #""0007""#, #""7""#, #""a""#, ""),
+    ])
+    func boxesAreScoredByWhatTheyNeed(
+        images: String, more: String, first: String, second: String, category: String, others: String
+    ) throws {
+        let truth =
+            #"{"images":[\#(images)],"categories":[{"id":\#(category),"name":"star"}],"annotations":[{"id":"a","image_id":\#(first),"category_id":\#(category),"bbox":[0,0,10,10],"area":100,\#(more)},{"id":"b","image_id":\#(second),"category_id":\#(category),"bbox":[0,0,10,10],"area":100}\#(others)]}"#
+        let results =
+            #"[{"image_id":\#(first),"category_id":\#(category),"bbox":[0,0,10,10],"score":0.9},{"image_id":\#(second),"category_id":\#(category),"bbox":[0,0,8,10],"score":0.8}]"#
+        let figures = try score(truth, results, .boxes)
+        #expect(abs(figures[0].value - 0.8514851485148515) < 1e-9)
+        // pycocotools has no figure for an empty list: nothing is found.
+        #expect(try score(truth, "[]", .boxes)[0].value == 0)
+    }
+
+    @Test func masksWantNoBoxAndRunsNoSize() throws {
+        let runs = #""segmentation":{"size":[20,20],"counts":[0,40,360]}"#
+        let truth = { (image: String, mask: String) in
+            #"{"images":[{"id":1\#(image)}],"categories":[{"id":1,"name":"a"}],"annotations":[{"id":1,"image_id":1,"category_id":1,"area":40,\#(mask)}]}"#
+        }
+        let found = #"[{"image_id":1,"category_id":1,"score":0.9,"bbox":[],\#(runs)}]"#
+        #expect(abs(try score(truth("", runs), found, .masks)[0].value - 1) < 1e-9)
+        let polygon = #""segmentation":[[0,0,2,0,2,20,0,20]]"#
+        #expect(try score(truth(#","width":20,"height":20"#, polygon), found, .masks)[0].value > 0.9)
+        let error = #expect(throws: COCOScoringError.self) { try score(truth("", polygon), found, .masks) }
+        #expect(
+            error?.description == "annotation 1: polygons want the width and the height of image 1"
+                && error?.isTruth == true)
+    }
+
+    @Test func jointsAreNotComparedByTheBoxInSilence() throws {
+        let joints = "[" + Array(repeating: "1,1,2", count: 17).joined(separator: ",") + "]"
+        let truth = { (fields: String) in
+            #"{"images":[{"id":1}],"categories":[{"id":1,"name":"a"}],"annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,9,9],\#(fields)}]}"#
+        }
+        let found = #"[{"image_id":1,"category_id":1,"score":0.9,"keypoints":\#(joints)}]"#
+        #expect(
+            abs(try score(truth(#""area":50,"keypoints":\#(joints)"#), found, .keypoints)[0].value - 1) < 1e-9
+        )
+        let error = #expect(throws: COCOScoringError.self) {
+            try score(truth(#""keypoints":\#(joints)"#), found, .keypoints)
+        }
+        #expect(
+            error?.description.hasPrefix("annotation 1 has no area, by which joints are compared;") == true)
+        // Somebody without a list has no labelled joint, and does not count.
+        #expect(try score(truth(#""area":50,"keypoints":null"#), found, .keypoints)[0].value == -1)
     }
 
     @Test func aMissingFileIsNamed() {

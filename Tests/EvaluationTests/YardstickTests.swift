@@ -92,6 +92,32 @@ import Testing
         }
     }
 
+    @Test func workGrowsWithWhatIsThere() {
+        // 1,500 boxes of a frame over one another, all alike; beside one another; and tracks that meet in two frames.
+        let start = ContinuousClock.now
+        func boxes(_ frame: Int, _ place: (Int) -> Double) -> [TrackedBox] {
+            (0..<300).map {
+                .init(frame: frame, track: $0, box: Box(x: place($0), y: 0, width: 100, height: 10))
+            }
+        }
+        let alike = boxes(1) { _ in 0 }
+        #expect(TrackingScore(alike, truth: alike).mota == 1)
+        let apart = boxes(1) { Double($0) * 40 } + boxes(2) { Double(299 - $0) * 40 }
+        #expect(TrackingScore(apart, truth: apart).idf1 == 1)
+        // A caption of one word, over and over.
+        let words = [String](repeating: "dog", count: 400)
+        #expect(Meteor([.init(found: words, truth: [words])]).value == 1)
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
+    @Test func boxesThatAreNoNumbersArePairsOfNothing() {
+        let strange = [Double.nan, .infinity, 1e308].enumerated().map {
+            TrackedBox(frame: 1, track: $0, box: Box(x: $1, y: $1, width: $1, height: $1))
+        }
+        let score = TrackingScore(strange, truth: strange)
+        #expect(score.matches == 0 && score.misses == 3)
+    }
+
     // MARK: Published folders
 
     @Test func aSplitOfAPublishedFolderIsScoredByItself() throws {
@@ -206,7 +232,7 @@ import Testing
             ),
             (
                 "p.csv", "ImageId,EncodedPixels\nx,-9223372036854775808 2\n", "t.csv",
-                "ImageId,EncodedPixels,Height,Width\nx,1 2,4,4\n", nil, "out of order"
+                "ImageId,EncodedPixels,Height,Width\nx,1 2,4,4\n", nil, "line 2: pairs of a start"
             ),
             ("p.txt", "1,1,nan,1,5,5\n", "t.txt", "1,1,0,0,5,5,1\n", nil, "line 1: frame, track"),
             (
@@ -223,6 +249,41 @@ import Testing
                 "[{\"question_id\":1,\"answer\":\"a\"}]", nil, "question 1 is there twice"
             ),
             ("missing.json", nil, "t.json", "[]", .vqa, "there is no such file"),
+            (
+                "p.txt", "1,1,0,0,5,5\n", "t.txt", "1,1,0,0,5,5,-1\n2,1,0,0,5,5,0.5\n", nil,
+                "t.txt: none of its 2 boxes counts: their 7th number, which is 1 in a truth where a box counts, is -1.0"
+            ),
+            ("p.txt", "1e300,1,0,0,5,5\n", "t.txt", "1,1,0,0,5,5,1\n", nil, "line 1: frame, track"),
+            (
+                "p.json", "[{\"image_id\":1,\"category_id\":1,\"score\":1,\"segmentation\":[[1,2,3]]}]",
+                "t.json",
+                "{\"images\":[{\"id\":1,\"width\":9,\"height\":9}],\"categories\":[{\"id\":1,\"name\":\"a\"}],\"annotations\":[]}",
+                .coco, "p.json: result 0: polygon of 3 values"
+            ),
+            (
+                "p.json", "[{\"image_id\":1,\"category_id\":1,\"score\":1,\"keypoints\":[1,2,3]}]", "t.json",
+                "{\"images\":[{\"id\":1}],\"categories\":[{\"id\":1,\"name\":\"a\"}],\"annotations\":[]}",
+                .coco,
+                "p.json: result 0 has 1 joints, not 17"
+            ),
+            (
+                "p.json",
+                "[{\"image_id\":1,\"category_id\":1,\"score\":1,\"segmentation\":{\"size\":[3,3],\"counts\":[9]}}]",
+                "t.json",
+                "{\"images\":[{\"id\":1,\"width\":9,\"height\":9}],\"categories\":[{\"id\":1,\"name\":\"a\"}],\"annotations\":[]}",
+                .dsb, "p.json: result 0: mask of 3 x 3 in a picture of 9 x 9"
+            ),
+            (
+                "p.json", "[{\"ref_id\":1,\"segmentation\":{\"size\":[3,3],\"counts\":[9]}}]", "t.json",
+                "[{\"ref_id\":1,\"width\":9,\"height\":9,\"segmentation\":[[1,1,5]]}]", nil,
+                "t.json: expression 1: polygon of 3 values"
+            ),
+            (
+                "p.json", "[]", "t.json",
+                "{\"images\":[{\"id\":1}],\"categories\":[{\"id\":1,\"name\":\"a\"}],\"annotations\":[]}",
+                .crowdpose,
+                "t.json: image 1 has no crowdIndex"
+            ),
         ] as [(String, String?, String, String, ScoringMetric?, String)])
     func wrongFilesAreNamedInOneLine(
         predictions: String, found: String?, truth: String, there: String, metric: ScoringMetric?,

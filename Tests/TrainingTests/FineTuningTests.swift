@@ -343,8 +343,71 @@ internal import Vitrail
         // Of the second nothing can be learnt.
         #expect(split.train.count == 1 && split.validation.count == 1)
         #expect(split.summary.first == "4 points are taken as boxes of their picture's examples' mean size")
-        #expect(split.summary.contains("2 pictures are left out: nobody labelled what is in them"))
+        #expect(
+            split.summary.contains(
+                "2 pictures are left out: of no class is it known whether all of it is labelled"))
         #expect(split.summary[1] == "4 points are left out: their pictures have no example of the size")
+    }
+
+    @Test func theListsOfARunNamePicturesFromAnywhere() throws {
+        let tiny = try TinyFineTuning()
+        let path = try tiny.set("near", [TinyFineTuning.first, TinyFineTuning.second], mark: 10)
+        let here = FileManager.default.currentDirectoryPath.split(separator: "/")
+        let up = here.map { _ in "../" }.joined() + path.dropFirst()
+        var data = try #require(tiny.fields()["data"] as? [String: Any])
+        data["train"] = ["format": "coco", "path": up, "images": String(up.dropLast(5)) + "-pictures"]
+        #expect(try tiny.run("run", ["data": data, "steps": 2]).run())
+        let written = try JSONSerialization.jsonObject(
+            with: Data(contentsOf: URL(fileURLWithPath: tiny.folder.file("run/train.json"))))
+        let images = try #require((written as? [String: Any])?["images"] as? [[String: Any]])
+        for image in images {
+            let name = try #require(image["file_name"] as? String)
+            #expect(
+                name.hasPrefix("/") && !name.contains("..") && FileManager.default.fileExists(atPath: name))
+        }
+        #expect(images.count == 2)
+    }
+
+    @Test(arguments: [0.0, 1.0])
+    func ofALostLabelsClassNothingIsLearnt(mosaic: Double) throws {
+        let tiny = try TinyFineTuning()
+        let path = try tiny.set("lost", [TinyFineTuning.first, TinyFineTuning.second], mark: 10)
+        var file = try #require(
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+                as? [String: Any])
+        var annotations = try #require(file["annotations"] as? [[String: Any]])
+        // The first picture's blue thing is there, but its place cannot be read.
+        (annotations[1]["bbox"], annotations[1]["segmentation"]) = ([1, 2], [])
+        file["annotations"] = annotations
+        try JSONSerialization.data(withJSONObject: file).write(to: URL(fileURLWithPath: path))
+        var data = try #require(tiny.fields()["data"] as? [String: Any])
+        data["train"] = ["format": "coco", "path": path, "images": tiny.folder.file("lost-pictures")]
+        let run = try tiny.run(
+            "run",
+            [
+                "data": data, "steps": 8, "names": 2, "requests": 3,
+                "mixture": ["boxes": 1, "count": 1, "exist": 1],
+                "augmentation": [
+                    "flip": 0, "flip_vertically": 0, "turns": false, "scale": [1, 1], "colour": 0,
+                    "invert": 0,
+                    "mosaic": mosaic,
+                ],
+            ])
+        #expect(run.labels.train.map(\.incomplete) == [[1], []])
+        let tokenizer = try Lumen.tokenizer(of: ModelFolder(Engine.embeddedModel()))
+        var (asked, masked) = (0, 0)
+        for step in 0..<8 {
+            for (batch, _) in try run.batches(step: step) {
+                let text = try batch.ids.map { tokenizer.decode(try $0.array(Int.self)) }.joined()
+                asked += text.contains("blue") ? 1 : 0
+                guard let attention = try batch.denseAttention?.array(Float.self) else { continue }
+                masked += 1
+                // Of red everything that is seen well is learnt; of blue what is there, and it is asked for nowhere.
+                #expect(mosaic == 1 || attention.prefix(attention.count / 2).allSatisfy { $0 == 1 })
+                #expect(attention.suffix(attention.count / 2).contains(0) && !text.contains("blue"))
+            }
+        }
+        #expect(masked > 0 && (mosaic == 1 || asked == 8))
     }
 
     @Test func captionsAndConversationsAloneAreLearnt() throws {

@@ -1,7 +1,7 @@
 """Random predictions and truth of every metric with the reference tools' figures: Tests/EvaluationTests/Fixtures/yardsticks.json.
 
-The reference tools: pycocotools 2.0.11, motmetrics 1.4.0 and pycocoevalcap 1.2 of PyPI (the last wants Java), and from their
-repositories `voc_eval.py` (rbgirshick/py-faster-rcnn 781a917), `vqaEval.py` (GT-Vision-Lab/VQA a013f00) and
+The reference tools: pycocotools 2.0.11, xtcocotools 1.14.3 (CrowdPose's measure), motmetrics 1.4.0 and pycocoevalcap 1.2 of PyPI
+(the last wants Java), and from their repositories `voc_eval.py` (rbgirshick/py-faster-rcnn 781a917), `vqaEval.py` (GT-Vision-Lab/VQA a013f00) and
 `davis2017` (davisvideochallenge/davis2017-evaluation ac7c43f), which the arguments name. DSB2018's precision, referring
 accuracy and the errors of counts have no tool; they are written out here from their definitions.
 
@@ -74,6 +74,43 @@ def coco_cases():
             "predictions": "p.json", "truth": "t.json", "type": kind, "sigmas": entry["sigmas"],
             "figures": dict(zip(names[kind], entry["stats"])), "parts": parts,
         }
+
+
+def crowdpose_case(seed):
+    from xtcocotools.coco import COCO as CrowdCOCO
+    from xtcocotools.cocoeval import COCOeval as CrowdEval
+    draw = random.Random(seed)
+    sigmas = np.array([0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89, 0.79, 0.79]) / 10
+    images, annotations, results = [], [], []
+    for image in range(1, 19):
+        images.append({"id": image, "file_name": f"{image}.jpg", "width": 180, "height": 150, "crowdIndex": round(draw.random(), 2)})
+        for _ in range(draw.randrange(1, 4)):
+            box = evaluation_fixtures.random_box(draw, 140)
+            joints = evaluation_fixtures.joints(draw, box, 14, draw.random() < 0.9)
+            annotations.append({"id": len(annotations) + 1, "image_id": image, "category_id": 1, "iscrowd": 0,
+                                "bbox": evaluation_fixtures.rounded(box), "keypoints": joints,
+                                "num_keypoints": sum(flag > 0 for flag in joints[2::3])})
+            for _ in range(draw.randrange(0, 3)):
+                spread = 0.05 * min(box[2], box[3])
+                results.append({"image_id": image, "category_id": 1, "score": round(draw.random(), 1), "keypoints": [
+                    round(value + draw.gauss(0, spread), 2) if place % 3 < 2 else 1 for place, value in enumerate(joints)]})
+    truth = {"images": images, "categories": [{"id": 1, "name": "person"}], "annotations": annotations}
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(QUIET):
+        files = {"p.json": json.dumps(results), "t.json": json.dumps(truth)}
+        write(folder, files)
+        coco = CrowdCOCO(f"{folder}/t.json")
+        scored = CrowdEval(coco, coco.loadRes(f"{folder}/p.json"), "keypoints_crowd", sigmas, use_area=False)
+        scored.evaluate()
+        scored.accumulate()
+        scored.summarize()
+        figures = dict(zip(["AP", "AP50", "AP75", "AR", "AR50", "AR75"], scored.stats.tolist()))
+        # The tool rounds the rest to four places.
+        for name, least, most in (("easy", 0, 0.2), ("medium", 0.2, 0.8), ("hard", 0.8, 2)):
+            scored.params.imgIds = [image["id"] for image in images if least <= image["crowdIndex"] < most]
+            scored.evaluate()
+            scored.accumulate()
+            figures[f"AP{name}"] = float(np.mean(scored.eval["precision"][:, :, :, 0, :]))
+    return {"name": f"crowdpose {seed}", "files": files, "predictions": "p.json", "truth": "t.json", "figures": figures, "parts": {}}
 
 
 def voc_case(voc_eval, seed):
@@ -403,7 +440,7 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", required=True)
     arguments = parser.parse_args()
     cases = [
-        *coco_cases(), *(voc_case(python3(arguments.voc).voc_eval, seed) for seed in (1, 2)), *(dsb_case(seed) for seed in (1, 2)),
+        *coco_cases(), crowdpose_case(15), *(voc_case(python3(arguments.voc).voc_eval, seed) for seed in (1, 2)), *(dsb_case(seed) for seed in (1, 2)),
         referring_case(3), counting_case(4), vqa_case(python3(arguments.vqa).VQAEval, 5), *(caption_case(seed) for seed in (6, 7)),
         davis_case(arguments.davis, 8), *(mot_case(seed) for seed in (9, 10)),
     ]

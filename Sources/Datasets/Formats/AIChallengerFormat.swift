@@ -30,10 +30,10 @@ enum AIChallengerFormat {
                     switch key {
                     case "image_id": entry.image = try reader.string()
                     case "human_annotations":
-                        try reader.object { reader, key in entry.boxes[key] = try reader.doubles() }
+                        try reader.object { reader, key in entry.boxes[key] = try reader.places() }
                     case "keypoint_annotations":
                         hasPeople = true
-                        try reader.object { reader, key in entry.joints[key] = try reader.doubles() }
+                        try reader.object { reader, key in entry.joints[key] = try reader.places() }
                     default: try reader.skip()
                     }
                 }
@@ -52,11 +52,11 @@ enum AIChallengerFormat {
             ["keypoint_train_images_20170902", "keypoint_validation_images_20170911", "images"]
             .map { folder.appending(path: $0) } + [folder]
         var number = 0
-        for entry in entries {
+        for (place, entry) in entries.enumerated() {
             let name = entry.image.isPicture ? entry.image : "\(entry.image).jpg"
             reading.note(name: name)
             guard let source = reading.find(name, in: folders) else { continue }
-            var picture = LabelledSet.Picture(id: set.pictures.count + 1, source: source, fileName: name)
+            var picture = LabelledSet.Picture(id: .number(place + 1), source: source, fileName: name)
             if !reading.asWritten {
                 guard let size = reading.size(of: source) else { continue }
                 (picture.width, picture.height) = size
@@ -66,10 +66,11 @@ enum AIChallengerFormat {
                 guard let corners = entry.boxes[human], corners.count == 4, joints.count == 3 * names.count
                 else {
                     reading.problems.add(.malformed, "\(name) \(human)")
+                    picture.lose(0, of: 1)
                     continue
                 }
                 var thing = LabelledSet.Thing(
-                    id: number, category: 0,
+                    id: .number(number), category: 0,
                     box: Box(
                         x: corners[0], y: corners[1], width: corners[2] - corners[0],
                         height: corners[3] - corners[1]))

@@ -17,8 +17,9 @@ enum COCOFormat {
     ) throws(LabelError) -> LabelledSet {
         var set = LabelledSet(name: reading.path.stem)
         for problem in document.problems { reading.problems.add(.malformed, problem.description) }
+        for fault in document.faults { reading.problems.add(.partly, fault.description) }
 
-        var categories: [Int: Int] = [:]
+        var categories: [LabelID: Int] = [:]
         for entry in document.categories {
             guard categories[entry.id] == nil else {
                 reading.problems.add(.repeatedID, "category \(entry.id)")
@@ -30,20 +31,20 @@ enum COCOFormat {
                     id: entry.id, name: entry.name, isThing: entry.isThing, keypoints: entry.keypoints,
                     skeleton: entry.skeleton, sigmas: entry.sigmas))
         }
-        func indices(_ ids: [Int]) -> [Int] { ids.compactMap { categories[$0] } }
+        func indices(_ ids: [LabelID]) -> [Int] { ids.compactMap { categories.entry($0) } }
 
-        var pictures: [Int: Int] = [:]
+        var pictures: [LabelID: Int] = [:]
         /// Those of pictures that are not there count once, with the picture.
-        var skipped: Set<Int> = []
+        var skipped: [LabelID: Bool] = [:]
         let folders = folders ?? pictureFolders(reading.path)
         for entry in document.images {
-            guard pictures[entry.id] == nil, !skipped.contains(entry.id) else {
+            guard pictures[entry.id] == nil, skipped[entry.id] == nil else {
                 reading.problems.add(.repeatedID, "image \(entry.id)")
                 continue
             }
             reading.note(name: entry.fileName)
             guard let source = reading.find(entry.fileName, in: folders) else {
-                skipped.insert(entry.id)
+                skipped[entry.id] = true
                 continue
             }
             var picture = LabelledSet.Picture(
@@ -57,30 +58,47 @@ enum COCOFormat {
             set.pictures.append(picture)
         }
 
-        var ids: Set<Int> = []
+        var ids: Set<LabelID> = []
         for entry in document.annotations {
-            guard let index = pictures[entry.image] else {
-                if !skipped.contains(entry.image) {
-                    reading.problems.add(.unknownPicture, "annotation \(entry.id) of image \(entry.image)")
+            let place = "annotation \(entry.id.map { "\($0)" } ?? "without an id")"
+            guard let index = pictures.entry(entry.image) else {
+                if skipped.entry(entry.image) == nil {
+                    reading.problems.add(.unknownPicture, "\(place) of image \(entry.image)")
                 }
                 continue
             }
             if let segments = entry.segments {
-                try add(segments, of: entry, to: &set.pictures[index], categories, reading)
-                continue
-            }
-            guard entry.id == 0 || ids.insert(entry.id).inserted else {
-                reading.problems.add(.repeatedID, "annotation \(entry.id)")
+                add(segments, of: entry, to: &set, index, categories, reading)
                 continue
             }
             if let caption = entry.caption { set.pictures[index].captions.append(caption) }
-            guard entry.box != nil else { continue }
-            guard let category = categories[entry.category] else {
-                reading.problems.add(
-                    .unknownCategory, "annotation \(entry.id) of category \(entry.category)")
+            let category = entry.category.flatMap { categories.entry($0) }
+            /// What of it can be used is kept; a label that is lost may be of any class unless its own is known.
+            func lose(_ place: String) {
+                reading.problems.add(.malformed, place)
+                // One of a class that is not listed is not missed.
+                guard category != nil || entry.category == nil else { return }
+                set.pictures[index].lose(category, of: set.categories.count)
+            }
+            let faults = entry.faults.sorted { $0.key < $1.key }.map(\.value.description)
+            guard let box = entry.extent else {
+                if entry.caption != nil, entry.category == nil { continue }
+                lose(faults.first ?? "\(place) has no bbox")
                 continue
             }
-            set.pictures[index].things.append(LabelledSet.Thing(entry, category: category))
+            guard let category else {
+                if let id = entry.category {
+                    reading.problems.add(.unknownCategory, "\(place) of category \(id)")
+                } else {
+                    lose(faults.first ?? "\(place) has no category_id")
+                }
+                continue
+            }
+            for fault in faults { reading.problems.add(.partly, fault) }
+            if let id = entry.id, !ids.insert(id).inserted { reading.problems.add(.repeatedLabel, place) }
+            var thing = LabelledSet.Thing(entry, category: category)
+            thing.box = box
+            set.pictures[index].things.append(thing)
         }
         return set
     }
@@ -97,42 +115,48 @@ enum COCOFormat {
 
     /// The segments of a picture, whose pixels are in a PNG: id = red + 256 green + 65536 blue.
     private static func add(
-        _ segments: [COCODocument.Annotation], of entry: COCODocument.Annotation,
-        to picture: inout LabelledSet.Picture, _ categories: [Int: Int], _ reading: Reading
-    ) throws(LabelError) {
+        _ segments: [COCODocument.Annotation], of entry: COCODocument.Annotation, to set: inout LabelledSet,
+        _ index: Int, _ categories: [LabelID: Int], _ reading: Reading
+    ) {
+        let picture = set.pictures[index]
         let name = entry.fileName ?? "\(picture.fileName.stem).png"
         // panoptic_train2017.json has its PNGs in panoptic_train2017/.
         let folder = reading.path.folder
         let folders = [
             reading.labels, "\(folder)/\(reading.path.stem)", folder, "\(folder.folder)/\(reading.path.stem)",
         ]
-        guard let path = folders.compactMap({ $0?.appending(path: name) }).first(where: \.isFile) else {
-            reading.problems.add(.missingPicture, name)
-            return
-        }
         let image: Image
         do {
+            guard let path = reading.path(of: name, in: folders.compactMap(\.self)) else {
+                reading.problems.add(.missingPicture, name)
+                return set.pictures[index].lose(nil, of: set.categories.count)
+            }
             image = try Image(contentsOf: path)
         } catch {
             reading.problems.add(.brokenPicture, "\(error)")
-            return
+            return set.pictures[index].lose(nil, of: set.categories.count)
         }
-        if picture.width == 0 { (picture.width, picture.height) = (image.width, image.height) }
+        if picture.width == 0 {
+            (set.pictures[index].width, set.pictures[index].height) = (image.width, image.height)
+        }
         let runs = image.masksByColour()
         for segment in segments {
-            guard let category = categories[segment.category] else {
-                reading.problems.add(
-                    .unknownCategory, "\(name) segment \(segment.id) of category \(segment.category)")
+            let place = "\(name) segment \(segment.id.map { "\($0)" } ?? "without an id")"
+            guard let category = segment.category.flatMap({ categories.entry($0) }) else {
+                let id = segment.category.map { "\($0)" } ?? "nothing"
+                reading.problems.add(.unknownCategory, "\(place) of category \(id)")
+                if segment.category == nil { set.pictures[index].lose(nil, of: set.categories.count) }
                 continue
             }
-            guard let mask = runs[segment.id] else {
-                reading.problems.add(.noArea, "\(name) segment \(segment.id)")
+            guard case .number(let id)? = segment.id, let mask = runs[id] else {
+                reading.problems.add(.noArea, place)
+                set.pictures[index].lose(category, of: set.categories.count)
                 continue
             }
             var thing = LabelledSet.Thing(segment, category: category)
             thing.box = segment.box ?? mask.boundingBox
             thing.segmentation = .mask(mask)
-            picture.things.append(thing)
+            set.pictures[index].things.append(thing)
         }
     }
 }
@@ -140,7 +164,8 @@ enum COCOFormat {
 extension LabelledSet.Thing {
     init(_ entry: COCODocument.Annotation, category: Int) {
         self.init(
-            id: entry.id, category: category, box: entry.box ?? Box(x: 0, y: 0, width: 0, height: 0))
+            id: entry.id ?? 0, category: category,
+            box: entry.box ?? Box(x: 0, y: 0, width: 0, height: 0))
         segmentation = entry.segmentation
         keypoints = entry.keypoints.map { numbers in
             Keypoints(

@@ -24,8 +24,14 @@ struct CSV {
         }
         var fields = [""]
         var isQuoted = false
+        // The second of two quotes within quotes is one.
+        var isAfterQuote = false
         for character in line {
+            defer { isAfterQuote = character == "\"" && !isAfterQuote && !isQuoted }
             switch character {
+            case "\"" where isAfterQuote:
+                fields[fields.count - 1].append(character)
+                isQuoted = true
             case "\"": isQuoted.toggle()
             case "," where !isQuoted: fields.append("")
             default: fields[fields.count - 1].append(character)

@@ -12,8 +12,8 @@ enum ConversationFormat {
                 reading.problems.add(.noPicture, "record \(number)")
             }
         }
-        let bytes = try reading.bytes(reading.path)
-        let first = bytes.first { $0 > 0x20 && $0 != 0xEF && $0 != 0xBB && $0 != 0xBF }
+        let bytes = LabelText.utf8(try reading.bytes(reading.path))
+        let first = bytes.first { $0 > 0x20 }
         if first == UInt8(ascii: "[") {
             try reading.json(reading.path) { reader in
                 try reader.array(skipping: { reading.problems.add(.malformed, "\($0)") }) { reader, index in
@@ -47,7 +47,8 @@ enum ConversationFormat {
                 {
                     pictures[record.picture] = set.pictures.count
                     set.pictures.append(
-                        .init(id: set.pictures.count + 1, source: source, fileName: record.picture))
+                        .init(
+                            id: .number(set.pictures.count + 1), source: source, fileName: record.picture))
                 }
             }
             if let index = pictures[record.picture]! { set.pictures[index].dialogues.append(record.dialogue) }

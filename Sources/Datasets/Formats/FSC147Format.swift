@@ -8,6 +8,8 @@ enum FSC147Format {
         var name: String
         var points: [Point] = []
         var boxes: [Box] = []
+        /// Whether a point of it could not be read.
+        var isIncomplete = false
     }
 
     static func read(_ reading: Reading) throws(LabelError) -> LabelledSet {
@@ -31,9 +33,10 @@ enum FSC147Format {
                     case "points":
                         try reader.array(skipping: {
                             reading.problems.add(.malformed, "\(name) \($0.within(key))")
+                            entry.isIncomplete = true
                         }) {
                             reader, _ in
-                            let numbers = try reader.doubles()
+                            let numbers = try reader.places()
                             guard numbers.count == 2 else {
                                 throw JSONReader.Problem(isSyntax: false, reason: "a point has 2 numbers")
                             }
@@ -45,7 +48,7 @@ enum FSC147Format {
                         }) {
                             reader, _ in
                             var corners: [[Double]] = []
-                            try reader.array { reader, _ in corners.append(try reader.doubles()) }
+                            try reader.array { reader, _ in corners.append(try reader.places()) }
                             guard corners.count == 4, corners.allSatisfy({ $0.count == 2 }) else {
                                 throw JSONReader.Problem(isSyntax: false, reason: "an example has 4 corners")
                             }
@@ -68,7 +71,7 @@ enum FSC147Format {
             if fields.count == 2 { classes[String(fields[0])] = String(fields[1].trimmed) }
         }
         let names = Set(classes.values).sorted()
-        set.categories = names.enumerated().map { .init(id: $0.offset + 1, name: $0.element) }
+        set.categories = names.enumerated().map { .init(id: .number($0.offset + 1), name: $0.element) }
         let indices = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         if let split = reading.source.split {
             let members = try reading.json(file("Train_Test_Val_FSC_147.json")) { reader in
@@ -93,11 +96,11 @@ enum FSC147Format {
         let folders = ["images_384_VarV2", "../images_384_VarV2", "images", ""].map {
             $0.isEmpty ? folder : folder.appending(path: $0)
         }
-        for entry in entries {
+        for (number, entry) in entries.enumerated() {
             reading.note(name: entry.name)
             guard let source = reading.find(entry.name, in: folders) else { continue }
             var picture = LabelledSet.Picture(
-                id: set.pictures.count + 1, source: source, fileName: entry.name)
+                id: .number(number + 1), source: source, fileName: entry.name)
             if !reading.asWritten {
                 guard let size = reading.size(of: source) else { continue }
                 (picture.width, picture.height) = size
@@ -107,6 +110,7 @@ enum FSC147Format {
             picture.absent = []
             if let category = classes[entry.name].flatMap({ indices[$0] }) {
                 picture.present = [category]
+                if entry.isIncomplete { picture.lose(category, of: names.count) }
             } else {
                 reading.problems.add(.unknownCategory, "\(entry.name): it has no class")
             }

@@ -26,11 +26,7 @@ struct JSONReader {
     /// Deeper nesting is refused, so that a hostile file cannot exhaust the stack.
     private static let depthLimit = 128
 
-    init(_ bytes: [UInt8]) {
-        self.bytes = bytes
-        // A byte order mark.
-        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
-    }
+    init(_ bytes: [UInt8]) { self.bytes = LabelText.utf8(bytes) }
 
     private var syntax: Problem {
         Problem(isSyntax: true, reason: position < bytes.count ? "not JSON at byte \(position)" : "cut short")
@@ -49,7 +45,8 @@ struct JSONReader {
         case UInt8(ascii: "["): return .array
         case UInt8(ascii: "\""): return .text
         case UInt8(ascii: "t"), UInt8(ascii: "f"): return .bool
-        case UInt8(ascii: "n"), UInt8(ascii: "N"): return .null
+        // Python writes NaN and Infinity.
+        case UInt8(ascii: "n"), UInt8(ascii: "N"), UInt8(ascii: "I"): return .null
         default: return .number
         }
     }
@@ -83,14 +80,24 @@ struct JSONReader {
         skipping report: (Problem) -> Void, _ visit: (inout JSONReader, Int) throws -> Void
     ) throws {
         try array { reader, index in
-            let (start, depth) = (reader.position, reader.depth)
-            do {
-                try visit(&reader, index)
-            } catch let problem as Problem where !problem.isSyntax {
-                (reader.position, reader.depth) = (start, depth)
-                try reader.skip()
+            if let problem = try reader.tolerating({ try visit(&$0, index) }) {
                 report(problem.within("[\(index)]"))
             }
+        }
+    }
+
+    /// Visits a value; one that is not of the form is skipped.
+    ///
+    /// - Returns: what is wrong with it.
+    mutating func tolerating(_ visit: (inout JSONReader) throws -> Void) throws -> Problem? {
+        let (start, depth) = (position, depth)
+        do {
+            try visit(&self)
+            return nil
+        } catch let problem as Problem where !problem.isSyntax {
+            (position, self.depth) = (start, depth)
+            try skip()
+            return problem
         }
     }
 
@@ -102,7 +109,7 @@ struct JSONReader {
             switch bytes[position] {
             case UInt8(ascii: "\""):
                 position += 1
-                return String(decoding: bytes[start..<(position - 1)], as: UTF8.self)
+                return try text(bytes[start..<(position - 1)], from: start)
             case UInt8(ascii: "\\"): return try escapedString(from: start)
             default: position += 1
             }
@@ -121,7 +128,10 @@ struct JSONReader {
             digits += 1
             position += 1
         }
-        guard digits > 0 else { throw syntax }
+        guard digits > 0 else {
+            let isInfinite = bytes[start...].starts(with: Self.negativeInfinity)
+            throw isInfinite ? mismatch("a number is needed here") : syntax
+        }
         if take(".") {
             while position < bytes.count, isDigit(bytes[position]) {
                 if digits < 19 { mantissa = mantissa * 10 + UInt64(bytes[position] - 48) }
@@ -144,19 +154,39 @@ struct JSONReader {
         return value
     }
 
+    private static let negativeInfinity = "-Infinity".utf8
+
     private static let powers: [Double] = (0...22).map { (0..<$0).reduce(1.0) { value, _ in value * 10 } }
 
-    /// A whole number; a text of digits is taken too.
-    mutating func int() throws -> Int {
-        if try kind() == .text {
-            guard let value = Int(try string()) else { throw mismatch("a whole number is needed here") }
-            return value
+    /// A whole number within bounds; a text of digits is taken too.
+    mutating func int(in bounds: ClosedRange<Int> = .min ... .max) throws -> Int {
+        let value = try kind() == .text ? Int(try string()) : wholeNumber()
+        guard let value else { throw mismatch("a whole number is needed here") }
+        guard bounds.contains(value) else {
+            throw mismatch("\(value) is not within \(bounds.lowerBound) to \(bounds.upperBound)")
         }
-        guard let value = Int(exactly: try double()) else { throw mismatch("a whole number is needed here") }
         return value
     }
 
-    /// A text, or the digits of a number: publishers do not agree on the type of ids.
+    /// Nil for a number with a fraction, or of more than 64 bits.
+    private mutating func wholeNumber() throws -> Int? {
+        let start = position
+        let value = try double()
+        // Beyond that not every whole number is a Double.
+        guard abs(value) >= 0x1p53 else { return Int(exactly: value) }
+        return Int(String(decoding: bytes[start..<position], as: UTF8.self)) ?? Int(exactly: value)
+    }
+
+    /// A text, or a whole number.
+    mutating func id() throws -> LabelID {
+        if try kind() == .text { return .text(try string()) }
+        guard try kind() == .number, let number = try wholeNumber() else {
+            throw mismatch("an id is a whole number or a text")
+        }
+        return .number(number)
+    }
+
+    /// A text, or the digits of a number: publishers do not agree on the type of answers.
     mutating func identifier() throws -> String {
         if try kind() == .text { return try string() }
         let start = position
@@ -165,10 +195,16 @@ struct JSONReader {
             ?? String(decoding: bytes[start..<position], as: UTF8.self)
     }
 
-    /// A truth value, or a number that is not zero.
+    /// A truth value, or a number that is not zero; the same as a text is taken too.
     mutating func bool() throws -> Bool {
         switch try kind() {
         case .number: return try double() != 0
+        case .text:
+            switch try string().lowercased() {
+            case "0", "false": return false
+            case "1", "true": return true
+            default: throw mismatch("true or false is needed here")
+            }
         case .bool:
             let value = bytes[position] == UInt8(ascii: "t")
             try skip()
@@ -183,9 +219,18 @@ struct JSONReader {
         return values
     }
 
-    mutating func ints() throws -> [Int] {
+    /// Places and sizes in pixels.
+    mutating func places() throws -> [Double] {
+        let values = try doubles()
+        if let value = values.first(where: { !LabelNumber.places.contains($0) }) {
+            throw mismatch("\(value) is no place in a picture")
+        }
+        return values
+    }
+
+    mutating func ints(in bounds: ClosedRange<Int> = .min ... .max) throws -> [Int] {
         var values: [Int] = []
-        try array { reader, _ in values.append(try reader.int()) }
+        try array { reader, _ in values.append(try reader.int(in: bounds)) }
         return values
     }
 
@@ -212,10 +257,12 @@ struct JSONReader {
             }
             guard position < bytes.count else { throw syntax }
             position += 1
+        case .number where bytes[position...].starts(with: Self.negativeInfinity):
+            position += Self.negativeInfinity.count
         case .number: _ = try double()
         case .bool, .null:
-            // Python writes NaN.
-            for word in ["true", "false", "null", "NaN"] where bytes[position...].starts(with: word.utf8) {
+            for word in ["true", "false", "null", "NaN", "Infinity"]
+            where bytes[position...].starts(with: word.utf8) {
                 position += word.utf8.count
                 return
             }
@@ -250,13 +297,20 @@ struct JSONReader {
         return true
     }
 
+    private func text(_ bytes: ArraySlice<UInt8>, from start: Int) throws -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw Problem(isSyntax: true, reason: "not UTF-8 in the text at byte \(start)")
+        }
+        return text
+    }
+
     private mutating func escapedString(from start: Int) throws -> String {
         var text = Array(bytes[start..<position])
         while position < bytes.count {
             let byte = bytes[position]
             position += 1
             switch byte {
-            case UInt8(ascii: "\""): return String(decoding: text, as: UTF8.self)
+            case UInt8(ascii: "\""): return try self.text(text[...], from: start)
             case UInt8(ascii: "\\"):
                 guard position < bytes.count else { throw syntax }
                 let escape = bytes[position]

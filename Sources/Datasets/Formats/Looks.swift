@@ -19,7 +19,8 @@ struct Looks {
         } else if bytes.first == 0x80 || starts("(lp") || starts("]q") {
             self.init("a Python pickle", .refCOCO)
         } else {
-            switch bytes.first(where: { $0 > 0x20 && $0 != 0xEF && $0 != 0xBB && $0 != 0xBF }) {
+            let bytes = LabelText.utf8(bytes)
+            switch bytes.first(where: { $0 > 0x20 }) {
             case UInt8(ascii: "<"): self.init("an XML file; Pascal VOC's are read as a folder", .voc)
             case UInt8(ascii: "{"): self.init(object: bytes)
             case UInt8(ascii: "["): self.init(list: bytes)

@@ -30,8 +30,7 @@ enum MaskFolderFormat {
         var problems: [(LabelProblems.Sort, String)] = []
 
         init(_ folder: String, id: Int) {
-            let names = Self.pictures(in: "\(folder)/images")
-            guard let name = names.first else {
+            guard let name = pictures(in: "\(folder)/images").first else {
                 problems.append((.missingPicture, folder.lastPart))
                 return
             }
@@ -40,30 +39,36 @@ enum MaskFolderFormat {
             do {
                 let size = try Image.size(of: source.bytes(), name: source.name)
                 picture = .init(
-                    id: id, source: source, fileName: name, width: size.width, height: size.height)
+                    id: .number(id), source: source, fileName: name, width: size.width, height: size.height)
             } catch {
                 problems.append((.brokenPicture, "\(error)"))
                 return
             }
-            let masks = Self.pictures(in: "\(folder)/masks")
-            if masks.isEmpty, !"\(folder)/masks".isFolder { problems.append((.noLabels, name)) }
-            for (index, file) in masks.enumerated() {
+            guard "\(folder)/masks".isFolder else {
+                problems.append((.unlabelled, name))
+                return
+            }
+            for (index, file) in pictures(in: "\(folder)/masks").enumerated() {
                 do {
                     let map = try LabelMap(contentsOf: "\(folder)/masks/\(file)")
                     let mask = try Mask(width: map.width, height: map.height, bitmap: map.values)
-                    var thing = LabelledSet.Thing(id: index + 1, category: 0, box: mask.boundingBox)
+                    var thing = LabelledSet.Thing(
+                        id: .number(index + 1), category: 0, box: mask.boundingBox)
                     thing.segmentation = .mask(mask)
                     thing.area = Double(mask.area)
                     picture.things.append(thing)
                 } catch {
                     problems.append((.malformed, "\(error)"))
+                    picture.lose(0, of: 1)
                 }
             }
             self.picture = picture
         }
 
-        private static func pictures(in folder: String) -> [String] {
-            (try? Reading.list(folder))?.filter(\.isPicture) ?? []
+        private mutating func pictures(in folder: String) -> [String] {
+            let (names, macFiles) = Reading.list(folder) ?? ([], [])
+            problems += macFiles.map { (.macFile, $0) }
+            return names.filter(\.isPicture)
         }
     }
 }

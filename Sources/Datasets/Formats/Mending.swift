@@ -1,8 +1,8 @@
 import Media
 
 extension LabelledSet {
-    /// Cuts labels off at the borders of their pictures, and drops those without an area, outside, or with a
-    /// segmentation that is none; each is counted.
+    /// Cuts labels off at the borders of their pictures, drops those without an area or outside, and segmentations that are
+    /// none; each is counted.
     mutating func mend() {
         var problems = problems
         let joints = categories.map(\.keypoints.count)
@@ -44,6 +44,7 @@ extension LabelledSet.Picture {
         for thing in things {
             guard var mended = mended(thing, &problems) else {
                 newIndices.append(nil)
+                lose(thing.category, of: joints.count)
                 continue
             }
             mended.keypoints = self.joints(of: thing, joints[thing.category], &problems)
@@ -58,6 +59,7 @@ extension LabelledSet.Picture {
             !((0...Double(width)).contains($0.x) && (0...Double(height)).contains($0.y))
         }
         for _ in points.count..<before { problems.add(.outside, "\(fileName) point") }
+        if points.count < before { for category in present { lose(category, of: joints.count) } }
     }
 
     /// The joints of a thing without those outside the picture; nil for another number than its category has.
@@ -67,7 +69,7 @@ extension LabelledSet.Picture {
         guard let keypoints = thing.keypoints else { return nil }
         let place = "\(fileName) label \(thing.id)"
         guard count == 0 || keypoints.joints.count == count else {
-            problems.add(.malformed, "\(place): \(keypoints.joints.count) joints, its category has \(count)")
+            problems.add(.partly, "\(place): \(keypoints.joints.count) joints, its category has \(count)")
             return nil
         }
         guard width > 0, height > 0 else { return keypoints }
@@ -110,18 +112,17 @@ extension LabelledSet.Picture {
             let good = polygons.filter {
                 $0.count >= 6 && $0.count % 2 == 0 && $0.allSatisfy { abs($0) <= 100_000 }
             }
-            if good.count < polygons.count { problems.add(.malformed, "\(place): a polygon without an area") }
+            if good.count < polygons.count { problems.add(.partly, "\(place): a polygon without an area") }
             thing.segmentation = good.isEmpty ? nil : .polygons(good)
         case .mask(let mask):
             if width > 0, mask.width != width || mask.height != height {
                 problems.add(
-                    .malformed,
+                    .partly,
                     "\(place): mask of \(mask.width) x \(mask.height), picture of \(width) x \(height)")
-                return nil
-            }
-            if mask.isEmpty {
-                problems.add(.noArea, place)
-                return nil
+                thing.segmentation = nil
+            } else if mask.isEmpty {
+                problems.add(.partly, "\(place): a mask without a pixel")
+                thing.segmentation = nil
             }
         case nil: break
         }

@@ -35,7 +35,7 @@ enum OpenImagesFormat {
             // Only the later editions have a first line of titles.
             guard fields.count == 2, fields[0].hasPrefix("/") else { continue }
             indices[fields[0]] = set.categories.count
-            set.categories.append(.init(id: set.categories.count + 1, name: fields[1]))
+            set.categories.append(.init(id: .number(set.categories.count + 1), name: fields[1]))
         }
         guard !indices.isEmpty else { throw .invalid(classes, reason: "no line of a class's code and name") }
 
@@ -58,7 +58,7 @@ enum OpenImagesFormat {
                 let size = reading.size(of: source)
             else { return nil }
             var picture = LabelledSet.Picture(
-                id: set.pictures.count + 1, source: source, fileName: "\(id).jpg", width: size.width,
+                id: .number(set.pictures.count + 1), source: source, fileName: "\(id).jpg", width: size.width,
                 height: size.height)
             picture.absent = []
             set.pictures.append(picture)
@@ -71,19 +71,20 @@ enum OpenImagesFormat {
                 reading.problems.add(.malformed, place)
                 continue
             }
-            let numbers = columns[2...].compactMap { Double(row[$0]) }
-            guard numbers.count == 4 else {
-                reading.problems.add(.malformed, place)
-                continue
-            }
             guard let category = indices[row[columns[1]]] else {
                 reading.problems.add(.unknownCategory, "\(place): \(row[columns[1]])")
                 continue
             }
             guard let index = picture(row[columns[0]]) else { continue }
+            let numbers = columns[2...].compactMap { LabelNumber.number(row[$0]) }
+            guard numbers.count == 4 else {
+                reading.problems.add(.malformed, place)
+                set.pictures[index].lose(category, of: set.categories.count)
+                continue
+            }
             let (width, height) = (Double(set.pictures[index].width), Double(set.pictures[index].height))
             var thing = LabelledSet.Thing(
-                id: number + 1, category: category,
+                id: .number(number + 1), category: category,
                 box: Box(
                     x: numbers[0] * width, y: numbers[2] * height, width: (numbers[1] - numbers[0]) * width,
                     height: (numbers[3] - numbers[2]) * height))

@@ -50,7 +50,12 @@ final class Reading {
     }
 
     func text(_ path: String) throws(LabelError) -> String {
-        String(decoding: try bytes(path), as: UTF8.self)
+        let bytes = try bytes(path)
+        do {
+            return try LabelText.string(bytes)
+        } catch {
+            throw .invalid(path, reason: error.description)
+        }
     }
 
     /// Lines without the space around them, none of them empty.
@@ -58,18 +63,47 @@ final class Reading {
         try text(path).split(whereSeparator: \.isNewline).map(\.trimmed).filter { !$0.isEmpty }
     }
 
-    /// The names in a folder, sorted.
+    /// The names in a folder, sorted, but those of macOS' own files, which are counted.
     func names(in folder: String) throws(LabelError) -> [String] {
-        do {
-            return try Self.list(folder)
-        } catch {
+        guard let (names, macFiles) = Self.list(folder) else {
             throw .unreadable(
                 folder, reason: folder.fileExists ? "it is no folder" : "there is no such folder")
         }
+        for name in macFiles { problems.add(.macFile, name) }
+        return names
     }
 
-    static func list(_ folder: String) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    /// The names in a folder, sorted, those of macOS' own files apart; nil for what is no folder.
+    static func list(_ folder: String) -> (names: [String], macFiles: [String])? {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder).sorted() else {
+            return nil
+        }
+        return (names.filter { !$0.isMacFile }, names.filter(\.isMacFile))
+    }
+
+    /// The files in a folder and in those within it, by their paths from it, sorted; hidden ones are passed over.
+    func files(under folder: String, where isWanted: (String) -> Bool) throws(LabelError) -> [String] {
+        var files: [String] = []
+        // A link may lead back.
+        var seen: Set<[UInt64]> = []
+        func add(_ part: String) throws(LabelError) {
+            let path = part.isEmpty ? folder : folder.appending(path: part)
+            let names = try names(in: path)
+            var status = stat()
+            guard stat(path, &status) == 0,
+                seen.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted
+            else { return }
+            for name in names where !name.hasPrefix(".") {
+                let inner = part.isEmpty ? name : "\(part)/\(name)"
+                if isWanted(name) {
+                    files.append(inner)
+                } else if path.appending(path: name).isFolder {
+                    try add(inner)
+                }
+            }
+        }
+        try add("")
+        return files.sorted()
     }
 
     /// - Throws: `LabelError` with the reader's place for what is not of the form.
@@ -94,31 +128,34 @@ final class Reading {
     ///
     /// - Parameters:
     ///   - name: as the label file has it.
-    ///   - other: a second name to try.
+    ///   - others: more names to try.
     ///   - folders: where to look, unless the source names its folder of pictures.
     ///   - always: whether to look even when labels are read as they are written.
     /// - Returns: nil for a picture that is in none, after counting it as missing.
     func find(
-        _ name: String, orElse other: String? = nil, in folders: [String], always: Bool = false
+        _ name: String, orElse others: [String] = [], in folders: [String], always: Bool = false
     ) -> PictureSource? {
         if asWritten, !always { return .file((images ?? folders.first ?? "").appending(path: name)) }
-        for name in [name, other].compactMap(\.self) {
+        let folders = images.map { [$0] } ?? [lastFolder] + folders
+        for name in [name] + others {
             if let path = path(of: name, in: folders) { return .file(path) }
         }
         problems.add(.missingPicture, name)
         return nil
     }
 
-    private func path(of name: String, in folders: [String]) -> String? {
-        let parts = name.split(separator: "/")
-        let tails = (0..<max(1, parts.count)).map { parts.dropFirst($0).joined(separator: "/") }
-        for tail in [name] + tails.dropFirst() {
-            let candidates = images.map { [$0] } ?? [lastFolder] + folders
-            for folder in candidates where !folder.isEmpty {
-                let path = folder.appending(path: tail)
-                if path.isFile {
-                    lastFolder = folder
-                    return path
+    /// The file with a name, or with the last parts of it, in one of these folders.
+    func path(of name: String, in folders: [String]) -> String? {
+        for name in name.spellings {
+            let parts = name.split(separator: "/")
+            let tails = (0..<max(1, parts.count)).map { parts.dropFirst($0).joined(separator: "/") }
+            for tail in [name] + tails.dropFirst() {
+                for folder in folders where !folder.isEmpty {
+                    let path = folder.appending(path: tail)
+                    if path.isFile {
+                        lastFolder = folder
+                        return path
+                    }
                 }
             }
         }
@@ -210,11 +247,52 @@ extension String {
         return name.lastIndex(of: ".").map { name[name.index(after: $0)...].lowercased() } ?? ""
     }
 
+    /// The endings of pictures that can be read.
+    static let pictureEndings = ["jpg", "jpeg", "png", "webp", "bmp", "gif"]
+
     /// Whether it is called like a picture that can be read.
-    var isPicture: Bool { ["png", "jpg", "jpeg", "webp", "bmp", "gif"].contains(ending) }
+    var isPicture: Bool { Self.pictureEndings.contains(ending) }
+
+    /// Without its ending where that is a picture's, or one of these: "a.b" of "a.b.jpg", and of "a.b".
+    func withoutEnding(_ others: String...) -> String {
+        isPicture || others.contains(ending) ? String(self[..<lastIndex(of: ".")!]) : self
+    }
+
+    /// Whether macOS keeps under this name what belongs to another file.
+    var isMacFile: Bool { lastPart.hasPrefix("._") }
+
+    /// A name as it is written, and the path that it means where Label Studio or Windows wrote it:
+    /// `/data/local-files/?d=my%20set\a.jpg` is `my set/a.jpg`.
+    var spellings: [String] {
+        var path = self[...]
+        if let start = path.firstRange(of: "?d=") {
+            path = path[start.upperBound...]
+        } else {
+            path = path.prefix { $0 != "?" }
+        }
+        let plain = path.withoutPercents.replacing("\\", with: "/")
+        return plain == self || plain.isEmpty ? [self] : [self, plain]
+    }
 }
 
 extension Substring {
+    /// With bytes for their two hexadecimal digits after a percent sign; itself where that is no text.
+    fileprivate var withoutPercents: String {
+        guard utf8.contains(UInt8(ascii: "%")) else { return String(self) }
+        var bytes: [UInt8] = []
+        var rest = utf8[...]
+        while let byte = rest.popFirst() {
+            let digits = String(rest.prefix(2)) ?? ""
+            if byte == UInt8(ascii: "%"), digits.utf8.count == 2, let value = UInt8(digits, radix: 16) {
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self) ?? String(self)
+    }
+
     var trimmed: Substring {
         var text = self
         while let first = text.first, first.isWhitespace { text.removeFirst() }

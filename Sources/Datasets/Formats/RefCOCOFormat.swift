@@ -4,11 +4,11 @@ import Media
 /// COCO's `instances.json` beside it.
 enum RefCOCOFormat {
     private struct Reference {
-        var id = 0
-        var image = 0
-        var annotation = 0
+        var id: LabelID = 0
+        var image: LabelID = 0
+        var annotation: LabelID = 0
         var split = ""
-        var sentences: [(text: String, id: Int?)] = []
+        var sentences: [(text: String, id: LabelID?)] = []
     }
 
     static func read(_ reading: Reading) throws(LabelError) -> LabelledSet {
@@ -46,9 +46,10 @@ enum RefCOCOFormat {
             .map { path.folder.appending(path: $0) })
         set.name = path.folder.lastPart
         let pictures = Dictionary(uniqueKeysWithValues: zip(set.pictures.map(\.id), set.pictures.indices))
+        let listed = Set(document.images.map(\.id))
         for reference in wanted {
-            guard let index = pictures[reference.image] else {
-                if !document.images.contains(where: { $0.id == reference.image }) {
+            guard let index = pictures.entry(reference.image) else {
+                if !listed.contains(reference.image) {
                     reading.problems.add(.unknownPicture, "ref \(reference.id) of image \(reference.image)")
                 }
                 continue
@@ -91,14 +92,16 @@ enum RefCOCOFormat {
                 reading.problems.add(.malformed, "\(path.lastPart) entry \(number)")
                 continue
             }
-            let texts = sentences.compactMap { sentence -> (String, Int?)? in
+            let texts = sentences.compactMap { sentence -> (String, LabelID?)? in
                 let fields = pickle.dictionary(sentence)
                 guard case .text(let text)? = fields?["sent"] else { return nil }
                 guard case .integer(let id)? = fields?["sent_id"] else { return (text, nil) }
-                return (text, id)
+                return (text, .number(id))
             }
             references.append(
-                .init(id: id, image: image, annotation: annotation, split: split, sentences: texts))
+                .init(
+                    id: .number(id), image: .number(image), annotation: .number(annotation), split: split,
+                    sentences: texts))
         }
         return references
     }
@@ -113,20 +116,20 @@ enum RefCOCOFormat {
                 try reader.object { reader, key in
                     missing.remove(key)
                     switch key {
-                    case "ref_id": reference.id = try reader.int()
-                    case "image_id": reference.image = try reader.int()
-                    case "ann_id": reference.annotation = try reader.int()
+                    case "ref_id": reference.id = try reader.id()
+                    case "image_id": reference.image = try reader.id()
+                    case "ann_id": reference.annotation = try reader.id()
                     case "split": reference.split = try reader.string()
                     case "sentences":
                         try reader.array { reader, _ in
                             if try reader.kind() == .text {
                                 return reference.sentences.append((try reader.string(), nil))
                             }
-                            var (text, id): (String?, Int?)
+                            var (text, id): (String?, LabelID?)
                             try reader.object { reader, key in
                                 switch key {
                                 case "sent": text = try reader.string()
-                                case "sent_id": id = try reader.int()
+                                case "sent_id": id = try reader.id()
                                 default: try reader.skip()
                                 }
                             }

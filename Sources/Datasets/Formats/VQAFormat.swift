@@ -1,8 +1,10 @@
 /// Questions about pictures: VQAv2's and OK-VQA's pair of files, GQA's, and easy-VQA's list.
 enum VQAFormat {
     private struct Entry {
-        var id = ""
+        var id: LabelID = ""
         var picture = ""
+        /// As the file numbers the picture.
+        var image: LabelID?
         var text = ""
         var answers: [String] = []
     }
@@ -25,7 +27,7 @@ enum VQAFormat {
                     }
                     entries.append(
                         .init(
-                            id: String(index), picture: "\(fields[2]).png", text: fields[0],
+                            id: .number(index), picture: "\(fields[2]).png", text: fields[0],
                             answers: [fields[1]]))
                 }
                 return entries
@@ -51,18 +53,22 @@ enum VQAFormat {
             return entries
         }
         if isVQA {
-            // COCO's name from its number.
+            // COCO's name from its number; a text is a name already.
             let prefix = part.map { "COCO_\($0)_" } ?? ""
             for index in entries.indices {
                 let digits = entries[index].picture
+                guard LabelNumber.whole(digits, in: 0 ... .max) != nil else {
+                    if !digits.isPicture { entries[index].picture = "\(digits).jpg" }
+                    continue
+                }
                 let zeros = String(repeating: "0", count: max(0, 12 - digits.count))
                 entries[index].picture = "\(prefix)\(zeros)\(digits).jpg"
             }
         }
-        var answers: [String: (all: [String], one: String?)] = [:]
+        var answers: [LabelID: (all: [String], one: String?)] = [:]
         if let labels = reading.labels {
             answers = try reading.json(labels) { reader in
-                var answers: [String: (all: [String], one: String?)] = [:]
+                var answers: [LabelID: (all: [String], one: String?)] = [:]
                 var isThere = false
                 try reader.object { reader, key in
                     guard key == "annotations" else { return try reader.skip() }
@@ -90,17 +96,19 @@ enum VQAFormat {
                 pictures[entry.picture] = .some(nil)
                 // COCO's 2017 names have no prefix.
                 let short = entry.picture.split(separator: "_").last.map(String.init)
-                if let source = reading.find(entry.picture, orElse: short, in: folders) {
+                if let source = reading.find(
+                    entry.picture, orElse: [short].compactMap(\.self), in: folders)
+                {
                     pictures[entry.picture] = set.pictures.count
                     set.pictures.append(
                         .init(
-                            id: Int(entry.picture.stem.split(separator: "_").last ?? "") ?? set.pictures.count
-                                + 1,
+                            id: entry.image
+                                ?? .number(Int(entry.picture.stem) ?? set.pictures.count + 1),
                             source: source, fileName: entry.picture))
                 }
             }
             guard let index = pictures[entry.picture]! else { continue }
-            let given = answers[entry.id]
+            let given = answers.entry(entry.id)
             if reading.labels != nil, given == nil {
                 reading.problems.add(.unlabelled, "question \(entry.id)")
                 continue
@@ -116,20 +124,22 @@ enum VQAFormat {
         var entry = Entry()
         try reader.object { reader, key in
             switch key {
-            case "question_id": entry.id = try reader.identifier()
-            case "image_id": entry.picture = try reader.identifier()
+            case "question_id": entry.id = try reader.id()
+            case "image_id":
+                entry.image = try reader.id()
+                entry.picture = entry.image!.name
             case "question": entry.text = try reader.string()
             default: try reader.skip()
             }
         }
-        guard !entry.id.isEmpty, !entry.picture.isEmpty, !entry.text.isEmpty else {
+        guard entry.id != "", !entry.picture.isEmpty, !entry.text.isEmpty else {
             throw JSONReader.Problem(isSyntax: false, reason: "question_id, image_id or question is missing")
         }
         return entry
     }
 
     private static func gqa(_ reader: inout JSONReader, _ id: String) throws -> Entry {
-        var entry = Entry(id: id)
+        var entry = Entry(id: .text(id))
         try reader.object { reader, key in
             switch key {
             case "imageId": entry.picture = "\(try reader.identifier()).jpg"
@@ -144,12 +154,12 @@ enum VQAFormat {
         return entry
     }
 
-    private static func annotation(_ reader: inout JSONReader) throws -> (String, [String], String?) {
-        var (id, one): (String?, String?)
+    private static func annotation(_ reader: inout JSONReader) throws -> (LabelID, [String], String?) {
+        var (id, one): (LabelID?, String?)
         var all: [String] = []
         try reader.object { reader, key in
             switch key {
-            case "question_id": id = try reader.identifier()
+            case "question_id": id = try reader.id()
             case "multiple_choice_answer": one = try reader.string()
             case "answers":
                 try reader.array { reader, _ in

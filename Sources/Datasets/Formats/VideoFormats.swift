@@ -44,7 +44,7 @@ enum DAVISFormat {
                 let source = PictureSource.file(folder.appending(path: name))
                 guard let size = reading.size(of: source) else { continue }
                 var picture = LabelledSet.Picture(
-                    id: set.pictures.count + 1, source: source, fileName: "\(video)/\(name)",
+                    id: .number(set.pictures.count + 1), source: source, fileName: "\(video)/\(name)",
                     width: size.width, height: size.height)
                 (picture.video, picture.frame) = (video, Int(name.stem) ?? index)
                 let path = masks.appending(path: "\(video)/\(name.stem).png")
@@ -74,7 +74,7 @@ enum DAVISFormat {
             return
         }
         for (index, mask) in map.masks().sorted(by: { $0.key < $1.key }) {
-            var thing = LabelledSet.Thing(id: index, category: 0, box: mask.boundingBox)
+            var thing = LabelledSet.Thing(id: .number(index), category: 0, box: mask.boundingBox)
             thing.segmentation = .mask(mask)
             thing.area = Double(mask.area)
             thing.track = index
@@ -95,7 +95,7 @@ enum MOTFormat {
     static func read(_ reading: Reading) throws(LabelError) -> LabelledSet {
         let root = reading.source.split.map { reading.path.appending(path: $0) } ?? reading.path
         var set = LabelledSet(name: root.isFile ? root.folder.lastPart : root.lastPart)
-        set.categories = names.enumerated().map { .init(id: $0.offset + 1, name: $0.element) }
+        set.categories = names.enumerated().map { .init(id: .number($0.offset + 1), name: $0.element) }
         if root.isFile {
             try add(root, video: root.folder.lastPart, folder: reading.images, to: &set, reading)
             return set
@@ -125,17 +125,27 @@ enum MOTFormat {
                 if parts.count == 2 { info[String(parts[0].trimmed)] = String(parts[1].trimmed) }
             }
         }
-        var frames: [Int: [LabelledSet.Thing]] = [:]
+        var frames: [Int: Frame] = [:]
         for (number, line) in try reading.lines(path).enumerated() {
             let place = "\(video) \(path.lastPart) line \(number + 1)"
-            let fields = line.split { $0 == "," || $0 == " " }.compactMap { Double($0) }
+            let fields = line.split { $0 == "," || $0 == " " || $0 == "\t" }
+            let numbers = fields.map { LabelNumber.number($0) }
+            func whole(_ column: Int, _ bounds: ClosedRange<Int>) -> Int? {
+                fields.indices.contains(column) ? LabelNumber.whole(fields[column], in: bounds) : nil
+            }
             // MOT15 has no class: its eighth number is a place in the world, -1.
             let isClassed = fields.count == 9
-            guard fields.count >= 6, fields.allSatisfy(\.isFinite), let frame = Int(exactly: fields[0]),
-                (1...lastFrame).contains(frame), let track = Int(exactly: fields[1]),
-                let category = isClassed ? Int(exactly: fields[7]).map({ $0 &- 1 }) : 0
+            let category = isClassed ? whole(7, 1...1_000_000).map { $0 - 1 } : 0
+            guard let frame = whole(0, 1...lastFrame) else {
+                reading.problems.add(.malformed, place)
+                continue
+            }
+            guard let category, let track = whole(1, -1_000_000_000...1_000_000_000), fields.count >= 6,
+                !numbers.contains(nil)
             else {
                 reading.problems.add(.malformed, place)
+                frames[frame, default: Frame()].lost.append(
+                    category.flatMap { names.indices.contains($0) ? $0 : nil })
                 continue
             }
             guard names.indices.contains(category) else {
@@ -143,30 +153,42 @@ enum MOTFormat {
                 continue
             }
             var thing = LabelledSet.Thing(
-                id: number + 1, category: category,
-                box: Box(x: fields[2], y: fields[3], width: fields[4], height: fields[5]))
+                id: .number(number + 1), category: category,
+                box: Box(x: numbers[2]!, y: numbers[3]!, width: numbers[4]!, height: numbers[5]!))
             thing.track = track
-            thing.isIgnored = fields.count > 6 && fields[6] == 0
-            thing.visibility = isClassed ? fields[8] : nil
-            frames[frame, default: []].append(thing)
+            thing.isIgnored = fields.count > 6 && numbers[6] == 0
+            thing.visibility = isClassed ? numbers[8] : nil
+            frames[frame, default: Frame()].things.append(thing)
         }
-        let length = min(info["seqLength"].flatMap { Int($0) } ?? frames.keys.max() ?? 0, lastFrame)
-        let (ending, pictures) = (info["imExt"] ?? ".jpg", info["imDir"] ?? "img1")
-        for frame in stride(from: 1, through: length, by: 1) {
-            let digits = String(frame)
+        func side(_ key: String) -> Int {
+            info[key].flatMap { LabelNumber.whole($0, in: LabelNumber.sides) } ?? 0
+        }
+        let folders =
+            folder.map { [$0.appending(path: info["imDir"] ?? "img1"), $0.appending(path: "img1"), $0] } ?? []
+        let ending = info["imExt"] ?? ".jpg"
+        // Frames without a label are those whose pictures are there.
+        var numbers = Set(frames.keys)
+        for name in Reading.list(folders.first(where: \.isFolder) ?? "")?.names ?? []
+        where name.isPicture {
+            if let number = LabelNumber.whole(name.stem, in: 1...lastFrame) { numbers.insert(number) }
+        }
+        for number in numbers.sorted() {
+            let digits = String(number)
             let name = String(repeating: "0", count: max(0, 6 - digits.count)) + digits + ending
-            guard
-                let source = reading.find(
-                    name,
-                    in: folder.map { [$0.appending(path: pictures), $0.appending(path: "img1"), $0] } ?? [])
-            else { continue }
+            guard let source = reading.find(name, in: folders) else { continue }
             var picture = LabelledSet.Picture(
-                id: set.pictures.count + 1, source: source, fileName: "\(video)/\(name)",
-                width: info["imWidth"].flatMap { Int($0) } ?? 0,
-                height: info["imHeight"].flatMap { Int($0) } ?? 0)
-            (picture.video, picture.frame) = (video, frame)
-            picture.things = frames[frame] ?? []
+                id: .number(set.pictures.count + 1), source: source, fileName: "\(video)/\(name)",
+                width: side("imWidth"), height: side("imHeight"))
+            (picture.video, picture.frame) = (video, number)
+            picture.things = frames[number]?.things ?? []
+            for lost in frames[number]?.lost ?? [] { picture.lose(lost, of: names.count) }
             set.pictures.append(picture)
         }
+    }
+
+    private struct Frame {
+        var things: [LabelledSet.Thing] = []
+        /// Classes of labels that are not of the form; nil for one that cannot be read.
+        var lost: [Int?] = []
     }
 }

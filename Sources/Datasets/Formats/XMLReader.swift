@@ -19,11 +19,57 @@ struct XMLElement {
 
     /// Reads a document's one element.
     init(parsing bytes: [UInt8]) throws(Problem) {
-        var parser = XMLParser(bytes: bytes)
+        var parser = XMLParser(bytes: try Self.utf8(bytes))
         self = try parser.document()
     }
 
     fileprivate init(named name: String) { self.name = name }
+
+    /// In UTF-8, from the encoding that the document says it has.
+    private static func utf8(_ bytes: [UInt8]) throws(Problem) -> [UInt8] {
+        let text = LabelText.utf8(bytes)
+        // What was in UTF-16 is so no more, whatever the declaration says.
+        let isMarked = text.count != bytes.count
+        switch isMarked ? "utf-8" : declaredEncoding(text) {
+        // A declaration of UTF-16 may be left from before the text was saved as UTF-8.
+        case "utf-8", "utf8", "us-ascii", "ascii", "utf-16": break
+        case "iso-8859-1", "latin1", "latin-1", "iso8859-1": return text.flatMap { $0.utf8 { UInt32($0) } }
+        case "windows-1252", "cp1252": return text.flatMap { $0.utf8(Self.windows1252) }
+        case let name:
+            throw Problem(description: "in the encoding \"\(name)\", which is not read: save it as UTF-8")
+        }
+        do {
+            return Array(try LabelText.string(text).utf8)
+        } catch {
+            throw Problem(description: error.description)
+        }
+    }
+
+    /// "iso-8859-1" of `<?xml version="1.0" encoding="ISO-8859-1"?>`; UTF-8 where nothing is said.
+    private static func declaredEncoding(_ bytes: [UInt8]) -> String {
+        let start = String(decoding: bytes.prefix(200), as: UTF8.self)
+        guard start.hasPrefix("<?xml"), let end = start.firstRange(of: "?>"),
+            let key = start[..<end.lowerBound].firstRange(of: "encoding")
+        else { return "utf-8" }
+        let value = start[key.upperBound..<end.lowerBound].drop { $0.isWhitespace || $0 == "=" }
+        guard let quote = value.first, quote == "\"" || quote == "'" else { return "utf-8" }
+        return value.dropFirst().prefix { $0 != quote }.lowercased()
+    }
+
+    private static func windows1252(_ byte: UInt8) -> UInt32 {
+        let upper: [UInt32] = [
+            0x20AC, 0x81, 0x201A, 0x192, 0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152,
+            0x8D, 0x17D, 0x8F, 0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122,
+            0x161, 0x203A, 0x153, 0x9D, 0x17E, 0x178,
+        ]
+        return 0x80..<0xA0 ~= byte ? upper[Int(byte) - 0x80] : UInt32(byte)
+    }
+}
+
+extension UInt8 {
+    fileprivate func utf8(_ scalar: (UInt8) -> UInt32) -> [UInt8] {
+        Array(UTF8.encode(Unicode.Scalar(scalar(self))!)!)
+    }
 }
 
 private struct XMLParser {
@@ -35,7 +81,6 @@ private struct XMLParser {
     init(bytes: [UInt8]) { self.bytes = bytes }
 
     mutating func document() throws(XMLElement.Problem) -> XMLElement {
-        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
         try skipAround()
         guard take("<") else { throw problem("not XML") }
         let root = try element(depth: 0)

@@ -28,6 +28,8 @@ struct PreparedPicture {
 
     var image: Image
     var things: [Thing]
+    /// Classes of which more may be there: that there is nothing of them is learnt nowhere.
+    var unclear: Set<Int> = []
     /// Class names in the fixed form; other requests; questions. Of each as many as in every other picture of a batch.
     var names: [Turn]
     var requests: [Turn]
@@ -70,6 +72,8 @@ package struct LabelBatch {
     /// [b, 1, cells]: 0 where nothing is to be learnt, else 1; nil where everything is. Of things alone: a point that is asked for
     /// may lie on what is no thing.
     let attention: Tensor?
+    /// The same of the dense head, [b, classes, cells] where it differs between classes.
+    package let denseAttention: Tensor?
     let asksPoints: Bool
     /// Sequences of similar length together: [b, n, length] each.
     package let ids: [Tensor]
@@ -99,7 +103,8 @@ package struct LabelBatch {
 
     init(
         pixels: Tensor, denseHeat: Tensor, denseBoxes: BoxTruth, denseLabels: Tensor, attention: Tensor?,
-        asksPoints: Bool, ids: [Tensor], location: Following, text: Following, named: Following,
+        denseAttention: Tensor?, asksPoints: Bool, ids: [Tensor], location: Following, text: Following,
+        named: Following,
         aligned: Tensor, queries: Int,
         heat: Tensor, boxes: BoxTruth
     ) {
@@ -107,7 +112,7 @@ package struct LabelBatch {
         self.denseHeat = denseHeat
         self.denseBoxes = denseBoxes
         self.denseLabels = denseLabels
-        self.attention = attention
+        (self.attention, self.denseAttention) = (attention, denseAttention)
         self.asksPoints = asksPoints
         self.ids = ids
         (self.location, self.text, self.named) = (location, text, named)
@@ -136,6 +141,8 @@ package struct LabelBatch {
         var denseBoxes = BoxTruth.Builder()
         var denseLabels: [Int] = []
         var attention: [Float] = []
+        var denseAttention: [Float] = []
+        let isUnclear = pictures.contains { !$0.unclear.isEmpty }
         var boxes = BoxTruth.Builder()
         var heat: [Float] = []
         var builder = RowsBuilder(writing, kinds)
@@ -156,7 +163,13 @@ package struct LabelBatch {
             denseBoxes.append(grid { _ in true }, boxes: numbers, first: denseLabels.count)
             denseLabels += things.map(\.label)
             for label in 0..<classes { denseHeat += grid { things[$0].label == label }.heat }
-            attention += Self.attention(things, rows, columns)
+            let cells = Self.attention(things, rows, columns)
+            attention += cells
+            for label in 0..<classes where isUnclear {
+                denseAttention +=
+                    picture.unclear.contains(label)
+                    ? Self.centres(things.filter { $0.label == label }, rows, columns) : cells
+            }
 
             var answered: [RowsBuilder.Query] = []
             for turn in picture.names { answered += builder.append(turn, .short) }
@@ -188,6 +201,8 @@ package struct LabelBatch {
         self.denseLabels = try Tensor(self.denseBoxes.target.map { denseLabels[$0] })
         self.attention =
             attention.contains(0) ? try Tensor(attention, [count, 1, rows * columns]) : nil
+        self.denseAttention =
+            isUnclear ? try Tensor(denseAttention, [count, classes, rows * columns]) : self.attention
         asksPoints = pictures[0].hasPoints
         self.heat = try Tensor(heat, [count, queries, rows * columns])
         self.boxes = try boxes.finish()
@@ -200,10 +215,6 @@ package struct LabelBatch {
     private static func attention(_ things: [PreparedPicture.Thing], _ rows: Int, _ columns: Int) -> [Float] {
         var cells = [Float](repeating: 1, count: rows * columns)
         guard things.contains(where: \.isIgnored) else { return cells }
-        func range(_ low: Double, _ high: Double, _ limit: Int) -> Range<Int> {
-            let first = max(0, Int((low / HeatGrid.stride).rounded(.down)))
-            return first..<max(first, min(limit, Int((high / HeatGrid.stride).rounded(.up))))
-        }
         for thing in things where thing.isIgnored {
             for row in range(thing.box.y, thing.box.maxY, rows) {
                 for column in range(thing.box.x, thing.box.maxX, columns) {
@@ -211,6 +222,12 @@ package struct LabelBatch {
                 }
             }
         }
+        return zip(cells, centres(things, rows, columns)).map { max($0, $1) }
+    }
+
+    /// 1 at the centres of things that count.
+    private static func centres(_ things: [PreparedPicture.Thing], _ rows: Int, _ columns: Int) -> [Float] {
+        var cells = [Float](repeating: 0, count: rows * columns)
         for thing in things where !thing.isIgnored {
             let (x, y) = (thing.box.centre.x, thing.box.centre.y)
             for row in range(y - 2, y + 2, rows) {
@@ -218,6 +235,12 @@ package struct LabelBatch {
             }
         }
         return cells
+    }
+
+    /// The cells between two places in pixels.
+    private static func range(_ low: Double, _ high: Double, _ limit: Int) -> Range<Int> {
+        let first = max(0, Int((low / HeatGrid.stride).rounded(.down)))
+        return first..<max(first, min(limit, Int((high / HeatGrid.stride).rounded(.up))))
     }
 }
 

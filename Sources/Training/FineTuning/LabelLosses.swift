@@ -73,7 +73,7 @@ struct LabelLosses {
         let classes = batch.denseHeat.size(1)
         let maps = try features.dense!.flattened(2)
         var losses = [
-            ("dense_heat", try focal(maps.narrowed(1, 0, classes), batch.denseHeat, batch.attention))
+            ("dense_heat", try focal(maps.narrowed(1, 0, classes), batch.denseHeat, batch.denseAttention))
         ]
         guard batch.denseBoxes.cells.size(0) > 0 else { return losses }
         let seen = try cellRows(features.dense!).reshaped(-1, maps.size(1)).indexSelected(

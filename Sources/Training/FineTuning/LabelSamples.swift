@@ -103,10 +103,28 @@ final class LabelSamples: @unchecked Sendable {
 
     /// The n-th picture, changed, with what is asked about it; all pictures of a step stand or lie alike.
     func prepared(_ number: Int, step: Int) throws -> PreparedPicture {
+        for next in number..<(number + labels.train.count) {
+            let (picture, image) = try readable(next)
+            // Cut and made smaller it may show too little of its things for any class to be asked for.
+            for isCut in [true, false] {
+                if let prepared = try prepared(picture, image, next, step: step, isCut: isCut) {
+                    return prepared
+                }
+            }
+        }
+        throw TrainingError.badConfiguration(
+            configuration.data.train.path,
+            "in none of its \(labels.train.count) pictures anything can be asked for")
+    }
+
+    /// - Returns: nil where the labels of what is seen do not say enough to ask for anything.
+    private func prepared(
+        _ first: LabelledSet.Picture, _ image: Image, _ number: Int, step: Int, isCut: Bool
+    ) throws -> PreparedPicture? {
         var random = SceneRandom(seed: seed, index: number, stream: 11)
         let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
-        let (first, image) = try readable(number)
         var draw = Augmentation.Draw(augmentation, using: &random)
+        if !isCut { draw.scale = 1 }
         if augmentation.turns {
             // All pictures of a step lie down or all stand, so that those of one set have inputs of one size.
             var random = SceneRandom(seed: configuration.seed, index: step, stream: 15)
@@ -126,6 +144,8 @@ final class LabelSamples: @unchecked Sendable {
         (seen.width, seen.height) = (width, height)
         // They mean places that may have been moved.
         (seen.referring, seen.points, seen.exemplars) = ([], [], [])
+        /// Classes of which more may be there than is labelled.
+        var unclear: Set<Int> = []
         func place(
             _ picture: LabelledSet.Picture, _ image: Image,
             _ region: (x: Int, y: Int, width: Int, height: Int), fitted: (width: Int, height: Int)?,
@@ -135,20 +155,22 @@ final class LabelSamples: @unchecked Sendable {
                 size: (image.width, image.height), into: region, fitted: fitted, draw)
             canvas.paste(try placement.pixels(of: image), x: placement.area.x, y: placement.area.y)
             for thing in picture.things {
-                guard let place = self.thing(thing, placement.input(thing.box)) else { continue }
+                let input = placement.input(thing.box)
+                guard let place = self.thing(thing, input) else {
+                    // What was cut away is not there; what is too small to be seen is.
+                    if input != nil { unclear.insert(thing.category) }
+                    continue
+                }
                 things.append(place)
                 var moved = thing
                 (moved.box, moved.isIgnored) = (place.box, place.isIgnored)
                 moved.keypoints = thing.keypoints.map(placement.input)
                 seen.things.append(moved)
             }
-            // What nobody looked for in one of them may be there.
-            if let absent = picture.absent {
-                seen.absent = (seen.absent ?? Array(labels.classes.indices)).filter(absent.contains)
-            }
+            unclear.formUnion(picture.unclear(labels.classes.count))
         }
         // What is written under one picture is not true of four.
-        if random.chance(augmentation.mosaic), !labels.classes.isEmpty {
+        if random.chance(augmentation.mosaic), !labels.classes.isEmpty, isCut {
             let (halfWidth, halfHeight) = (width / 2, height / 2)
             for quarter in 0..<4 {
                 let chosen = quarter == 0 ? first : random.element(of: labels.train)
@@ -166,18 +188,18 @@ final class LabelSamples: @unchecked Sendable {
             }
         } else {
             try place(first, image, (0, 0, width, height), fitted: frame.fitted, draw)
-            // What was cut away is not there.
-            let gone = Set(first.things.map(\.category)).subtracting(things.map(\.label))
-            seen.absent = seen.absent.map { Set($0).union(gone).sorted() }
             // Sentences mean sides, and others to compare with.
             let isUpright = !draw.isMirrored && !draw.isUpsideDown && draw.turns == 0
             if isUpright, seen.things.count == first.things.count { seen.referring = first.referring }
         }
-        let names = nameTurns(seen, things, configuration.names, using: &random)
-        let requests = requestTurns(seen, things, using: &random)
+        (seen.absent, seen.incomplete) = (nil, unclear.sorted())
+        guard let names = nameTurns(seen, things, configuration.names, using: &random),
+            let requests = requestTurns(seen, things, using: &random),
+            let questions = questionTurns(first, seen, things, using: &random)
+        else { return nil }
         return PreparedPicture(
-            image: canvas, things: things, names: names, requests: requests,
-            questions: questionTurns(first, things, using: &random))
+            image: canvas, things: things, unclear: unclear, names: names, requests: requests,
+            questions: questions)
     }
 
     /// The n-th person, cut out as the pose pathway does it, with joints that are asked for by name.
@@ -224,8 +246,8 @@ final class LabelSamples: @unchecked Sendable {
             return PreparedPicture.Turn(turn: turn.turn, labels: [nil], points: turn.points)
         }
         return PreparedPicture(
-            image: try placement.pixels(of: crop.image), things: things, names: [], requests: requests,
-            questions: [])
+            image: try placement.pixels(of: crop.image), things: things,
+            unclear: picture.unclear(labels.classes.count), names: [], requests: requests, questions: [])
     }
 
     /// The n-th person, or the next one whose picture can be decoded.
@@ -250,61 +272,66 @@ final class LabelSamples: @unchecked Sendable {
             isIgnored: !thing.isLearnt || part.area < Self.leastSeen * whole.area)
     }
 
-    /// How many turns a picture gets of the names that are wanted.
+    /// Classes that can be asked for: those of which a thing is seen well, and those of which there is none.
+    private func known(
+        _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing]
+    ) -> (present: [Int], absent: [Int]) {
+        guard picture.isLabelled else { return ([], []) }
+        let clear = labels.classes.indices.filter { !picture.incomplete.contains($0) }
+        let seen = Set(things.map(\.label))
+        let present = Set(things.filter { !$0.isIgnored }.map(\.label))
+        return (clear.filter(present.contains), clear.filter { !seen.contains($0) })
+    }
+
+    /// How many turns a picture gets of the names that are wanted; nil where nothing is known of any.
     private func nameTurns(
         _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], _ wanted: Int,
         using random: inout SceneRandom
-    ) -> [PreparedPicture.Turn] {
-        let classes = labels.classes
-        let count = min(wanted, classes.count)
+    ) -> [PreparedPicture.Turn]? {
+        let count = min(wanted, labels.classes.count)
         guard count > 0 else { return [] }
-        let there = Set(things.map(\.label))
-        let present = random.permuted(classes.indices.filter { there.contains($0) })
-        // What nobody looked for may be there.
-        let known = picture.absent.map(Set.init)
-        let absent = random.permuted(
-            classes.indices.filter { !there.contains($0) && known?.contains($0) ?? true })
+        let known = known(picture, things)
+        let (present, absent) = (random.permuted(known.present), random.permuted(known.absent))
         let first = min(present.count, max(count - absent.count, (3 * count + 3) / 4))
-        var chosen = Array((present.prefix(first) + absent).prefix(count))
-        if chosen.isEmpty { chosen = [classes.indices.first!] }
+        let chosen = Array((present.prefix(first) + absent).prefix(count))
+        guard !chosen.isEmpty else { return nil }
         return (0..<count).map { number in
             nameTurn(chosen[number % chosen.count], things, using: &random)
         }
     }
 
-    /// Requests in other words, of the mixture's tasks; what else can be asked where the labels answer none of them.
+    /// Requests in other words, of the mixture's tasks; what else can be asked where the labels answer none of them, and
+    /// nil where that is nothing.
     private func requestTurns(
         _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], using random: inout SceneRandom
-    ) -> [PreparedPicture.Turn] {
-        (0..<configuration.requests).map { _ in
+    ) -> [PreparedPicture.Turn]? {
+        var turns: [PreparedPicture.Turn] = []
+        for _ in 0..<configuration.requests {
             guard let turn = reformulation.turn(for: picture, in: labels.set, using: &random)?.turn else {
-                return otherTurn(picture, things, using: &random)
+                guard let other = otherTurn(picture, things, using: &random) else { return nil }
+                turns.append(other)
+                continue
             }
             let named = turn.queries.map { query -> Int? in
                 let classes = Set(query.objects.map { things[$0].label })
                 return classes.count == 1 ? classes.first : nil
             }
-            return .init(turn: turn, labels: named)
+            turns.append(.init(turn: turn, labels: named))
         }
+        return turns
     }
 
-    /// For a picture of which the labels do not say what is wanted: a name in the fixed form, or of a set without boxes any
+    /// For a picture of which the labels do not say what is wanted: a name in the fixed form, or where no class is known any
     /// question, caption or exchange that they have.
     private func otherTurn(
         _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], using random: inout SceneRandom
-    ) -> PreparedPicture.Turn {
-        guard labels.classes.isEmpty else {
-            // What nobody looked for may be there.
-            let known = Set(picture.absent ?? Array(labels.classes.indices)).union(things.map(\.label))
-            let label =
-                known.isEmpty
-                ? random.integer(below: labels.classes.count) : random.element(of: known.sorted())
-            return nameTurn(label, things, using: &random)
-        }
-        // A picture of which nothing can be told is not kept.
-        let said = Reformulation(weights: [.caption: 1, .dialogue: 1, .question: 1])
-            .turn(for: picture, in: labels.set, using: &random)!
-        return .init(turn: said.turn, labels: [])
+    ) -> PreparedPicture.Turn? {
+        let known = known(picture, things)
+        let labels = (known.present + known.absent).sorted()
+        guard labels.isEmpty else { return nameTurn(random.element(of: labels), things, using: &random) }
+        return Reformulation(weights: [.caption: 1, .dialogue: 1, .question: 1])
+            .turn(for: picture, in: self.labels.set, using: &random)
+            .map { .init(turn: $0.turn, labels: []) }
     }
 
     /// LUMEN's fixed form.
@@ -334,13 +361,20 @@ final class LabelSamples: @unchecked Sendable {
             labels: [label])
     }
 
+    /// - Parameter seen: what is asked about where the picture has no question.
     private func questionTurns(
-        _ picture: LabelledSet.Picture, _ things: [PreparedPicture.Thing], using random: inout SceneRandom
-    ) -> [PreparedPicture.Turn] {
+        _ picture: LabelledSet.Picture, _ seen: LabelledSet.Picture, _ things: [PreparedPicture.Thing],
+        using random: inout SceneRandom
+    ) -> [PreparedPicture.Turn]? {
         let count = configuration.questions
         guard count > 0 else { return [] }
         guard !picture.questions.isEmpty else {
-            return (0..<count).map { _ in otherTurn(picture, things, using: &random) }
+            var turns: [PreparedPicture.Turn] = []
+            for _ in 0..<count {
+                guard let turn = otherTurn(seen, things, using: &random) else { return nil }
+                turns.append(turn)
+            }
+            return turns
         }
         let chosen = random.permuted(picture.questions)
         return (0..<count).map { .init(question: chosen[$0 % chosen.count]) }

@@ -147,9 +147,10 @@ package struct LabelSplit: Sendable {
                     $0.compactMap { places[set.categories[$0].name] }
                 }
                 picture.questions.removeAll { !$0.isAnswered }
-                if classes.isEmpty || !picture.isLabelled {
+                let isClear = picture.isLabelled && picture.unclear(classes.count).count < classes.count
+                if classes.isEmpty || !isClear {
                     let isAsked = asksQuestions && !picture.questions.isEmpty || saysSomething(picture)
-                    // Nobody says which classes are there.
+                    // Nothing says of any class where all of it is, or that it is not there.
                     guard isAsked, classes.isEmpty || configuration.names == 0 else {
                         unlabelled += classes.isEmpty ? 0 : 1
                         return nil
@@ -240,7 +241,8 @@ package struct LabelSplit: Sendable {
                 other == nil
                     ? "validation, drawn from it by seed \(configuration.seed)" : "validation", validation))
         if unlabelled > 0 {
-            lines.append("\(unlabelled) pictures are left out: nobody labelled what is in them")
+            lines.append(
+                "\(unlabelled) pictures are left out: of no class is it known whether all of it is labelled")
         }
         let without = read.categories.count - kept.count
         if asksNames, without > 0 {
@@ -276,7 +278,7 @@ package struct LabelSplit: Sendable {
             var annotations: [[String: Any]] = []
             for (number, picture) in pictures.enumerated() {
                 images.append([
-                    "id": number + 1, "file_name": picture.source.name, "width": picture.width,
+                    "id": number + 1, "file_name": picture.source.absoluteName, "width": picture.width,
                     "height": picture.height,
                 ])
                 for thing in picture.things {
@@ -396,7 +398,7 @@ extension LabelledSet {
             pictures[number].incomplete = pictures[number].incomplete.compactMap { new[$0] }
             pictures[number].absent = pictures[number].absent?.compactMap { new[$0] }
         }
-        categories = names.enumerated().map { Category(id: $0.offset, name: $0.element) }
+        categories = names.enumerated().map { Category(id: .number($0.offset), name: $0.element) }
     }
 
     /// Removes questions, captions and exchanges of more tokens, and those with a token that steers the model.
@@ -455,7 +457,7 @@ extension LabelledSet {
                 return box.intersection(area).map { Thing(id: 0, category: category, box: $0) }
             }
             for (place, var thing) in things.enumerated() {
-                thing.id = picture.things.count + place + 1
+                thing.id = .number(picture.things.count + place + 1)
                 pictures[number].things.append(thing)
             }
             count += things.count
@@ -464,11 +466,31 @@ extension LabelledSet {
     }
 }
 
+extension PictureSource {
+    /// What it is called from any folder.
+    fileprivate var absoluteName: String {
+        switch self {
+        case .file(let path): URL(fileURLWithPath: path).standardizedFileURL.path
+        case .archive(let path, let offset, let length):
+            PictureSource.archive(
+                URL(fileURLWithPath: path).standardizedFileURL.path, offset: offset, length: length
+            ).name
+        }
+    }
+}
+
 extension LabelledSet.Question {
     var isAnswered: Bool { answers.contains { !$0.isEmpty } }
 }
 
 extension LabelledSet.Picture {
+    /// Of `classes` those of which more may be there than is labelled: one that nobody looked for, or a label of which is lost.
+    func unclear(_ classes: Int) -> Set<Int> {
+        guard let absent else { return Set(incomplete) }
+        let known = Set(absent).union(things.map(\.category))
+        return Set((0..<classes).filter { !known.contains($0) }).union(incomplete)
+    }
+
     /// How many things of each class there are.
     func counts(_ classes: Int) -> [Int] {
         things.reduce(into: [Int](repeating: 0, count: classes)) {

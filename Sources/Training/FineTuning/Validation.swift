@@ -20,6 +20,8 @@ struct PictureAnswers: Sendable {
     let picture: LabelledSet.Picture
     /// In pixels, as the picture was decoded.
     let size: Size
+    /// Classes of which more may be there than is labelled: neither their things nor what is found of them counts.
+    let unclear: Set<Int>
     /// Of each class, best first, in pixels of the picture.
     let found: [[Detection]]
     /// The joints of those that are surest to be people; none where joints are not learnt.
@@ -72,13 +74,11 @@ struct PictureAnswers: Sendable {
         let found = try Swift.stride(from: 0, to: classes.count, by: Self.batch).flatMap { start in
             let names = classes[start..<min(start + Self.batch, classes.count)]
             return try specialists.find(Array(names), as: .boxes, in: reading).found
-        }.enumerated().map { label, found in
-            // What nobody looked for is neither right nor wrong.
-            let isKnown =
-                picture.absent?.contains(label) ?? true || picture.things.contains { $0.category == label }
-            return isKnown ? found : []
         }
-        self.found = found
+        // What nobody looked for is neither right nor wrong.
+        let unclear = picture.unclear(classes.count)
+        self.unclear = unclear
+        self.found = found.enumerated().map { unclear.contains($0) ? [] : $1 }
         let surest = person.map { Array(found[$0].prefix(Self.peopleLimit)) } ?? []
         people = zip(surest, try specialists.joints(of: surest.map(\.box), in: image)).map {
             Person(box: $0.box, score: $0.score, joints: $1)
@@ -131,7 +131,7 @@ struct PictureAnswers: Sendable {
     /// Things that were found at least as surely, and those of them that are right: each thing once, at an IoU of 0.5.
     func agreement(at threshold: Double) -> (right: Int, found: Int, there: Int) {
         var (right, count) = (0, 0)
-        let there = picture.things.filter(\.isLearnt)
+        let there = picture.things.filter { $0.isLearnt && !unclear.contains($0.category) }
         for (label, detections) in found.enumerated() {
             var left = there.filter { $0.category == label }
             for detection in detections where detection.score >= threshold {
@@ -172,7 +172,9 @@ struct ValidationAnswers: Sendable {
                 truth.append(
                     .init(
                         image: image, category: thing.category, area: thing.area ?? thing.box.area,
-                        isCrowd: thing.isCrowd, isIgnored: !thing.isLearnt, shape: thing.box))
+                        isCrowd: thing.isCrowd,
+                        isIgnored: !thing.isLearnt || answers.unclear.contains(thing.category),
+                        shape: thing.box))
             }
             for (label, detections) in answers.found.enumerated() {
                 found += detections.map {
@@ -277,8 +279,9 @@ struct ValidationAnswers: Sendable {
         let there = pictures.map { $0.picture.counts(classes.count) }
         func errors(_ counts: (_ picture: Int, _ label: Int) -> Double) -> [Double] {
             classes.indices.map { label in
-                pictures.indices.reduce(0) { $0 + abs(counts($1, label) - Double(there[$1][label])) }
-                    / Double(pictures.count)
+                let known = pictures.indices.filter { !pictures[$0].unclear.contains(label) }
+                let sum = known.reduce(0) { $0 + abs(counts($1, label) - Double(there[$1][label])) }
+                return known.isEmpty ? 0 : sum / Double(known.count)
             }
         }
         let medians = classes.indices.map { label in
