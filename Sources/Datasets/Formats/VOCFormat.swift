@@ -86,7 +86,7 @@ enum VOCFormat {
                 default: break
                 }
             }
-            if picture.width == 0 || picture.height == 0 {
+            if picture.width == 0 || picture.height == 0, !reading.asWritten {
                 guard let size = reading.size(of: source) else { continue }
                 (picture.width, picture.height) = size
             }
