@@ -5,8 +5,8 @@ import Foundation
 /// at similarities of 0.5 to 0.95, crowds and ignored regions, precision at 101 recalls, areas, limits on the number of
 /// detections, means over the categories that occur.
 ///
-/// Equal to pycocotools 2.0.11 to rounding (AveragePrecisionTests). The one difference: an annotation with the id 0,
-/// which pycocotools takes for none, is as good as any.
+/// Equal to pycocotools 2.0.11 to rounding (AveragePrecisionTests), but for annotations with the id 0, which that takes for
+/// none.
 public struct AveragePrecision: Sendable {
     /// Something that a model gives.
     public struct Prediction<Shape> {

@@ -433,4 +433,82 @@ import Testing
             }
         }
     }
+
+    // MARK: Broken files
+
+    /// Whatever is in a file of labels, it is read or refused: with numbers beyond any range, cut, and joined at random.
+    @Test(arguments: 0..<8) func mutatedFilesAreReadOrRefused(seed: Int) throws {
+        let files: [(DataSource.Format, String, String)] = [
+            (
+                .yolo, "yolo/data.yaml",
+                "names: {0: cat, 1: dog}\nkpt_shape: [2, 3]\nnc: 2\ntrain: [images, list.txt]\n"
+            ),
+            (.yolo, "yolo/labels/a.txt", "0 0.5 0.5 0.2 0.2 0.1 0.1 2 0.3 0.3 1\n1 0.5 0.5 0.2 0.2\n"),
+            (.yolo, "yolo/list.txt", "./images/a.png\n/data/?d=images%5Ca.png\n"),
+            (
+                .coco, "coco/labels.json",
+                #"{"images":[{"id":1,"file_name":"a.png","width":20,"height":10}],"categories":[{"id":1,"name":"star","keypoints":["a"],"skeleton":[[1,1]]}],"annotations":[{"id":7,"image_id":1,"category_id":1,"bbox":[1,2,3,4],"area":12,"iscrowd":0,"segmentation":{"size":[10,20],"counts":[5,10,185]},"keypoints":[1,2,2]}]}"#
+            ),
+            (
+                .voc, "voc/a.xml",
+                "<?xml version='1.0' encoding='utf-8'?><annotation><filename>a.png</filename><size><width>20</width><height>10</height></size><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object></annotation>"
+            ),
+            (.mot, "mot/gt/gt.txt", "1,1,1,1,5,5,1,1,1\n2,1,2,1,5,5,1,3,0.5\n"),
+            (.mot, "mot/seqinfo.ini", "[Sequence]\nimExt=.png\nseqLength=2\nimWidth=20\nimHeight=10\n"),
+            (
+                .openImages, "oi/train-annotations-bbox.csv",
+                "ImageID,LabelName,XMin,XMax,YMin,YMax\na,/m/1,0,1,0,1\n"
+            ),
+        ]
+        let numbers = [
+            "-9223372036854775808", "9223372036854775807", "99999999999999999999", "1e308", "-1e308", "nan",
+            "inf",
+            "0", "-1", "1e-320", "2147483648", "\"", "[", "{", "<", "&", "\u{FEFF}", "\n", ",", ":",
+        ]
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 | 1
+        func random(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        var (read, refused) = (0, 0)
+        try LabelFolder.temporary { folder in
+            for path in ["yolo/images/a", "coco/a", "voc/a", "mot/img1/000001"] {
+                try folder.picture("\(path).png")
+            }
+            try folder.write(LabelFolder.picture(20, 10, tone: 1), "oi/train/a.jpg")
+            try folder.write("/m/1,cat\n", "oi/class-descriptions-boxable.csv")
+            for (_, name, text) in files { try folder.write(text, name) }
+            for _ in 0..<60 {
+                let (format, name, text) = files[random(files.count)]
+                var bytes = Array(text.utf8)
+                for _ in 0...random(3) {
+                    let (start, length) = (random(bytes.count + 1), random(6))
+                    let range = start..<min(bytes.count, start + length)
+                    switch random(4) {
+                    case 0: bytes.replaceSubrange(range, with: numbers[random(numbers.count)].utf8)
+                    case 1:
+                        // In place of a number.
+                        let digits = bytes.indices.filter { bytes[$0] &- 48 < 10 }
+                        if let at = digits.isEmpty ? nil : digits[random(digits.count)] {
+                            bytes.replaceSubrange(at...at, with: numbers[random(numbers.count)].utf8)
+                        }
+                    case 2: bytes.removeSubrange(range)
+                    default: bytes.insert(UInt8(random(256)), at: start)
+                    }
+                }
+                try folder.write(bytes, name)
+                let source = String(name.split(separator: "/")[0]) + (format == .coco ? "/labels.json" : "")
+                do {
+                    let set = try folder.read(format, source)
+                    _ = LabelSummary(set).text
+                    read += 1
+                } catch let error as LabelError {
+                    #expect(!error.description.contains("\n"))
+                    refused += 1
+                }
+                try folder.write(text, name)
+            }
+        }
+        #expect(read > 5 && read + refused == 60)
+    }
 }

@@ -36,31 +36,37 @@ private actor ToldModel: BenchmarkModel {
     private static let box = Box(x: 10, y: 8, width: 20, height: 16)
 
     /// Three pictures with a cat each, and a fourth that is broken; categories "cat" and "dog".
-    private func set(_ folder: Folder) throws -> String {
+    ///
+    /// - Parameter quote: around ids.
+    private func set(_ folder: Folder, quote: String = "") throws -> String {
         let image = Image(width: 48, height: 40, pixels: Array(repeating: 200, count: 48 * 40 * 3))
         for number in 1...3 { try image.writePNG(to: "\(folder.path)/\(number).png") }
         _ = try folder.write(Data("not a picture".utf8), "4.png")
-        let images = (1...4).map { "{\"id\":\($0),\"file_name\":\"\($0).png\",\"width\":48,\"height\":40}" }
+        let images = (1...4).map {
+            "{\"id\":\(quote)\($0)\(quote),\"file_name\":\"\($0).png\",\"width\":48,\"height\":40}"
+        }
         let annotations = (1...4).map {
-            "{\"id\":\($0),\"image_id\":\($0),\"category_id\":7,\"bbox\":[10,8,20,16],\"area\":320,\"iscrowd\":0}"
+            "{\"id\":\($0),\"image_id\":\(quote)\($0)\(quote),\"category_id\":\(quote)7\(quote),\"bbox\":[10,8,20,16],\"area\":320,\"iscrowd\":0}"
         }
         let truth =
             "{\"images\":[\(images.joined(separator: ","))],\"annotations\":[\(annotations.joined(separator: ","))],"
-            + "\"categories\":[{\"id\":7,\"name\":\"cat\"},{\"id\":9,\"name\":\"dog\"}]}"
+            + "\"categories\":[{\"id\":\(quote)7\(quote),\"name\":\"cat\"},{\"id\":9,\"name\":\"dog\"}]}"
         _ = try folder.write(Data(truth.utf8), "truth.json")
         return try folder.write(
             Data("{\"format\":\"coco\",\"path\":\"truth.json\",\"images\":\".\"}".utf8), "source.json")
     }
 
-    private func withSet<Result>(_ body: (Folder, String) async throws -> Result) async throws -> Result {
+    private func withSet<Result>(
+        quote: String = "", _ body: (Folder, String) async throws -> Result
+    ) async throws -> Result {
         let folder = Folder(path: FileManager.default.temporaryDirectory.path + "/\(UUID().uuidString)")
         try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
-        return try await body(folder, set(folder))
+        return try await body(folder, set(folder, quote: quote))
     }
 
-    @Test func modelAndMetricRunOverASet() async throws {
-        try await withSet { folder, source in
+    @Test(arguments: ["", "\""]) func modelAndMetricRunOverASet(quote: String) async throws {
+        try await withSet(quote: quote) { folder, source in
             let benchmark = try LabelledBenchmark(sourceFile: source, metric: .coco)
             let far = Box(x: 30, y: 30, width: 8, height: 8)
             let outcome = try await benchmark.run(
@@ -80,6 +86,25 @@ private actor ToldModel: BenchmarkModel {
                 predictions: "\(folder.path)/predictions.json", truth: "\(folder.path)/truth.json"
             ).score()
             #expect(abs(try #require(again["AR1"]) - 2.0 / 4) < 1e-12)
+        }
+    }
+
+    @Test func aMissingPictureLeavesTheOthersTheirTruth() async throws {
+        try await withSet { folder, _ in
+            for number in 0...3 {
+                let corners = zip(["xmin", "ymin", "xmax", "ymax"], [1 + 8 * number, 3, 8 + 8 * number, 12])
+                    .map { "<\($0)>\($1)</\($0)>" }.joined()
+                _ = try folder.write(
+                    Data(
+                        "<annotation><object><name>cat</name><bndbox>\(corners)</bndbox></object></annotation>"
+                            .utf8),
+                    "\(number).xml")
+            }
+            // There is no picture 0, and 4 has no labels.
+            let benchmark = try LabelledBenchmark(DataSource(format: .voc, path: folder.path), metric: .voc)
+            let boxes = (1...3).map { [Box(x: 8 * Double($0), y: 2, width: 8, height: 10)] }
+            let outcome = try await benchmark.run(ToldModel(boxes))
+            #expect(outcome.sheet["mAP"] == 1 && outcome.pictures == 3)
         }
     }
 

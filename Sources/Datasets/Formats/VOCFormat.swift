@@ -8,13 +8,15 @@ enum VOCFormat {
     static func read(_ reading: Reading) throws(LabelError) -> LabelledSet {
         var root = reading.path
         var split = reading.source.split
-        if let part = split, root.appending(path: part).isFolder {
+        func annotations() -> String? {
+            ["Annotations", "annotations", "annots", "xmls"].map { root.appending(path: $0) }
+                .first(where: \.isFolder)
+        }
+        if let part = split, annotations() == nil, root.appending(path: part).isFolder {
             // A folder of its own for each split.
             (root, split) = (root.appending(path: part), nil)
         }
-        let folder =
-            ["Annotations", "annotations", "annots", "xmls"].map { root.appending(path: $0) }
-            .first(where: \.isFolder) ?? root
+        let folder = annotations() ?? root
         let files = try reading.files(under: folder) { $0.ending == "xml" }
         guard !files.isEmpty else {
             throw .invalid(root, reason: "not a set of Pascal VOC's form: no .xml file in \(folder)")
@@ -84,7 +86,7 @@ enum VOCFormat {
                 default: break
                 }
             }
-            if picture.width == 0 || picture.height == 0 {
+            if picture.width == 0 || picture.height == 0, !reading.asWritten {
                 guard let size = reading.size(of: source) else { continue }
                 (picture.width, picture.height) = size
             }

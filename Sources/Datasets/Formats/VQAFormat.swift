@@ -103,7 +103,9 @@ enum VQAFormat {
                     set.pictures.append(
                         .init(
                             id: entry.image
-                                ?? .number(Int(entry.picture.stem) ?? set.pictures.count + 1),
+                                ?? .number(
+                                    LabelNumber.whole(entry.picture.stem, in: 0 ... .max)
+                                        ?? set.pictures.count + 1),
                             source: source, fileName: entry.picture))
                 }
             }

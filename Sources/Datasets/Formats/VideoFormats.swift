@@ -46,7 +46,9 @@ enum DAVISFormat {
                 var picture = LabelledSet.Picture(
                     id: .number(set.pictures.count + 1), source: source, fileName: "\(video)/\(name)",
                     width: size.width, height: size.height)
-                (picture.video, picture.frame) = (video, Int(name.stem) ?? index)
+                (picture.video, picture.frame) = (
+                    video, LabelNumber.whole(name.stem, in: 0...1_000_000_000) ?? index
+                )
                 let path = masks.appending(path: "\(video)/\(name.stem).png")
                 picture.isLabelled = path.isFile
                 if path.isFile { label(&picture, path, reading) }

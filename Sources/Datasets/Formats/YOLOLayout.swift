@@ -89,15 +89,12 @@ struct YOLOLayout {
         }
     }
 
-    /// A list of pictures, whose paths are relative to its own folder, or to the set's.
+    /// A list of pictures, whose paths are relative to its own folder, to the set's or to the working directory.
     private mutating func list(_ file: String, _ reading: Reading) throws(LabelError) {
-        let folders = [file.folder, root, ""]
         for line in try reading.lines(file) where !String(line).isMacFile {
             let name = String(line.trimmingPrefix("./"))
-            let paths = name.spellings.flatMap { spelling in
-                folders.map { $0.isEmpty ? spelling : $0.appending(path: spelling) }
-            }
-            let path = paths.first(where: \.isFile) ?? paths[0]
+            let path =
+                reading.path(of: name, in: [file.folder, root, "."]) ?? file.folder.appending(path: name)
             pictures.append(
                 .init(
                     path: path, name: name,
