@@ -72,7 +72,8 @@ public struct ChatTemplate: Sendable, Hashable {
         let found = Self.marks.first { mark in
             mark.present.allSatisfy(template.code.contains)
                 && !mark.absent.contains(where: template.code.contains)
-                && (mark.literals.map(template.literals.isSubset) ?? true)
+                && (mark.literals.map { !template.hasTextOutside && template.literals.isSubset(of: $0) }
+                    ?? true)
         }
         guard let found else { throw .unknownJinja(text, known: Self.marks.map(\.name)) }
         try self.init(named: found.name)

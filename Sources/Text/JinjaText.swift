@@ -4,8 +4,10 @@
 struct JinjaText {
     /// The tags, one after the other; text outside of them as `{{'text'}}`.
     private(set) var code = ""
-    /// The texts that the template holds.
+    /// The texts in the tags.
     private(set) var literals: Set<String> = []
+    /// Whether there is text outside of the tags.
+    private(set) var hasTextOutside = false
 
     private let text: [Unicode.Scalar]
     private var position = 0
@@ -58,7 +60,7 @@ struct JinjaText {
 
     private mutating func add(outside text: String) {
         guard !text.isEmpty else { return }
-        literals.insert(text)
+        hasTextOutside = true
         code += "{{\(Self.quoted(text))}}"
     }
 

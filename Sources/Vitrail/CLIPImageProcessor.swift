@@ -87,6 +87,16 @@ public struct CLIPImageProcessor: Sendable, Hashable {
     /// What a square is filled up with: the mean colour.
     private var ground: [UInt8] { mean.prefix(3).map { UInt8(min(max(0, $0 * 255), 255)) } }
 
+    /// What pictures become, for an error.
+    var output: String {
+        if let crop { return "\(crop.width) x \(crop.height) pixels" }
+        switch size {
+        case .exact(let width, let height): return "\(width) x \(height) pixels"
+        case .shortestEdge(let edge): return "\(edge) pixels at the shorter side"
+        case nil: return "their own size"
+        }
+    }
+
     /// Whether a picture can become a square with this side.
     func canGive(_ side: Int) -> Bool {
         if let crop { return crop == (side, side) }

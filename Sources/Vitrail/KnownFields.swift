@@ -139,6 +139,8 @@ extension KnownFields {
                 "use_abs_pos",
                 "use_rel_pos", "window_size", "global_attn_indexes", "num_pos_feats", "skip_channels",
                 "hidden_act", "intermediate_size",
+                // How positions start.
+                "scale",
             ]),
             "prompt_encoder_config": KnownFields([
                 "hidden_size", "image_size", "patch_size", "mask_input_channels", "num_point_embeddings",

@@ -45,8 +45,8 @@ struct CLIPImageProcessorTests {
         #expect(context.debugDescription.contains(says))
     }
 
-    /// The square of such a picture would have 3.6 gigapixels. Of what it becomes, the bands are ground alone.
-    @Test(arguments: [(60_000, 10), (10, 20_000)])
+    /// The square of the first would have 3.6 gigapixels. Of what it becomes, the bands are ground alone.
+    @Test(arguments: [(60_000, 10), (10, 3_000)])
     func aLongPictureIsPaddedWithoutItsSquare(_ width: Int, _ height: Int) throws {
         var processor = CLIPImageProcessor(side: 28)
         processor.padsToSquare = true

@@ -154,13 +154,15 @@ def original(pick, seed, folder):
         place = "<im_start><image><im_end>" if marks else "<image>"
         prompt = request if raw else f"{system} USER: {place}\n{request} ASSISTANT:"
         before, after = (words(part).input_ids for part in prompt.split("<image>"))
+        # As `tokenizer_image_token` does it.
+        after = after[1:] if after[:1] == [words.bos_token_id] else after
         with torch.no_grad():
             features = tower(pixels, output_hidden_states=True).hidden_states[layer]
             features = features if feature == "cls_patch" else features[:, 1:]
             for number, linear in enumerate(layers):
                 features = linear(torch.nn.functional.gelu(features) if number else features)
             embed = llama.model.embed_tokens
-            embeddings = torch.cat([embed(torch.tensor([before])), features, embed(torch.tensor([after[1:]]))], 1)
+            embeddings = torch.cat([embed(torch.tensor([before])), features, embed(torch.tensor([after]))], 1)
             llama.generation_config.pad_token_id = 0
             ids, margins = generated(
                 llama, tokens, inputs_embeds=embeddings, attention_mask=torch.ones(embeddings.shape[:2]))

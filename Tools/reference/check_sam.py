@@ -55,8 +55,8 @@ def randomise(model, seed, scale):
                 normal(parameter, 0, 0.5)
             else:
                 normal(parameter, 0, 1.2 * parameter[0].numel() ** -0.5)
-        # The shared positions are a buffer, once or twice.
-        positions = [b for n, b in model.named_buffers() if "position" in n]
+        # The shared positions are a buffer, once or twice, and a parameter since transformers 5.
+        positions = [b for n, b in list(model.named_buffers()) + list(model.named_parameters()) if "positional" in n]
         normal(positions[0], 0, scale)
         for other in positions[1:]:
             other.copy_(positions[0])

@@ -117,7 +117,7 @@ public struct LLaVAFolder {
         guard processor.canGive(side) else {
             throw ModelError.notAModel(
                 path,
-                "the image processor's pictures are not of the \(side) x \(side) pixels that the vision tower takes"
+                "the image processor gives pictures of \(processor.output), the vision tower takes \(side) x \(side)"
             )
         }
         self.path = path
