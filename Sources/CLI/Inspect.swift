@@ -38,11 +38,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let path = try path ?? Engine.embeddedModel()
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError.missing(path)
-        }
-        if isFolder.boolValue {
+        if try ModelError.of(path, { try Text.InputFile.isFolder(path) }) {
             switch try CheckpointKind(of: path) {
             case .vitrail: try show(ModelReport(path))
             case let kind: try show(report(path, kind))

@@ -60,11 +60,19 @@ func reading<Result>(_ file: String, _ body: () throws -> Result) throws(Tokeniz
     }
 }
 
+func contents(of url: URL) throws(TokenizerError) -> [UInt8] {
+    do {
+        return try InputFile.read(url.path)
+    } catch {
+        throw .unreadable(file: url.path, reason: error.reason)
+    }
+}
+
 extension JSONField {
     init(contentsOf url: URL) throws(TokenizerError) {
-        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
+        let data = try contents(of: url)
         do throws(JSON.Malformed) {
-            self.init(try JSON(parsing: Array(data)))
+            self.init(try JSON(parsing: data))
         } catch {
             throw .malformed(file: url.path, reason: "it is no JSON from byte \(error.byte) on")
         }

@@ -30,7 +30,9 @@ extension Tokenizer {
         } else if let vocabulary = file("vocab.json"), let merges = file("merges.txt") {
             try self.init(clipVocabulary: vocabulary, merges: merges)
         } else {
-            throw .unreadable(file: folder.appendingPathComponent("tokenizer.json").path)
+            throw .unreadable(
+                file: folder.appendingPathComponent("tokenizer.json").path,
+                reason: "no such file or directory")
         }
     }
 
@@ -91,7 +93,7 @@ extension Tokenizer {
     private convenience init(clipVocabulary url: URL, merges mergesURL: URL) throws(TokenizerError) {
         let field = try JSONField(contentsOf: url)
         let vocabulary = try reading(url.path) { try BPE.vocabulary(field, file: url.path) }
-        guard let data = try? Data(contentsOf: mergesURL) else { throw .unreadable(file: mergesURL.path) }
+        let data = try contents(of: mergesURL)
         guard let text = String(validating: data, as: UTF8.self) else {
             throw .malformed(file: mergesURL.path, reason: "it is no UTF-8")
         }
@@ -175,8 +177,7 @@ struct SentencePieceFolder: Sendable {
     private var hasConfiguration = false
 
     init(model url: URL) throws(TokenizerError) {
-        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
-        model = Array(data)
+        model = try contents(of: url)
     }
 
     init(model: URL, configuration: URL?, special: URL?, added: URL?) throws(TokenizerError) {

@@ -1,5 +1,6 @@
 import Foundation
 public import NN
+import Text
 
 /// Everything that a segmenter's training depends on; the file given to `vitrail train`, told from others by its field
 /// `model`.
@@ -37,7 +38,7 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
     /// Whether a file says that it configures a segmenter's training.
     public static func isMeant(by path: String) -> Bool {
         struct Kind: Decodable { let model: String }
-        let data = FileManager.default.contents(atPath: path)
+        let data = (try? Text.InputFile.read(path)).map { Data($0) }
         return data.flatMap { try? JSONDecoder().decode(Kind.self, from: $0) }?.model == "segmenter"
     }
 

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Text
 
 /// What lies at a path that somebody downloaded or trained, told from the names of its files and from `config.json`.
 ///
@@ -45,11 +46,7 @@ public enum CheckpointKind: Sendable, Hashable {
     /// - Parameter path: of the folder or file.
     /// - Throws: ``ModelError`` that says what was looked for.
     public init(of path: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError.missing(path)
-        }
-        guard isFolder.boolValue else {
+        guard try ModelError.of(path, { try Text.InputFile.isFolder(path) }) else {
             guard try Self.originalSAM(at: path) != nil else {
                 throw ModelError.notAModel(
                     path,

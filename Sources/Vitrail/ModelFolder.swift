@@ -1,5 +1,6 @@
 public import Checkpoints
 import Foundation
+import Text
 
 /// A model as it lies on the disk: `model_index.json` names the parts, each part is a folder with `config.json` and
 /// `model.safetensors`.
@@ -33,11 +34,7 @@ public struct ModelFolder: Sendable {
 
     /// - Throws: ``ModelError`` for a folder that is missing or holds no readable `model_index.json`.
     public init(_ path: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError.missing(path)
-        }
-        guard isFolder.boolValue else {
+        guard try ModelError.of(path, { try Text.InputFile.isFolder(path) }) else {
             throw ModelError.notAModel(path, "a model is a folder, this is a file")
         }
         let index: Index = try Self.read("\(path)/model_index.json")
@@ -100,7 +97,7 @@ public struct ModelFolder: Sendable {
     }
 
     static func read<Value: Decodable>(_ file: String) throws -> Value {
-        guard let data = FileManager.default.contents(atPath: file) else { throw ModelError.missing(file) }
+        let data = try ModelError.of(file) { Data(try Text.InputFile.read(file)) }
         do {
             return try JSONDecoder().decode(Value.self, from: data)
         } catch let error as DecodingError {
@@ -136,6 +133,15 @@ public enum ModelError: Error, CustomStringConvertible {
     case unsupported(String)
     /// A request that is outside what the model takes; the text says which limit.
     case badRequest(String)
+
+    /// Calls `body`, which reads what lies at `path`.
+    package static func of<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let problem as Text.InputFile.Problem {
+            throw problem.isMissing ? ModelError.missing(path) : .notAModel(path, problem.reason)
+        }
+    }
 
     public var description: String {
         switch self {
