@@ -140,6 +140,18 @@ struct Evaluate: AsyncParsableCommand {
         guard (predictions == nil) == (truth == nil) else {
             throw ValidationError("--predictions and --truth are given together.")
         }
+        if predictions != nil {
+            let given = [
+                ("--data", data), ("--model", model), ("--output", output),
+                ("--calibrate", calibrate ? "" : nil),
+            ].first { $0.1 != nil }
+            guard given == nil else {
+                throw ValidationError("\(given!.0) is for scoring a model, not for --predictions.")
+            }
+        }
+        guard output == nil || !calibrate && suite != .segmenter else {
+            throw ValidationError("--calibrate and --suite segmenter write no --output.")
+        }
         guard split == nil || predictions != nil else {
             throw ValidationError("--split is for --predictions; a source of labels has a split of its own.")
         }
@@ -224,7 +236,9 @@ struct Evaluate: AsyncParsableCommand {
         if let output { try outcome.write(to: output, model: self.model ?? "the embedded model") }
         if json { return print(try Documents.line(outcome.sheet)) }
         if !outcome.problems.isEmpty {
-            FileHandle.standardError.write(Data("\(outcome.problems.summary)\n".utf8))
+            for line in outcome.problems.summary.split(separator: "\n") {
+                StandardError.write(line: String(line))
+            }
         }
         show(outcome.sheet)
     }

@@ -29,14 +29,15 @@ struct Failure: Error {
     init(_ code: Code, _ message: String) {
         self.code = code
         // File names and requests may hold line breaks; the line may not.
-        self.message = message.split(whereSeparator: \.isNewline).map {
-            $0.trimmingCharacters(in: .whitespaces)
-        }
-        .joined(separator: " ")
+        self.message =
+            message.split(whereSeparator: \.isNewline).map {
+                $0.trimmingCharacters(in: .whitespaces)
+            }
+            .joined(separator: " ").shortened
     }
 
     /// Prints `vitrail: …` to standard error.
-    func report() { FileHandle.standardError.write(Data("vitrail: \(message)\n".utf8)) }
+    func report() { StandardError.write(line: "vitrail: \(message)") }
 }
 
 extension Failure {
@@ -53,11 +54,57 @@ extension Failure {
             let isSentence = message.last.map { ".?!".contains($0) } ?? true
             self.init(.usage, message + (isSentence ? "" : ".") + (help ?? ""))
         } else if let error = error as? CocoaError {
-            // The file system refused; Foundation's own text runs over several lines.
-            let path = error.filePath ?? (error.userInfo["NSFilePath"] as? String) ?? "a file"
-            self.init(.cannotWrite, "cannot write \(path): \(error.localizedDescription)")
+            self.init(error)
+        } else if let error = error as? DecodingError {
+            self.init(.badInput, "not the JSON that is expected: \(Self.place(of: error))")
+        } else if let error = error as? EncodingError, case .invalidValue(let value, let context) = error {
+            let place = context.codingPath.map(\.stringValue).joined(separator: ".")
+            self.init(.internal, "\(place) is \(value), which JSON cannot hold")
+        } else if let error = error as? POSIXError {
+            self.init(.internal, String(cString: strerror(error.code.rawValue)).lowercased())
         } else {
             self.init(Self.code(for: error), "\(error)")
+        }
+    }
+
+    /// What Foundation could not do with a file, without its sentences, which take several lines.
+    private init(_ error: CocoaError) {
+        let path =
+            error.filePath ?? error.url?.path ?? (error.userInfo["NSFilePath"] as? String) ?? "a file"
+        let isRead = (256..<512).contains(error.code.rawValue)
+        let reason =
+            switch error.code {
+            case _ where error.underlying is POSIXError:
+                String(cString: strerror((error.underlying as! POSIXError).code.rawValue)).lowercased()
+            case .fileNoSuchFile, .fileReadNoSuchFile: "no such file or directory"
+            case .fileReadNoPermission, .fileWriteNoPermission: "permission denied"
+            case .fileReadInapplicableStringEncoding, .fileReadUnknownStringEncoding: "not text in UTF-8"
+            case .fileWriteOutOfSpace: "no space left on device"
+            case .fileWriteVolumeReadOnly: "read-only file system"
+            case .fileWriteFileExists: "something of this name is there"
+            case .propertyListReadCorrupt: "not JSON"
+            default: "the system refused (\(error.code.rawValue))"
+            }
+        switch error.code {
+        case .propertyListReadCorrupt: self.init(.badInput, "\(path): \(reason)")
+        case _ where isRead:
+            self.init(
+                error.code == .fileReadNoSuchFile ? .noInput : .badInput, "cannot read \(path): \(reason)")
+        default: self.init(.cannotWrite, "cannot write \(path): \(reason)")
+        }
+    }
+
+    private static func place(of error: DecodingError) -> String {
+        func name(_ path: [any CodingKey]) -> String {
+            path.isEmpty
+                ? "the document"
+                : path.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+        }
+        return switch error {
+        case .keyNotFound(let key, let context): "\(name(context.codingPath + [key])) is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            "\(name(context.codingPath)) is of the wrong kind"
+        @unknown default: "it cannot be read"
         }
     }
 
@@ -75,8 +122,8 @@ extension Failure {
         case MosaicError.unwritable, MosaicError.folderInUse: return .cannotWrite
         case MosaicError.size, MosaicError.count, MosaicError.maximumObjects: return .usage
         case MediaError.unreadable(let path, _): return input(path)
-        case TokenizerError.unreadable(let path): return input(path)
-        case TrainingError.badConfiguration(let path, _): return input(path)
+        case TokenizerError.unreadable(let path, _): return input(path)
+        case TrainingError.unreadable(let path, _): return input(path)
         case TrainingError.diverged: return .internal
         case ModelError.missing: return .noInput
         case let error as CheckpointError: return error.isWriting ? .cannotWrite : input(error.path)

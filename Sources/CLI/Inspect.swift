@@ -1,3 +1,4 @@
+import InputFiles
 import ArgumentParser
 import Checkpoints
 import Foundation
@@ -38,11 +39,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let path = try path ?? Engine.embeddedModel()
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError.missing(path)
-        }
-        if isFolder.boolValue {
+        if try ModelError.of(path, { try InputFile.isFolder(path) }) {
             switch try CheckpointKind(of: path) {
             case .vitrail: try show(ModelReport(path))
             case let kind: try show(report(path, kind))

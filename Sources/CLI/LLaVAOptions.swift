@@ -117,7 +117,6 @@ extension Ask {
         let answer = try await model.ask(question, about: picture) { piece in
             guard !isQuiet else { return }
             print(piece, terminator: "")
-            fflush(nil)
         }
         guard json else { return print() }
         print(

@@ -41,8 +41,12 @@ struct Locate: AsyncParsableCommand {
 
     func run() async throws {
         let engine = try engine.open()
+        let interrupt = Interrupt()
         var worst: Failure?
-        for path in images {
+        for (done, path) in images.enumerated() {
+            if interrupt.wasAsked {
+                throw Failure(.interrupted, "interrupted after \(done) of \(images.count) pictures")
+            }
             let picture: Image
             do {
                 picture = try Image(contentsOf: path)

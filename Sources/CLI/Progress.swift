@@ -25,7 +25,7 @@ final class ProgressLine {
         }
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    private func write(_ text: String) { StandardError.write(text) }
 
     static func clock(_ seconds: Double) -> String {
         let whole = Int(seconds.rounded())

@@ -167,7 +167,7 @@ struct Train: ParsableCommand {
             threads: shards(ranks: group?.count ?? 1), group: group,
             device: group?.device ?? rankDevice(nil), model: model, data: data)
         let who = group.map { "rank \($0.rank): " } ?? ""
-        func tell(_ line: String) { FileHandle.standardError.write(Data("\(who)\(line)\n".utf8)) }
+        func tell(_ line: String) { StandardError.write(line: "\(who)\(line)") }
         for line in tuning.summary { tell(line) }
         tuning.notice = tell
         return tuning

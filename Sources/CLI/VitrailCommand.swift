@@ -27,27 +27,40 @@ struct VitrailCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        StandardStreams.prepare()
         do {
+            try refuseEmptyValues(CommandLine.arguments.dropFirst())
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
-            // libtorch takes 75 ms to tear itself down, with the answer still in the buffer of a pipe; every file is
-            // written and closed by now.
-            guard fflush(nil) == 0 else {
-                throw Failure(.cannotWrite, "cannot write the answer to standard output")
-            }
+            // libtorch takes 75 ms to tear itself down; everything is written and closed by now.
             _exit(0)
         } catch {
             // Help and the version come as errors too.
-            if exitCode(for: error) == .success { exit(withError: error) }
+            if exitCode(for: error) == .success {
+                print(fullMessage(for: error))
+                Foundation.exit(0)
+            }
             // What went wrong was said already.
             if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
             let failure = Failure(error)
             failure.report()
             Foundation.exit(failure.code.rawValue)
+        }
+    }
+
+    /// An empty path would mean the current folder, or the root where a name is put behind it. No option of any other
+    /// kind has an empty value either.
+    private static func refuseEmptyValues(_ arguments: ArraySlice<String>) throws {
+        for (option, value) in zip(arguments, arguments.dropFirst())
+        where option.hasPrefix("-") && value.isEmpty {
+            throw Failure(.usage, "the value after \(option) is empty")
+        }
+        for argument in arguments where argument.hasPrefix("--") && argument.hasSuffix("=") {
+            throw Failure(.usage, "the value after \(argument.dropLast()) is empty")
         }
     }
 }

@@ -1,5 +1,5 @@
+internal import InputFiles
 internal import NN
-internal import StandIns
 public import Torch
 
 #if canImport(FoundationEssentials)
@@ -76,8 +76,12 @@ public final class Checkpoint: CheckpointSource {
     public func tensor(named name: String) throws -> Tensor? { try places[name]?.tensor(named: name) }
 
     private static func file(at path: String) throws -> String {
-        guard let isFolder = isFolder(path) else {
-            throw CheckpointError(path: path, reason: "no such file or folder")
+        let isFolder: Bool
+        do {
+            isFolder = try InputFile.isFolder(path)
+        } catch {
+            throw CheckpointError(
+                path: path, reason: error.isMissing ? "no such file or folder" : error.reason)
         }
         guard isFolder else { return path.contains("/") ? path : "./\(path)" }
         let found = fileNames.map { "\(path)/\($0)" }.first { Checkpoints.isFolder($0) == false }
@@ -104,14 +108,10 @@ public final class Checkpoint: CheckpointSource {
 
     /// Which shard holds a tensor, by the tensor's name.
     private static func index(_ file: String) throws -> [String: String] {
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw CheckpointError(path: file, reason: "cannot be read")
-        }
+        let data = try contents(of: file)
         guard let index = try? JSONDecoder().decode(Index.self, from: data) else {
             throw CheckpointError(
-                path: file,
-                reason: StandIn.reason(data)
-                    ?? "not an index of shards: JSON with a weight_map is expected")
+                path: file, reason: "not an index of shards: JSON with a weight_map is expected")
         }
         for shard in Set(index.weight_map.values) where shard.contains("/") || shard.isEmpty || shard == ".."
         {

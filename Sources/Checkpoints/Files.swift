@@ -1,5 +1,9 @@
-internal import StandIns
-
+internal import InputFiles
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#else
+    internal import Foundation
+#endif
 #if canImport(Glibc)
     internal import Glibc
 #elseif canImport(Darwin)
@@ -12,6 +16,15 @@ func isFolder(_ path: String) -> Bool? {
     return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : nil
 }
 
+/// A small file beside the weights.
+func contents(of path: String) throws -> Data {
+    do {
+        return Data(try InputFile.read(path))
+    } catch {
+        throw CheckpointError(path: path, reason: error.reason)
+    }
+}
+
 /// A file mapped into memory for as long as the object lives. What is written there stays in this process, so
 /// that a training may start from the mapped parameters; the file itself never changes.
 final class FileMapping {
@@ -19,16 +32,13 @@ final class FileMapping {
     var count: Int { bytes.count }
 
     init(_ path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw CheckpointError(path: path, reason: String(cString: strerror(errno)))
+        let (descriptor, size): (Int32, Int)
+        do {
+            (descriptor, size) = try InputFile.open(path)
+        } catch {
+            throw CheckpointError(path: path, reason: error.reason)
         }
         defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw CheckpointError(path: path, reason: "not a regular file")
-        }
-        let size = Int(status.st_size)
         guard size > 0 else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
@@ -42,9 +52,7 @@ final class FileMapping {
             throw CheckpointError(path: path, reason: "cannot be mapped: \(String(cString: strerror(errno)))")
         }
         bytes = UnsafeRawBufferPointer(start: address, count: size)
-        if let reason = StandIn.reason(bytes) {
-            throw CheckpointError(path: path, reason: reason)
-        }
+        if let stray = InputFile.stray(bytes) { throw CheckpointError(path: path, reason: stray) }
     }
 
     deinit {
@@ -62,6 +70,7 @@ public final class AtomicFile {
     init(beside path: String) throws {
         self.path = path
         temporary = "\(path).\(getpid()).tmp"
+        Self.removeLeftovers(of: path)
         descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(path) }
     }
@@ -70,6 +79,25 @@ public final class AtomicFile {
         guard descriptor >= 0 else { return }
         close(descriptor)
         unlink(temporary)
+    }
+
+    /// Removes what processes that were killed while they wrote `path` left beside it.
+    private static func removeLeftovers(of path: String) {
+        let slash = path.lastIndex(of: "/")
+        let folder = slash.map { String(path[...$0]) } ?? "./"
+        let start = "\(slash.map { String(path[path.index(after: $0)...]) } ?? path)."
+        guard let directory = opendir(folder) else { return }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard name.hasPrefix(start), name.hasSuffix(".tmp"),
+                let process = pid_t(name.dropFirst(start.count).dropLast(".tmp".count)), process > 0,
+                kill(process, 0) != 0, errno == ESRCH
+            else { continue }
+            unlink(folder + name)
+        }
     }
 
     private func failure(_ path: String) -> CheckpointError {

@@ -349,9 +349,7 @@ private struct Configuration {
     private static let unlikeBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
 
     init(_ path: String) throws {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw CheckpointError(path: path, reason: "no such file")
-        }
+        let data = try contents(of: path)
         guard let fields = try? JSONDecoder().decode([String: JSONValue].self, from: data) else {
             throw CheckpointError(path: path, reason: "not the JSON of an adapter's configuration")
         }

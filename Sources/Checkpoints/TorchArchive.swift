@@ -172,7 +172,10 @@ private struct Tensors {
     static let depthLimit = 32
     static let nameLimit = 4096
     static let visitLimit = 1_000_000
+    /// Of all names together: a container that lies in many places gives its tensors a name for each.
+    static let nameBytesLimit = 64 << 20
     private var visits = 0
+    private var nameBytes = 0
 
     init(_ pickle: Pickle) throws {
         var root = pickle.root
@@ -215,6 +218,10 @@ private struct Tensors {
         case .storage: return
         case .tensor(let tensor):
             guard !name.isEmpty else { throw Pickle.Failure("holds a tensor without a name") }
+            nameBytes += name.utf8.count
+            guard nameBytes <= Self.nameBytesLimit else {
+                throw Pickle.Failure("holds tensors whose names take more than \(Self.nameBytesLimit) bytes")
+            }
             guard named.updateValue(tensor, forKey: name) == nil else {
                 throw Pickle.Failure("holds two tensors of the name \(name)")
             }

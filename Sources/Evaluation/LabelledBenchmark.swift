@@ -145,7 +145,7 @@ private final class ResultFile {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try Data("[\n]\n".utf8).write(to: URL(fileURLWithPath: path))
+            try Data("[\n]\n".utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
             file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         } catch {
             throw ReportError(path: path)
@@ -166,7 +166,15 @@ private final class ResultFile {
         do {
             let end = try file.seekToEnd()
             try file.seek(toOffset: end - 3)
-            try file.write(contentsOf: data)
+            do {
+                try file.write(contentsOf: data)
+            } catch {
+                // On a full disk there is room for the list as it was.
+                try file.truncate(atOffset: end - 3)
+                try file.seek(toOffset: end - 3)
+                try file.write(contentsOf: Data("\n]\n".utf8))
+                throw error
+            }
         } catch {
             throw ReportError(path: path)
         }

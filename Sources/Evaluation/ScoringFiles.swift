@@ -1,5 +1,8 @@
+import InputFiles
 import Datasets
 import Foundation
+import Media
+import Text
 
 /// Reading the small files of predictions and truth that have no other reader.
 enum ScoringFiles {
@@ -24,13 +27,9 @@ enum ScoringFiles {
 
     static func data(_ path: String) throws(ScoringError) -> Data {
         do {
-            return try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+            return Data(try InputFile.read(path))
         } catch {
-            throw ScoringError(
-                path,
-                isFolder(path)
-                    ? "a file is needed here, not a folder"
-                    : isFile(path) ? "it cannot be read" : "there is no such file")
+            throw ScoringError(path, error.isMissing ? "there is no such file" : error.reason)
         }
     }
 
@@ -71,8 +70,8 @@ enum ScoringFiles {
 
     /// The first characters, by which kinds of files are told apart.
     static func beginning(_ path: String) -> String {
-        guard isFile(path), let file = FileHandle(forReadingAtPath: path) else { return "" }
-        defer { try? file.close() }
+        guard isFile(path), let (descriptor, _) = try? InputFile.open(path) else { return "" }
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         let bytes = [UInt8]((try? file.read(upToCount: 1 << 14)) ?? Data())
         return String(decoding: LabelText.utf8(bytes), as: UTF8.self)
     }

@@ -39,13 +39,15 @@ extension Image {
     /// - Parameters:
     ///   - annotations: what to draw, the last on top.
     ///   - scale: how many times larger the copy is; by default 1 for pictures that are large enough to
-    ///     read a label in, and for smaller ones the whole number that makes them so.
+    ///     read a label in, for smaller ones the whole number that makes them so, and for those with a side that is too
+    ///     long to be drawn on less than 1.
     /// - Throws: `MediaError.invalid` when the copy would have more than 32,767 pixels a side or 200
     ///   megapixels, or a mask is of another size than the picture.
     public func annotated(
         with annotations: [Annotation], scale: Double? = nil
     ) throws(MediaError) -> Image {
-        let scale = scale ?? max(1, (480 / Double(max(width, height))).rounded(.up))
+        let longest = Double(max(width, height))
+        let scale = scale ?? (longest > 32_767 ? 32_767 / longest : max(1, (480 / longest).rounded(.up)))
         guard scale.isFinite, scale > 0 else { throw .invalid("annotation scale \(scale) is not above 0") }
         let (newWidth, newHeight) = ((Double(width) * scale).rounded(), (Double(height) * scale).rounded())
         guard max(newWidth, newHeight) <= 32_767, newWidth * newHeight <= 2e8 else {

@@ -78,7 +78,8 @@ extension Image {
             guard code >= 0 else { throw .damaged(name: name, reason: FFmpeg.message(code)) }
         }
         codec.context.pointee.thread_count = 1
-        codec.context.pointee.max_pixels = Int64(clamping: limit.pixels)
+        // The header's size was compared with the limit; decoders round it up to their blocks.
+        codec.context.pointee.max_pixels = Int64((header.width + 128) * (header.height + 128))
         codec.context.pointee.err_recognition = Int32(AV_EF_EXPLODE | AV_EF_CRCCHECK)
         // Of FFmpeg's fast inverse transforms the one that comes closest to libjpeg's.
         codec.context.pointee.idct_algo = FF_IDCT_XVID
@@ -94,6 +95,11 @@ extension Image {
         try check(avcodec_receive_frame(codec.context, codec.frame))
         guard !codec.frame.pointee.isDamaged else {
             throw .damaged(name: name, reason: "its data are damaged")
+        }
+        // The data may state another size than the container around them.
+        let (width, height) = (Int(codec.frame.pointee.width), Int(codec.frame.pointee.height))
+        guard limit.allows(width, height) else {
+            throw .tooLarge(name: name, width: width, height: height, limit: limit)
         }
         return codec
     }

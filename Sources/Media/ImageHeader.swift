@@ -1,4 +1,4 @@
-internal import StandIns
+internal import InputFiles
 
 /// What the bytes of a still picture say about it before anything is decoded.
 struct ImageHeader {
@@ -16,6 +16,8 @@ struct ImageHeader {
     var payload: [UInt8]
     /// For a JPEG: whether it carries Adobe's marker, which decides how FFmpeg treats four components.
     var hasAdobeMarker = false
+    /// For a BMP: whether the fourth byte of a pixel is unused.
+    var isOpaque = false
 
     private init(format: Format, width: Int, height: Int, payload: [UInt8]) {
         self.format = format
@@ -27,8 +29,8 @@ struct ImageHeader {
     /// Reads the header, and checks that the file is whole as far as its container tells.
     static func parse(_ bytes: [UInt8], name: String) throws(MediaError) -> ImageHeader {
         guard let format = format(of: bytes) else {
-            guard let reason = StandIn.reason(bytes) else { throw .unknownFormat(name: name) }
-            throw .unreadable(name: name, reason: "it is \(reason)")
+            guard let stray = InputFile.stray(bytes) else { throw .unknownFormat(name: name) }
+            throw .unreadable(name: name, reason: stray)
         }
         do throws(Malformed) {
             let header =
@@ -199,9 +201,16 @@ struct ImageHeader {
         if !isOld, try bytes.little32(30) == 0 {
             let row = (width * (try bytes.little16(28)) + 31) / 32 * 4
             let (size, overflow) = row.multipliedReportingOverflow(by: height)
-            guard !overflow, try bytes.little32(10) + size <= bytes.count else { throw .truncated }
+            guard !overflow, size <= bytes.count - (try bytes.little32(10)) else { throw .truncated }
         }
-        return ImageHeader(format: .bmp, width: width, height: height, payload: bytes)
+        var header = ImageHeader(format: .bmp, width: width, height: height, payload: bytes)
+        // Four bytes a pixel without a mask that says so have no alpha, whatever the fourth byte holds.
+        if !isOld {
+            let (compression, size) = (try bytes.little32(30), try bytes.little32(14))
+            let hasMask = (compression == 3 || compression == 6) && size >= 56
+            header.isOpaque = hasMask ? try bytes.little32(66) == 0 : true
+        }
+        return header
     }
 
     /// Tag 0x0112 of the first directory; 1 when it is missing or nonsense, as viewers do.

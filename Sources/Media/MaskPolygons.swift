@@ -35,8 +35,10 @@ extension Mask {
             (x: Int(scale * polygon[$0] + 0.5), y: Int(scale * polygon[$0 + 1] + 0.5))
         }
 
-        // The outline as a chain of fine pixels: one step along the longer side at a time.
-        var outline: [(x: Int, y: Int)] = []
+        // The outline is a chain of fine pixels, one step along the longer side of an edge at a time. A column of
+        // pixels begins or ends where it passes the column's middle, between fine columns 5 x + 2 and 5 x + 3: only
+        // there is it looked at, however far it goes outside.
+        var crossings: [Int] = []
         for (index, from) in corners.enumerated() {
             let to = corners[(index + 1) % corners.count]
             let (dx, dy) = (abs(to.x - from.x), abs(to.y - from.y))
@@ -44,28 +46,38 @@ extension Mask {
             // Always traced in the same direction, so that neighbours share their edge exactly.
             let isBackwards = isFlat ? from.x > to.x : from.y > to.y
             let (start, end) = isBackwards ? (to, from) : (from, to)
-            let length = max(dx, dy)
             let slope =
-                length == 0
+                dx == 0
                 ? 0 : isFlat ? Double(end.y - start.y) / Double(dx) : Double(end.x - start.x) / Double(dy)
-            for step in 0...length {
-                let along = isBackwards ? length - step : step
-                outline.append(
-                    isFlat
-                        ? (start.x + along, Int(Double(start.y) + slope * Double(along) + 0.5))
-                        : (Int(Double(start.x) + slope * Double(along) + 0.5), start.y + along))
+            /// The place across the longer side after so many steps.
+            func across(_ steps: Int) -> Int {
+                Int(Double(isFlat ? start.y : start.x) + slope * Double(steps) + 0.5)
             }
-        }
-
-        // Where the outline passes from one column to the next: a change of background to foreground.
-        var crossings: [Int] = []
-        for (previous, point) in zip(outline, outline.dropFirst()) where point.x != previous.x {
-            let fineX = Double(point.x < previous.x ? point.x : point.x - 1)
-            let x = (fineX + 0.5) / scale - 0.5
-            guard x == x.rounded(.down), x >= 0, x <= Double(width - 1) else { continue }
-            let fineY = Double(min(point.y, previous.y))
-            let y = ((fineY + 0.5) / scale - 0.5).rounded(.up)
-            crossings.append(Int(x) * height + Int(max(0, min(Double(height), y))))
+            let (left, right) = (min(start.x, end.x), max(start.x, end.x))
+            let first = max(0, (left + 2) / 5)
+            let last = min(width - 1, (right - 3) / 5)
+            guard right >= 3, first <= last else { continue }
+            for x in first...last {
+                let column = 5 * x + 2
+                let fineY: Int
+                if isFlat {
+                    fineY = min(across(column - start.x), across(column + 1 - start.x))
+                } else {
+                    // The first step on the other side, by halving: `across` never turns back.
+                    var (before, after) = (0, dy)
+                    while after - before > 1 {
+                        let middle = (before + after) / 2
+                        if slope > 0 ? across(middle) > column : across(middle) <= column {
+                            after = middle
+                        } else {
+                            before = middle
+                        }
+                    }
+                    fineY = start.y + before
+                }
+                let y = ((Double(fineY) + 0.5) / scale - 0.5).rounded(.up)
+                crossings.append(x * height + Int(max(0, min(Double(height), y))))
+            }
         }
         crossings.append(width * height)
         crossings.sort()

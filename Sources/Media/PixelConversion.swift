@@ -13,7 +13,8 @@ extension Image {
         func packed(
             _ at: Int = 0, step: Int, _ red: Int, _ green: Int, _ blue: Int, alpha: Int? = nil
         ) -> [UInt8] {
-            rows(width, height) { y, output in
+            let alpha = header.isOpaque ? nil : alpha
+            return rows(width, height) { y, output in
                 let row = plane[at].row(y)
                 for x in 0..<width {
                     let pixel = row + x * step

@@ -52,7 +52,9 @@ public struct Video {
             ?? seconds(reader.format.pointee.duration, AVRational(num: 1, den: AV_TIME_BASE)) ?? 0
         let rate = stream.avg_frame_rate.num > 0 ? stream.avg_frame_rate : stream.r_frame_rate
         frameRate = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0
-        frameCount = stream.nb_frames > 0 ? Int(stream.nb_frames) : Int((duration * frameRate).rounded())
+        let stated = stream.nb_frames > 0 ? Double(stream.nb_frames) : (duration * frameRate).rounded()
+        // A file may state what it likes.
+        frameCount = Int(min(stated, 1e12))
     }
 
     /// The next frame in the order of display, or `nil` at the end.
@@ -207,7 +209,9 @@ extension Video {
             }
             let start = stream.pointee.start_time == vitrail_no_time ? 0 : stream.pointee.start_time
             let stamp = frame.best_effort_timestamp
-            let time = stamp == vitrail_no_time ? 0 : Double(stamp - start) * av_q2d(stream.pointee.time_base)
+            let time =
+                stamp == vitrail_no_time
+                ? 0 : (Double(stamp) - Double(start)) * av_q2d(stream.pointee.time_base)
             return Frame(
                 image: Image(width: width, height: height, pixels: pixels).oriented(orientation), time: time)
         }

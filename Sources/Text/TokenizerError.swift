@@ -1,7 +1,7 @@
 /// Why a tokenizer could not be read, written or trained, in one line.
 public enum TokenizerError: Error, Equatable, CustomStringConvertible {
     /// The file could not be opened or read.
-    case unreadable(file: String)
+    case unreadable(file: String, reason: String)
     /// The tokenizer could not be saved.
     case unwritable(file: String)
     /// The file is no JSON or no protobuf, or not of the shape of a tokenizer.
@@ -21,7 +21,7 @@ public enum TokenizerError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .unreadable(let file): "\(file): no such file, or it cannot be read"
+        case .unreadable(let file, let reason): "\(file): \(reason)"
         case .unwritable(let file): "\(file): cannot be written"
         case .malformed(let file, let reason): "\(file): not a tokenizer: \(reason)"
         case .unsupported(let file, let part): "\(file): \(part) is not supported"

@@ -1,3 +1,4 @@
+internal import InputFiles
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -60,11 +61,19 @@ func reading<Result>(_ file: String, _ body: () throws -> Result) throws(Tokeniz
     }
 }
 
+func contents(of url: URL) throws(TokenizerError) -> [UInt8] {
+    do {
+        return try InputFile.read(url.path)
+    } catch {
+        throw .unreadable(file: url.path, reason: error.reason)
+    }
+}
+
 extension JSONField {
     init(contentsOf url: URL) throws(TokenizerError) {
-        let data = try Data(contentsOfTokenizer: url)
+        let data = try contents(of: url)
         do throws(JSON.Malformed) {
-            self.init(try JSON(parsing: Array(data)))
+            self.init(try JSON(parsing: data))
         } catch {
             throw .malformed(file: url.path, reason: "it is no JSON from byte \(error.byte) on")
         }

@@ -1,5 +1,3 @@
-internal import StandIns
-
 #if canImport(FoundationEssentials)
     public import FoundationEssentials
 #else
@@ -32,7 +30,9 @@ extension Tokenizer {
         } else if let vocabulary = file("vocab.json"), let merges = file("merges.txt") {
             try self.init(clipVocabulary: vocabulary, merges: merges)
         } else {
-            throw .unreadable(file: folder.appendingPathComponent("tokenizer.json").path)
+            throw .unreadable(
+                file: folder.appendingPathComponent("tokenizer.json").path,
+                reason: "no such file or directory")
         }
     }
 
@@ -93,7 +93,7 @@ extension Tokenizer {
     private convenience init(clipVocabulary url: URL, merges mergesURL: URL) throws(TokenizerError) {
         let field = try JSONField(contentsOf: url)
         let vocabulary = try reading(url.path) { try BPE.vocabulary(field, file: url.path) }
-        let data = try Data(contentsOfTokenizer: mergesURL)
+        let data = try contents(of: mergesURL)
         guard let text = String(validating: data, as: UTF8.self) else {
             throw .malformed(file: mergesURL.path, reason: "it is no UTF-8")
         }
@@ -177,7 +177,7 @@ struct SentencePieceFolder: Sendable {
     private var hasConfiguration = false
 
     init(model url: URL) throws(TokenizerError) {
-        model = Array(try Data(contentsOfTokenizer: url))
+        model = try contents(of: url)
     }
 
     init(model: URL, configuration: URL?, special: URL?, added: URL?) throws(TokenizerError) {
@@ -302,15 +302,6 @@ extension AddedToken {
 }
 
 extension Data {
-    /// A file of a tokenizer's.
-    init(contentsOfTokenizer url: URL) throws(TokenizerError) {
-        guard let data = try? Data(contentsOf: url) else { throw .unreadable(file: url.path) }
-        if let reason = StandIn.reason(data) {
-            throw .malformed(file: url.path, reason: "it is \(reason)")
-        }
-        self = data
-    }
-
     fileprivate func save(to url: URL) throws(TokenizerError) {
         do {
             try write(to: url, options: .atomic)

@@ -1,4 +1,6 @@
+import InputFiles
 import Foundation
+import Text
 
 /// Reading and writing of training configurations: strict JSON with snake-case keys.
 enum ConfigurationFile {
@@ -10,8 +12,11 @@ enum ConfigurationFile {
     static func read<Configuration: Codable>(
         _ path: String, setting: [String] = []
     ) throws -> Configuration {
-        guard var data = FileManager.default.contents(atPath: path) else {
-            throw TrainingError.badConfiguration(path, "no such file")
+        var data: Data
+        do {
+            data = Data(try InputFile.read(path))
+        } catch {
+            throw TrainingError.unreadable(path, error.isMissing ? "no such file" : error.reason)
         }
         for change in setting {
             let parts = change.split(separator: "=", maxSplits: 1).map(String.init)

@@ -70,12 +70,20 @@ struct RunFolder {
     /// - Returns: the number of the checkpoint's step.
     func restore(_ parameters: [(name: String, tensor: Tensor)], _ optimizer: any Optimizer) throws -> Int {
         let file = try SafetensorsFile(checkpoint)
-        guard let step = file.metadata["step"].flatMap({ Int($0) }) else {
-            throw TrainingError.badRun(checkpoint, "the checkpoint does not say which step it is of")
-        }
+        let step = try Self.step(of: file)
         try Self.copy(into: parameters, from: checkpoint) { try file.tensor(named: "model.\($0)") }
         try optimizer.load(OptimizerState(file: file))
         if isWriter { try dropMetrics(after: step) }
+        return step
+    }
+
+    /// Which step a checkpoint is of.
+    ///
+    /// - Throws: ``TrainingError`` when it does not say, or says a number that no training reaches.
+    static func step(of file: SafetensorsFile) throws -> Int {
+        guard let step = file.metadata["step"].flatMap({ Int($0) }), (0...1_000_000_000).contains(step) else {
+            throw TrainingError.badRun(file.path, "the checkpoint does not say which step it is of")
+        }
         return step
     }
 
@@ -98,7 +106,8 @@ struct RunFolder {
         struct Line: Decodable { let step: Double }
         let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: metrics)), as: UTF8.self)
         let kept = text.split(separator: "\n").filter {
-            (try? JSONDecoder().decode(Line.self, from: Data($0.utf8))).map { Int($0.step) <= step } ?? false
+            (try? JSONDecoder().decode(Line.self, from: Data($0.utf8))).map { $0.step <= Double(step) }
+                ?? false
         }
         try Data(kept.map { $0 + "\n" }.joined().utf8).write(
             to: URL(fileURLWithPath: metrics), options: .atomic)

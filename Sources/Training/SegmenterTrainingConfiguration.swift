@@ -1,5 +1,7 @@
+import InputFiles
 import Foundation
 public import NN
+import Text
 
 /// The configuration of a segmenter's training, the file given to `vitrail train`. Its field `model` distinguishes it
 /// from other configurations.
@@ -37,7 +39,7 @@ public struct SegmenterTrainingConfiguration: Codable, Sendable, Hashable {
     /// Whether a file says that it configures a segmenter's training.
     public static func isMeant(by path: String) -> Bool {
         struct Kind: Decodable { let model: String }
-        let data = FileManager.default.contents(atPath: path)
+        let data = (try? InputFile.read(path)).map { Data($0) }
         return data.flatMap { try? JSONDecoder().decode(Kind.self, from: $0) }?.model == "segmenter"
     }
 

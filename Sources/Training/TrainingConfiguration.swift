@@ -270,13 +270,16 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
 }
 
 public enum TrainingError: Error, CustomStringConvertible {
+    case unreadable(String, String)
     case badConfiguration(String, String)
     case badRun(String, String)
     case diverged(step: Int)
 
     public var description: String {
         switch self {
-        case .badConfiguration(let path, let reason), .badRun(let path, let reason): "\(path): \(reason)"
+        case .unreadable(let path, let reason), .badConfiguration(let path, let reason),
+            .badRun(let path, let reason):
+            "\(path): \(reason)"
         case .diverged(let step): "the loss of step \(step) is not a number; the last checkpoint is whole"
         }
     }

@@ -1,5 +1,7 @@
+import InputFiles
 import Checkpoints
 import Foundation
+import Text
 
 /// The kind of a downloaded or trained model, recognised by the names of its files and by `config.json`.
 ///
@@ -45,11 +47,7 @@ public enum CheckpointKind: Sendable, Hashable {
     /// - Parameter path: of the folder or file.
     /// - Throws: ``ModelError`` that says what was looked for.
     public init(of path: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError.missing(path)
-        }
-        guard isFolder.boolValue else {
+        guard try ModelError.of(path, { try InputFile.isFolder(path) }) else {
             guard try Self.originalSAM(at: path) != nil else {
                 throw ModelError.notAModel(
                     path,

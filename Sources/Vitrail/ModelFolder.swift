@@ -1,7 +1,7 @@
+import InputFiles
 public import Checkpoints
 import Foundation
 import NN
-import StandIns
 
 /// A model on disk: `model_index.json` names the parts, and each part is a folder with `config.json` and
 /// `model.safetensors`.
@@ -37,11 +37,7 @@ public struct ModelFolder: Sendable {
 
     /// - Throws: ``ModelError`` for a folder that is missing or holds no readable `model_index.json`.
     public init(_ path: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ModelError.missing(path)
-        }
-        guard isFolder.boolValue else {
+        guard try ModelError.of(path, { try InputFile.isFolder(path) }) else {
             throw ModelError.notAModel(path, "a model is a folder, this is a file")
         }
         let index: Index = try Self.read("\(path)/model_index.json")
@@ -111,14 +107,14 @@ public struct ModelFolder: Sendable {
     ///   - file: JSON.
     ///   - known: the fields that it may have; nil where others change nothing.
     static func read<Value: Decodable>(_ file: String, _ known: KnownFields? = nil) throws -> Value {
-        guard let data = FileManager.default.contents(atPath: file) else { throw ModelError.missing(file) }
+        let data = try ModelError.of(file) { Data(try InputFile.read(file)) }
         do {
             let value = try JSONDecoder().decode(Value.self, from: data)
             if let value = value as? any CheckedConfiguration { try check(value, of: file) }
             try known?.check(data, of: file)
             return value
         } catch let error as DecodingError {
-            throw ModelError.notAModel(file, StandIn.reason(data).map { "it is \($0)" } ?? describe(error))
+            throw ModelError.notAModel(file, describe(error))
         }
     }
 
@@ -169,6 +165,15 @@ public enum ModelError: Error, CustomStringConvertible {
         .unsupported(
             "what \(network) computes is no number (NaN or infinite): its weights hold some that are none, or are too large for "
                 + "what is computed in (--dtype float32)")
+    }
+
+    /// Calls `body`, which reads what lies at `path`.
+    package static func of<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let problem as InputFile.Problem {
+            throw problem.isMissing ? ModelError.missing(path) : .notAModel(path, problem.reason)
+        }
     }
 
     public var description: String {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -114,6 +115,111 @@ import Vitrail
             (["frobnicate"], "frobnicate"),
         ]
         for (arguments, says) in cases { try await expect(arguments, code: 64, names: [says]) }
+    }
+
+    /// An empty path is not the current folder, and not the root.
+    @Test func emptyPaths() async throws {
+        let image = pictures.good
+        let cases: [[String]] = [
+            ["evaluate", "--scenes", "1", "--output", ""], ["evaluate", "--scenes", "1", "--output="],
+            ["evaluate", "--predictions", "", "--truth", image], ["ask", image, "hi", "-o", ""],
+            ["ask", image, "hi", "--model", ""], ["segment", image, "--point", "1,1", "--overlay", ""],
+            ["synthesize", "--seed", "1", "--count", "1", "--output", ""], ["demo", "--output", ""],
+            ["train", "x.json", "--output", ""], ["train", "x.json", "--data", ""],
+            ["data", "x.json", "--validation", ""],
+        ]
+        for arguments in cases {
+            let option = arguments.last { $0.hasPrefix("-") }!.replacingOccurrences(of: "=", with: "")
+            try await expect(
+                arguments, code: 64,
+                names: arguments.contains("--predictions")
+                    ? ["is empty"] : ["the value after \(option) is empty"])
+        }
+        for arguments in [["inspect", ""], ["ask", "", "hi"], ["train", ""], ["data", ""]] {
+            let result = try await Program.run(arguments)
+            #expect([65, 66].contains(result.code) && result.isOneLine, "\(arguments): \(result)")
+        }
+    }
+
+    @Test func optionsThatWouldBeIgnored() async throws {
+        let files = ["evaluate", "--predictions", pictures.good, "--truth", pictures.good]
+        for more in [["--output", "out"], ["--data", "x.json"], ["--model", "m"], ["--calibrate"]] {
+            let benchmark = more[0] == "--data" ? ["--benchmark", "coco"] : []
+            try await expect(files + more + benchmark, code: 64, names: [more[0]])
+        }
+        try await expect(["evaluate", "--calibrate", "--output", "out"], code: 64, names: ["--output"])
+    }
+
+    @Test func namesAreShownWithoutControlCharactersAndShortened() async throws {
+        let escape = "\u{1B}[2J\u{9B}31m\u{202E}"
+        let result = try await Program.run(["inspect", "/no/\(escape)"])
+        #expect(result.code == 66 && result.isOneLine)
+        #expect(result.error == "vitrail: /no/\\u001b[2J\\u009b31m\\u202e: no such file or folder\n")
+        let long = try await Program.run(["inspect", "/" + String(repeating: "a/", count: 2500)])
+        #expect(long.code == 65 && long.isOneLine && long.error.count < 500)
+        #expect(long.error.contains("…") && long.error.hasSuffix("file name too long\n"))
+        let file = pictures.folder.file("names.safetensors")
+        try SafetensorsFile.write(
+            [(name: escape, tensor: try Tensor.zeros([1]))], metadata: [escape: escape], to: file)
+        for more in [[], ["--json"]] {
+            let report = try await Program.run(["inspect", file] + more)
+            #expect(report.code == 0, "\(report.error)")
+            let shown = report.output.unicodeScalars.allSatisfy {
+                $0 == "\n" || !($0.value < 0x20 || (0x7F..<0xA0).contains($0.value) || $0.value == 0x202E)
+            }
+            #expect(shown && report.output.contains("\\u009b31m\\u202e"))
+        }
+    }
+
+    /// Whoever reads a pipe may wait for ever.
+    @Test(.timeLimit(.minutes(2))) func pipes() async throws {
+        let pipe = pictures.folder.file("pipe.json")
+        try #require(mkfifo(pipe, 0o600) == 0)
+        let weights = pictures.folder.file("pipe.safetensors")
+        try #require(mkfifo(weights, 0o600) == 0)
+        for arguments in [
+            ["ask", pipe, "hi"], ["inspect", pipe], ["inspect", weights], ["train", pipe, "--output", "run"],
+            ["data", pipe], ["evaluate", "--predictions", pipe, "--truth", pipe, "--metric", "vqa"],
+        ] {
+            try await expect(
+                arguments, code: 65, names: [arguments.first { $0.contains("pipe") }!, "it is a pipe"])
+        }
+    }
+
+    @Test func whatADownloadLeftInAFilesPlace() async throws {
+        let pointer = Array("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n".utf8)
+        for name in ["lfs.png", "lfs.safetensors", "lfs.pth", "lfs.json"] {
+            try pictures.write(pointer, name)
+        }
+        for arguments in [
+            ["ask", "lfs.png", "hi"], ["inspect", "lfs.png"], ["inspect", "lfs.safetensors"],
+            ["inspect", "lfs.pth"],
+            ["train", "lfs.json", "--output", "run"], ["data", "lfs.json"],
+        ] {
+            let real = arguments.map { $0.hasPrefix("lfs") ? pictures.folder.file($0) : $0 }
+            try await expect(real, code: 65, names: ["lfs.", "a Git LFS pointer stands in its place"])
+        }
+        for name in ["tokenizer/tokenizer.json", "aligner/config.json"] {
+            let model = try ModelCopy(of: Engine.embeddedModel())
+            try model.write("<!DOCTYPE html><html>", to: name)
+            try await expect(
+                ["ask", pictures.good, "hi", "--model", model.path], code: 65, names: [name, "a web page"])
+        }
+    }
+
+    /// Labels that are there, but from which nothing can be learnt, are bad input, under the name that they have here.
+    @Test func labelsThatCannotBeLearnt() async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let labels =
+            #"{"images":[{"id":1,"file_name":"scene.png","width":160,"height":120}],"annotations":[]}"#
+        try pictures.write(Array(labels.utf8), "labels.json")
+        try await expect(
+            [
+                "train", root.appendingPathComponent("Training/finetune-bccd.json").path, "--output",
+                pictures.folder.file("run"), "--data", pictures.folder.path, "--set",
+                #"data={"train":{"format":"coco","path":"labels.json","images":"."}}"#,
+            ], code: 65, names: [pictures.folder.file("labels.json"), "nothing labelled"])
     }
 
     @Test func outputsThatCannotBeWritten() async throws {

@@ -168,10 +168,20 @@ struct SafetensorsTests {
     }
 
     @Test func whatIsNoFileIsRefused() throws {
-        try expectError(folder.file("missing"), says: "No such file")
-        try expectError(folder.path, says: "not a regular file")
+        try expectError(folder.file("missing"), says: "no such file")
+        try expectError(folder.path, says: "it is a folder")
         try expectError("/dev/null", says: "not a regular file")
-        try expectError("", says: "No such file")
+        try expectError("", says: "the path is empty")
+    }
+
+    @Test func whatAKilledProcessLeftIsRemovedByTheNextWrite() throws {
+        let path = folder.file("checkpoint.safetensors")
+        // 2^22 is the most that Linux gives a process as its number.
+        let (left, own, other) = ("\(path).4194305.tmp", "\(path).\(getpid()).tmp", "\(path).notes.tmp")
+        for name in [left, own, other] { try Data([1]).write(to: URL(fileURLWithPath: name)) }
+        try SafetensorsFile.write([(name: "a", tensor: try Tensor.zeros([1]))], to: path)
+        #expect(
+            Set(folder.contents) == ["checkpoint.safetensors", "checkpoint.safetensors.notes.tmp"])
     }
 
     /// Some writers do not pad the header: the data then lies at any address.

@@ -283,7 +283,7 @@ struct TorchArchiveTests {
             try Data(bytes).write(to: URL(fileURLWithPath: path))
             try expectError(path, says: says)
         }
-        try expectError(folder.file("missing.pt"), says: "No such file")
+        try expectError(folder.file("missing.pt"), says: "no such file")
     }
 
     @Test(arguments: [false, true])
@@ -296,6 +296,23 @@ struct TorchArchiveTests {
             try Data(bytes[..<count]).write(to: URL(fileURLWithPath: path))
             #expect(throws: CheckpointError.self, "\(count) bytes") { try TorchArchive(path) }
         }
+    }
+
+    /// Containers that hold one another twice give a tensor a name for every way to it.
+    @Test func namesThatTakeTooMuchMemoryAreRefused() throws {
+        // x0 is a dictionary with a tensor; each of the others holds the one before under two long names.
+        let (one, two) = (String(repeating: "a", count: 200), String(repeating: "b", count: 200))
+        var pickle: [UInt8] = [0x7D] + PickleText.text("t") + PickleText.tensor([1], [1]) + [0x73, 0x71, 0]
+        for level in UInt8(0)..<18 {
+            let inner: [UInt8] = [0x68, level]
+            pickle +=
+                [0x7D] + PickleText.text(one) + inner + [0x73] + PickleText.text(two) + inner + [
+                    0x73, 0x71, level + 1,
+                ]
+        }
+        try expectError(
+            write(ZipWriter(pickle: PickleText.file(pickle), storages: [Self.floats])),
+            says: "whose names take more than 67108864 bytes")
     }
 
     private func expectError(_ path: String, says part: String) throws {

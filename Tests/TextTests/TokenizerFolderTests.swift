@@ -52,7 +52,8 @@ struct TokenizerFolderTests {
     @Test("a folder without a tokenizer names the file that is looked for")
     func empty() throws {
         let folder = try TemporaryFolder()
-        #expect(throws: TokenizerError.unreadable(file: "\(folder.path)/tokenizer.json")) {
+        let reason = "no such file or directory"
+        #expect(throws: TokenizerError.unreadable(file: "\(folder.path)/tokenizer.json", reason: reason)) {
             try Tokenizer(folder: folder.path)
         }
     }

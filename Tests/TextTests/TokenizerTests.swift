@@ -271,9 +271,14 @@ struct TokenizerErrorTests {
 
     @Test("missing files and folders are named")
     func unreadable() throws {
-        for path in ["/no/such/tokenizer.json", "/"] {
+        for (path, reason) in [
+            ("/no/such/tokenizer.json", "no such file or directory"), ("/", "it is a folder"),
+            ("/dev/zero", "it is a pipe or a device, not a regular file"),
+        ] {
             let url = URL(fileURLWithPath: path)
-            #expect(throws: TokenizerError.unreadable(file: path)) { try Tokenizer(contentsOf: url) }
+            #expect(throws: TokenizerError.unreadable(file: path, reason: reason)) {
+                try Tokenizer(contentsOf: url)
+            }
         }
         let tokenizer = try Fixtures.tokenizer("plain")
         #expect(throws: TokenizerError.unwritable(file: "/no/such/tokenizer.json")) {

@@ -52,6 +52,28 @@ internal import Vitrail
         #expect(differences == [])
     }
 
+    /// Numbers of files are not believed.
+    @Test func aCheckpointOfAnImpossibleStepIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let run = folder.file("run")
+        let trainer = try TinyTraining.trainer(run)
+        #expect(try !trainer.run(shouldStop: { trainer.step == 3 }))
+        // A step of the metrics that no integer holds is one that will be done again.
+        let metrics = FileHandle(forWritingAtPath: "\(run)/metrics.jsonl")!
+        try metrics.seekToEnd()
+        try metrics.write(contentsOf: Data("{\"step\":1e300}\n".utf8))
+        #expect(try TinyTraining.trainer(run, resume: true).step == 3)
+        #expect(try TinyTraining.metrics(run).map { $0["step"] } == [2])
+        let path = "\(run)/checkpoint.safetensors"
+        for step in ["-1", "9223372036854775807", "1e3", ""] {
+            let file = try SafetensorsFile(path)
+            let tensors = try file.names.map { (name: $0, tensor: try file.tensor(named: $0)!.clone()) }
+            try SafetensorsFile.write(tensors, metadata: ["step": step], to: path)
+            let error = #expect(throws: TrainingError.self) { try TinyTraining.trainer(run, resume: true) }
+            #expect(error?.description == "\(path): the checkpoint does not say which step it is of")
+        }
+    }
+
     /// Stage 2 begins with what stage 1's model folder holds, in one run or in two.
     @Test func aStageGoesOnFromTheModelOfTheOneBefore() throws {
         let folder = try TemporaryFolder()

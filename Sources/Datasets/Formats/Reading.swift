@@ -1,4 +1,6 @@
+import InputFiles
 public import Media
+import Text
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -41,11 +43,9 @@ final class Reading {
 
     static func bytes(_ path: String) throws(LabelError) -> [UInt8] {
         do {
-            return try Array(Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped))
+            return try InputFile.read(path)
         } catch {
-            throw .unreadable(
-                path,
-                reason: path.fileExists ? "it is not a file that can be read" : "there is no such file")
+            throw .unreadable(path, reason: error.isMissing ? "there is no such file" : error.reason)
         }
     }
 

@@ -504,10 +504,11 @@ public final class FineTuning: TrainingRun {
 
     private func restore() throws {
         let file = try SafetensorsFile(checkpoint)
-        guard let step = file.metadata["step"].flatMap({ Int($0) }),
-            let said = file.metadata["validation"],
-            let record = try? JSONDecoder().decode(Record.self, from: Data(said.utf8))
-        else { throw TrainingError.badRun(checkpoint, "the checkpoint does not say which step it is of") }
+        let step = try RunFolder.step(of: file)
+        guard let said = file.metadata["validation"],
+            let record = try? JSONDecoder().decode(Record.self, from: Data(said.utf8)),
+            (0...step).contains(record.since), (0...step).contains(record.bestStep)
+        else { throw TrainingError.badRun(checkpoint, "the checkpoint does not say how it was validated") }
         try RunFolder.copy(into: parameters, from: checkpoint) {
             try file.tensor(named: "model.\($0)")
         }
@@ -553,7 +554,7 @@ enum ValidationLog {
         guard let text = FileManager.default.contents(atPath: path) else { return }
         let kept = text.split(separator: UInt8(ascii: "\n")).filter {
             let line = try? JSONDecoder().decode([String: Double].self, from: $0)
-            return line?["step"].map { Int($0) <= step } ?? false
+            return line?["step"].map { $0 <= Double(step) } ?? false
         }
         try Data(kept.map { $0 + [UInt8(ascii: "\n")] }.joined())
             .write(to: URL(fileURLWithPath: path), options: .atomic)

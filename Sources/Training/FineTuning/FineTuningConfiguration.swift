@@ -1,7 +1,9 @@
+import InputFiles
 public import Datasets
 import Foundation
 import Media
 public import NN
+import Text
 
 /// Everything that a fine-tuning on someone's labels depends on; the file given to `vitrail train`, told from others by
 /// its field `data`.
@@ -109,7 +111,7 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
     public static func isMeant(by path: String) -> Bool {
         struct Kind: Decodable { let data: Mark }
         struct Mark: Decodable {}
-        let data = FileManager.default.contents(atPath: path)
+        let data = (try? InputFile.read(path)).map { Data($0) }
         return data.flatMap { try? JSONDecoder().decode(Kind.self, from: $0) } != nil
     }
 

@@ -40,7 +40,10 @@ package struct LabelSplit: Sendable {
             read.setCategories(names!)
         }
         let other = try configuration.data.validation.map { try LabelledSet.read($0, relativeTo: folder) }
-        try self.init(read, validation: other, configuration, tokenizer: tokenizer, learnt: names)
+        let path = configuration.data.train.path
+        try self.init(
+            read, validation: other, configuration, tokenizer: tokenizer, learnt: names,
+            path: path.hasPrefix("/") ? path : folder.map { "\($0)/\(path)" })
     }
 
     /// Tokens of a request and its answer at most.
@@ -52,11 +55,12 @@ package struct LabelSplit: Sendable {
     ///   - configuration: what is to be learnt.
     ///   - tokenizer: measures texts; nil for any length.
     ///   - learnt: the names of classes that are learnt; nil for those that things of `read` have.
+    ///   - path: what errors call the set; as the configuration has it when nil.
     package init(
         _ read: LabelledSet, validation other: LabelledSet?, _ configuration: FineTuningConfiguration,
-        tokenizer: Tokenizer? = nil, learnt: [String]? = nil
+        tokenizer: Tokenizer? = nil, learnt: [String]? = nil, path: String? = nil
     ) throws {
-        let name = configuration.data.train.path
+        let name = path ?? configuration.data.train.path
         func refuse(_ reason: String) -> TrainingError { .badConfiguration(name, reason) }
         var (read, other) = (read, other)
         var lines: [String] = []
