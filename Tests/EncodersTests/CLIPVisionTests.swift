@@ -89,14 +89,16 @@ struct CLIPVisionTests {
         let again = try JSONDecoder().decode(
             CLIPVisionConfiguration.self, from: JSONEncoder().encode(published))
         #expect(again == published)
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(
+                CLIPVisionConfiguration.self, from: Data(#"{"hidden_act":"mish"}"#.utf8))
+        }
         for json in [
-            #"{"hidden_act":"mish"}"#, #"{"num_attention_heads":0}"#, #"{"hidden_size":770}"#,
-            #"{"patch_size":0}"#,
+            #"{"num_attention_heads":0}"#, #"{"hidden_size":770}"#, #"{"patch_size":0}"#,
             #"{"image_size":16}"#, #"{"num_hidden_layers":0}"#, #"{"vision_feature_layer":13}"#,
         ] {
-            #expect(throws: DecodingError.self, "\(json)") {
-                try JSONDecoder().decode(CLIPVisionConfiguration.self, from: Data(json.utf8))
-            }
+            let read = try JSONDecoder().decode(CLIPVisionConfiguration.self, from: Data(json.utf8))
+            #expect(throws: ConfigurationError.self, "\(json)") { try read.check() }
         }
     }
 }
