@@ -7,7 +7,7 @@ VITRAIL := .build/release/vitrail
 SOURCES := $(wildcard Package.swift Sources Tests Examples Plugins)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench fullsize train format lint docs check clean
+.PHONY: help setup build demo test fuzz bench fullsize train format lint docs check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ test: setup ## build everything and run all tests
 	@set -o pipefail; OMP_NUM_THREADS=1 swift test -c release --skip-build --disable-xctest 2>&1 | tee .build/test.log \
 		|| { echo "==> what failed"; grep -A 12 "^✘" .build/test.log | grep -v "^[✔◇]"; \
 			sed -n "/Program crashed/,/^Registers/p" .build/test.log | grep -v "^[✔◇]" | head -60; exit 1; }
+
+fuzz: setup ## give every reader broken files, MINUTES=1 for each; docs/reliability.md
+	@MINUTES="$(or $(MINUTES),1)" Tools/fuzz.sh
 
 bench: setup ## where the time of an answer goes, and how Swift compares with Python (VITRAIL_PYTHON=file)
 	@echo "==> building the benchmarks"

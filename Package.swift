@@ -123,3 +123,19 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// `make fuzz` alone builds this: every target counts the branches that an input takes, for libFuzzer.
+if Context.environment["VITRAIL_FUZZ"] != nil {
+    for target in package.targets where target.type == .regular && target.name != "CTorch" {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=fuzzer"])]
+        target.cSettings = (target.cSettings ?? []) + [.unsafeFlags(["-fsanitize=fuzzer-no-link"])]
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "Checkpoints", "Datasets", "Encoders", "Evaluation", "Language", "Media", "NN", "Text",
+                "Torch",
+                "Training", "Vitrail",
+            ], swiftSettings: swiftSettings))
+}

@@ -218,7 +218,7 @@ import Vitrail
             [
                 "train", root.appendingPathComponent("Training/finetune-bccd.json").path, "--output",
                 pictures.folder.file("run"), "--data", pictures.folder.path, "--set",
-                #"data={"train":{"format":"coco","path":"labels.json","images":"."}}"#,
+                #"data={"train":{"format":"coco","path":"labels.json","images":"."},"validation_share":0.5}"#,
             ], code: 65, names: [pictures.folder.file("labels.json"), "nothing labelled"])
     }
 

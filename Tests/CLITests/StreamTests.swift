@@ -68,7 +68,7 @@ import Vitrail
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try Program.path)
         process.arguments =
-            ["locate"] + Array(repeating: pictures.good, count: 2000)
+            ["locate"] + Array(repeating: pictures.good, count: 300)
             + ["--find", "star", "heart", "--as", "masks", "--json", "--threads", "1"]
         process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
         process.standardError = FileHandle.nullDevice
