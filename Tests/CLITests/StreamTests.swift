@@ -79,7 +79,7 @@ import Vitrail
         while try Data(contentsOf: URL(fileURLWithPath: output)).count < 2000, ContinuousClock.now < limit {
             try await Task.sleep(for: .milliseconds(20))
         }
-        kill(process.processIdentifier, SIGINT)
+        kill(process.processIdentifier, SIGTERM)
         while process.isRunning, ContinuousClock.now < limit { try await Task.sleep(for: .milliseconds(20)) }
         try #require(!process.isRunning)
         #expect(process.terminationReason == .exit && process.terminationStatus == 130)
