@@ -197,7 +197,7 @@ import Vitrail
             ["train", "lfs.json", "--output", "run"], ["data", "lfs.json"],
         ] {
             let real = arguments.map { $0.hasPrefix("lfs") ? pictures.folder.file($0) : $0 }
-            try await expect(real, code: 65, names: ["lfs.", "a Git LFS pointer stands in its place"])
+            try await expect(real, code: 65, names: ["lfs.", "it is a Git LFS pointer"])
         }
         for name in ["tokenizer/tokenizer.json", "aligner/config.json"] {
             let model = try ModelCopy(of: Engine.embeddedModel())

@@ -84,7 +84,7 @@ import Testing
         let pointer = Array("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n".utf8)
         #expect(
             mediaError { _ = try Image(decoding: pointer, name: "a.png") }?
-                .hasPrefix("cannot read a.png: a Git LFS pointer") == true)
+                .hasPrefix("cannot read a.png: it is a Git LFS pointer") == true)
         #expect(
             mediaError { _ = try Image(decoding: Array("<!DOCTYPE html>".utf8), name: "a.png") }?
                 .contains("a web page") == true)

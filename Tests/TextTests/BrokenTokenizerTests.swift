@@ -95,6 +95,6 @@ struct BrokenTokenizerTests {
         let folder = try TemporaryFolder()
         try folder.write(file.content, to: name)
         let error = try #require(throws: TokenizerError.self) { try Tokenizer(folder: folder.path) }
-        #expect(error.description.contains("\(name): not a tokenizer: it is \(file.says)"), "\(error)")
+        #expect(error.description.contains("\(name): it is \(file.says)"), "\(error)")
     }
 }
