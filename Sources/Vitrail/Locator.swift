@@ -63,6 +63,16 @@ public struct Locator: Sendable, Hashable, Codable {
         case largePower = "large_power"
     }
 
+    /// The same with another one's limits on how much is answered, of the model from before a fine-tuning: what heat is worth
+    /// is its own.
+    func limited(as other: Locator) -> Locator {
+        var locator = self
+        locator.threshold = other.threshold
+        locator.maximumPeaks = other.maximumPeaks
+        locator.maximumDetections = other.maximumDetections
+        return locator
+    }
+
     /// What is left of the detections of many queries when the best are taken.
     func best(of found: [[Detection]]) -> [[Detection]] {
         let scores = found.joined().map(\.score)
