@@ -8,12 +8,15 @@ struct DataCommand: ParsableCommand {
         commandName: "data",
         abstract: "Show what is in a labelled set, and what is wrong with it.",
         discussion: """
-            The source is a JSON file with a format, a path and what else the format wants, such as \
+            Of a folder the format and the parts (train, validation, test) are found by themselves, and said. A source names \
+            them: a JSON file with a format, a path and what else the format wants, such as \
             { "format": "voc", "path": "VOC2007", "split": "trainval" }; docs/data.md has a line for each format. Paths \
             are relative to the file.
             """)
 
-    @Argument(help: ArgumentHelp("A source of labels, as JSON.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp(
+            "A folder with labels, or a source of labels as JSON.", valueName: "folder or file"))
     var source: String
 
     @Option(
@@ -33,27 +36,61 @@ struct DataCommand: ParsableCommand {
     private struct Document: Encodable {
         let set: LabelSummary
         @Documents.Nullable var validation: LabelSummary?
+        @Documents.Nullable var test: LabelSummary?
+        /// How the labels of a folder were found.
+        var notes: [String]
     }
 
     func run() throws {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue {
+            return try run(FolderLabels(in: source))
+        }
         let set = try read(source)
         var other: LabelledSet?
         if let validation {
             other = try read(validation)
             other!.problems.add(other!.overlap(withTraining: set))
         }
-        let document = Document(set: LabelSummary(set), validation: other.map { LabelSummary($0) })
-        if json {
-            print(try Documents.line(document))
-        } else {
-            print(document.set.text)
-            if let validation = document.validation { print("validation, \(validation.text)") }
+        try show(
+            Document(set: LabelSummary(set), validation: other.map { LabelSummary($0) }, test: nil, notes: [])
+        )
+    }
+
+    /// The parts of a folder.
+    private func run(_ labels: FolderLabels) throws {
+        guard validation == nil else {
+            throw Failure(.usage, "--validation is for a source; the parts of \(source) are found in it")
         }
+        let train = try checked(LabelledSet.read(labels.train))
+        let others = try [labels.validation, labels.test].map { source in
+            try source.map { source in
+                var set = try checked(LabelledSet.read(source))
+                set.problems.add(set.overlap(withTraining: train))
+                return LabelSummary(set)
+            }
+        }
+        try show(
+            Document(
+                set: LabelSummary(train), validation: others[0], test: others[1], notes: labels.notes))
+    }
+
+    private func show(_ document: Document) throws {
+        guard !json else { return print(try Documents.line(document)) }
+        for note in document.notes { print(note) }
+        print(document.set.text)
+        if let validation = document.validation { print("validation, \(validation.text)") }
+        if let test = document.test { print("test, \(test.text)") }
     }
 
     private func read(_ path: String) throws -> LabelledSet {
-        var set = try LabelledSet.read(
-            DataSource(contentsOf: path), relativeTo: (path as NSString).deletingLastPathComponent)
+        try checked(
+            LabelledSet.read(
+                DataSource(contentsOf: path), relativeTo: (path as NSString).deletingLastPathComponent))
+    }
+
+    private func checked(_ set: LabelledSet) -> LabelledSet {
+        var set = set
         if pictures { set.checkPictures() }
         return set
     }

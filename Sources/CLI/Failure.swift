@@ -121,7 +121,8 @@ extension Failure {
         case MediaError.unwritable, COCOError.unwritable, TokenizerError.unwritable: return .cannotWrite
         case MosaicError.unwritable, MosaicError.folderInUse: return .cannotWrite
         case MosaicError.size, MosaicError.count, MosaicError.maximumObjects: return .usage
-        case MediaError.unreadable(let path, _): return input(path)
+        case MediaError.unreadable(let path, _), LabelError.unreadable(let path, _): return input(path)
+        case is LabelError: return .badInput
         case TokenizerError.unreadable(let path, _): return input(path)
         case TrainingError.unreadable(let path, _): return input(path)
         case TrainingError.diverged: return .internal

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import Foundation
 import Synchronization
 import Torch
@@ -7,19 +8,25 @@ import Vitrail
 
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Train a model from a configuration file.",
+        abstract: "Train a model from a configuration file, or from a folder of labelled pictures.",
         discussion: """
             A run is a folder. It gets the configuration, the tokenizer, metrics.jsonl (a line every few steps), one \
             checkpoint that is replaced whole, and at the end the folder model/, which every other command takes as \
             --model. Interrupting a run (Ctrl-C) writes a checkpoint first; --resume continues exactly.
 
             A configuration with a part "data" fine-tunes a model on labels of your own: it starts from --model, or from \
-            the embedded one, keeps the model that is best on the validation's pictures, and ends with report.html.
+            the embedded one, keeps the model that is best on the validation's pictures, and ends with report.html. \
+            Interrupted, it leaves the best model so far and its report.
+
+            Of a folder with labels the format is found, and a configuration is chosen from the labels and the speed of this \
+            machine, so that all is over in --minutes. It is told, and saved as configuration.json in the run's folder; \
+            trained from that file, the same model comes out.
 
             Started once for each rank by torchrun or another launcher that sets RANK, WORLD_SIZE, MASTER_ADDR and \
             MASTER_PORT, the ranks divide the configuration's shards among them.
 
             Examples:
+              vitrail train raccoons --minutes 20
               vitrail train Training/mosaic.json --output runs/first
               torchrun --no-python --nproc-per-node 8 vitrail train Training/lumen-7b.json \
                 --model llava-1.5-7b-hf --device cuda --output runs/lumen
@@ -28,11 +35,23 @@ struct Train: ParsableCommand {
               vitrail train Training/finetune-bccd.json --data pictures --output runs/bccd
             """)
 
-    @Argument(help: ArgumentHelp("The configuration.", valueName: "configuration"))
+    @Argument(
+        help: ArgumentHelp(
+            "The configuration, or a folder of labelled pictures.", valueName: "configuration or folder"))
     var file = "Training/mosaic.json"
 
-    @Option(help: ArgumentHelp("The run's folder.", valueName: "folder"))
-    var output = "runs/mosaic"
+    @Option(
+        name: .customLong("output"),
+        help: ArgumentHelp(
+            "The run's folder; when left out runs/mosaic, or runs/ and the name of the folder with labels.",
+            valueName: "folder"))
+    var outputFolder: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a training from a folder may take, all in all; 20 when left out.", valueName: "minutes")
+    )
+    var minutes: Double?
 
     @Option(
         name: .customLong("set"),
@@ -90,7 +109,28 @@ struct Train: ParsableCommand {
             "A trained segmenter that the model gets when the run is complete.", valueName: "folder"))
     var segmenter: String?
 
+    private var output: String {
+        outputFolder ?? (isFolder ? "runs/\((file as NSString).lastPathComponent)" : "runs/mosaic")
+    }
+
+    /// Whether a folder of labels is given in place of a configuration.
+    private var isFolder: Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: file, isDirectory: &isFolder) && isFolder.boolValue
+    }
+
     func validate() throws {
+        if isFolder {
+            guard data == nil, settings.isEmpty, stage == nil, until == nil else {
+                throw ValidationError(
+                    "--data, --set, --stage and --until are for a configuration, \(file) is a folder.")
+            }
+        } else if minutes != nil {
+            throw ValidationError("--minutes is for a folder of labelled pictures.")
+        }
+        if let minutes, !(0.1...100_000).contains(minutes) {
+            throw ValidationError("--minutes is \(minutes), 0.1 to 100000 is possible.")
+        }
         guard data == nil || FineTuningConfiguration.isMeant(by: file) else {
             throw ValidationError("--data is for a configuration with a part data.")
         }
@@ -110,12 +150,13 @@ struct Train: ParsableCommand {
     }
 
     func run() throws {
+        let start = ContinuousClock.now
         // Each shard has one thread; operators are not divided further.
         try Threads.set(1)
         let group = try processGroup()
         // What cannot be opened is said before hours of training.
         if let segmenter { _ = try Segmenter(contentsOf: segmenter) }
-        let trainer = try trainer(group)
+        let trainer = try isFolder ? folderTuning(from: start, group) : trainer(group)
         let interrupt = Interrupt()
         let line = ProgressLine()
         let shouldStop = { interrupt.wasAsked }
@@ -130,13 +171,15 @@ struct Train: ParsableCommand {
                 secondsLeft: progress.secondsLeft)
         }
         guard isComplete else {
-            throw Failure(.interrupted, "stopped at step \(trainer.step) of \(output); --resume continues")
+            let model = trainer is FineTuning && group == nil ? ", the best so far is in \(output)/model" : ""
+            throw Failure(
+                .interrupted, "stopped at step \(trainer.step) of \(output)\(model); --resume continues")
         }
         guard isFirst else { return }
         if let segmenter {
             let folder = try ModelFolder("\(output)/model")
             // A full-size segmenter stays where it is, as the LLaVA does.
-            if !FineTuningConfiguration.isMeant(by: file), try configuration().adaptation != nil {
+            if !(trainer is FineTuning), try configuration().adaptation != nil {
                 try folder.refer(toSegmenter: segmenter)
             } else {
                 try folder.add(Segmenter(contentsOf: segmenter))
@@ -161,15 +204,47 @@ struct Train: ParsableCommand {
         return configuration
     }
 
-    private func fineTuning(_ group: ProcessGroup?) throws -> FineTuning {
+    private func fineTuning(_ configuration: FineTuningConfiguration, _ group: ProcessGroup?) throws
+        -> FineTuning
+    {
         let tuning = try FineTuning(
-            .init(contentsOf: file, setting: settings), folder: output, resume: resume,
+            configuration, folder: output, resume: resume,
             threads: shards(ranks: group?.count ?? 1), group: group,
             device: group?.device ?? rankDevice(nil), model: model, data: data)
         let who = group.map { "rank \($0.rank): " } ?? ""
-        func tell(_ line: String) { StandardError.write(line: "\(who)\(line)") }
+        func tell(_ line: String) { Self.tell("\(who)\(line)") }
         for line in tuning.summary { tell(line) }
         tuning.notice = tell
+        return tuning
+    }
+
+    private static func tell(_ line: String) { StandardError.write(line: line) }
+
+    /// A training whose configuration is chosen, or which goes on with the one that was.
+    private func folderTuning(from start: ContinuousClock.Instant, _ group: ProcessGroup?) throws
+        -> FineTuning
+    {
+        guard group == nil else {
+            throw Failure(.usage, "a folder is trained from by one process, WORLD_SIZE is \(group!.count)")
+        }
+        guard !resume else {
+            return try fineTuning(.init(contentsOf: "\(output)/configuration.json"), nil)
+        }
+        guard !FileManager.default.fileExists(atPath: "\(output)/configuration.json") else {
+            throw Failure(
+                .badInput, "\(output): there is a run already; --resume it, or name another --output")
+        }
+        let minutes = minutes ?? 20
+        let labels = try FolderLabels(in: URL(fileURLWithPath: file).path)
+        for note in labels.notes { Self.tell(note) }
+        Self.tell("choosing a configuration: some steps are taken to see how long they take here")
+        let end = start + .seconds(60 * minutes)
+        let chosen = try AutomaticTuning(
+            labels, until: end, threads: shards(), device: rankDevice(nil), model: model)
+        let tuning = try fineTuning(chosen.configuration, nil)
+        for reason in chosen.reasons { Self.tell(reason) }
+        Self.tell("chosen for \(minutes.formatted()) minutes: \(output)/configuration.json")
+        (tuning.deadline, tuning.pace) = (end, chosen.pace)
         return tuning
     }
 
@@ -208,7 +283,7 @@ struct Train: ParsableCommand {
                 threads: shards(), device: rankDevice(nil))
         }
         if FineTuningConfiguration.isMeant(by: file) {
-            return try fineTuning(group)
+            return try fineTuning(.init(contentsOf: file, setting: settings), group)
         }
         let configuration = try configuration()
         let isAdaptation = configuration.adaptation != nil

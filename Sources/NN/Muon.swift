@@ -81,10 +81,11 @@ public final class Muon: Optimizer {
     }
 }
 
-/// The nearest matrices with singular values near 1, by five steps of a Newton-Schulz iteration in bfloat16; [count,
-/// m, n].
+/// The nearest matrices with singular values near 1, by five steps of a Newton-Schulz iteration; [count, m, n]. The
+/// iteration is in bfloat16, as in the reference, if the processor multiplies bfloat16, else in float32.
 private func orthogonalised(_ matrices: Tensor) throws -> Tensor {
-    var x = try matrices.to(.bfloat16)
+    let isLow = matrices.device != .cpu || Processor.multipliesBFloat16
+    var x = isLow ? try matrices.to(.bfloat16) : matrices
     let areTall = x.size(1) > x.size(2)
     if areTall { x = try x.transposed(1, 2) }
     x = try (x / x.flattened(1).norm(1).clamped(min: 1e-7).view([-1, 1, 1])).contiguous()

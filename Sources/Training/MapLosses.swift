@@ -1,4 +1,13 @@
+import NN
 import Torch
+
+/// Products in bfloat16 if that is wanted and the processor has instructions for it.
+func withMixedPrecision<Result>(
+    _ isWanted: Bool, on device: Device, _ body: () throws -> Result
+) throws -> Result {
+    let isPossible = device != .cpu || Processor.multipliesBFloat16
+    return try withAutocast(isWanted && isPossible ? .bfloat16 : nil, on: device, body)
+}
 
 // The losses of heatmaps and boxes, for Mosaic's scenes and for labelled pictures.
 

@@ -44,6 +44,12 @@ struct RunFolder {
         }
     }
 
+    /// Writes `configuration.json` anew.
+    func replace(configuration: String) throws {
+        guard isWriter else { return }
+        try configuration.write(toFile: "\(path)/configuration.json", atomically: true, encoding: .utf8)
+    }
+
     /// Adds a line of metrics.
     func log(_ line: [String: Double]) throws {
         guard isWriter else { return }

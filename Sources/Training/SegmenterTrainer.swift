@@ -158,7 +158,7 @@ final class SegmenterShard: Replica, @unchecked Sendable {
     /// Leaves the gradients of `share` times the losses in the parameters. Returns the losses; "loss" is their sum.
     func learn(from batch: SegmenterBatch, share: Double) throws -> [String: Double] {
         var values: [String: Double] = [:]
-        let total = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: model.store.device) {
+        let total = try withMixedPrecision(mixedPrecision, on: model.store.device) {
             let features = try model.encode(batch.pixels)
             let parts = try batch.groups.map { group in
                 let losses = try MaskLosses(model.masks(group.prompts, features), group)

@@ -30,7 +30,7 @@ final class Shard: Replica, @unchecked Sendable {
         let mixedPrecision = losses.configuration.mixedPrecision
         let device = parameters[0].device
         let batch = try batch.to(device)
-        let parts = try withAutocast(mixedPrecision ? .bfloat16 : nil, on: device) {
+        let parts = try withMixedPrecision(mixedPrecision, on: device) {
             try losses(batch, step: step)
         }
         return try parts.learnt(share: share)

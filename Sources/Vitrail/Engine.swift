@@ -1,3 +1,4 @@
+import Encoders
 import Foundation
 import Language
 public import Media
@@ -29,7 +30,7 @@ public actor Engine {
     /// The number of phrases in a part.
     public static let partSize = 64
     /// The tokens of the language model's context that a request must leave for an answer.
-    private static let answerRoom = 24
+    fileprivate static let answerRoom = 24
 
     private let executor: EngineExecutor
     /// One thread, which only this engine uses.
@@ -37,12 +38,12 @@ public actor Engine {
 
     /// How answers are taken.
     public nonisolated let locator: Locator
-    private let model: Lumen
-    private let specialists: Specialists
-    private var readings: [(id: Int, reading: Reading)] = []
+    private let mind: Mind
+    /// The model from before a fine-tuning, opened at the first request that is left to it.
+    private var before: Before?
     private var opened = 0
     /// Pictures that were encoded so far; asking again about a remembered one adds none.
-    public private(set) var encodedPictures = 0
+    public var encodedPictures: Int { mind.encodedPictures + (before?.mind?.encodedPictures ?? 0) }
 
     /// Opens a model folder; see ``embeddedModel()`` for the one that comes with the package.
     ///
@@ -60,19 +61,20 @@ public actor Engine {
             throw ModelError.unsupported("the device \(device) is not available here")
         }
         let executor = EngineExecutor()
-        let specialists = try executor.sync {
+        let (mind, before) = try executor.sync {
             let folder = try ModelFolder(path)
-            return Specialists(
-                model: try Lumen(contentsOf: folder, device: device, dtype: dtype, isFixed: true),
-                locator: locator ?? folder.locator ?? Locator(),
-                segmenter: folder.parts["segmenter"] == nil
-                    ? nil
-                    : try Segmenter(contentsOf: folder.path, device: device, dtype: dtype))
+            let before = try folder.before.map { earlier in
+                let kinds: HybridViTConfiguration = try earlier.configuration(of: "image_encoder")
+                return Before(
+                    names: TunedNames(folder.classes ?? [], known: kinds.attributes[0]),
+                    open: { try Mind(earlier, device, dtype, earlier.locator ?? Locator()) })
+            }
+            return (try Mind(folder, device, dtype, locator ?? folder.locator ?? Locator()), before)
         }
         self.executor = executor
-        self.specialists = specialists
-        self.locator = specialists.locator
-        model = specialists.model
+        self.mind = mind
+        self.before = before
+        self.locator = mind.specialists.locator
     }
 
     /// The model that comes with the package.
@@ -99,41 +101,22 @@ public actor Engine {
     ///   ``ModelError/unsupported(_:)`` where masks are asked of a model without a segmenter.
     public func ask(_ request: String, about picture: Picture) throws -> Answer {
         try Prompt.check(request)
-        let sentences = locator.knownThreshold == nil ? [] : Prompt.sentences(of: request)
-        guard sentences.count > 1 else { return try answer(request, about: picture) }
-        let answers = try sentences.map { try answer($0, about: picture) }
+        let mind = try mind(for: request)
+        let sentences =
+            mind.specialists.locator.knownThreshold == nil ? [] : Prompt.sentences(of: request)
+        guard sentences.count > 1 else { return try mind.answer(request, about: picture) }
+        let answers = try sentences.map { try mind.answer($0, about: picture) }
         return Answer(
             request: request, text: answers.map(\.text).joined(separator: " "),
             transcript: answers.map(\.transcript).joined(separator: " "),
             findings: answers.flatMap(\.findings))
     }
 
-    private func answer(_ request: String, about picture: Picture) throws -> Answer {
-        let words = model.tokenizer.words(of: request)
-        // Another language, or none: the model's answer would be arbitrary.
-        if locator.knownThreshold != nil, 2 * words.strange.count > words.all.count {
-            return Answer(
-                request: request, text: Prompt.unknown, transcript: Prompt.unknown, findings: [])
-        }
-        let prompt = model.tokenizer.encode(model.form.question(request))
-        return try withInference {
-            let reading = try reading(of: picture)
-            let context = model.configuration.language.maxPositionEmbeddings
-            let room = context - reading.prefix.length - prompt.count
-            guard room >= Self.answerRoom else {
-                throw ModelError.badRequest(
-                    "the request has \(prompt.count) tokens, which with the picture's \(reading.prefix.length) and \(Self.answerRoom) for an answer is over the model's limit of \(context)"
-                )
-            }
-            // Text that is added after the last token must fit, too.
-            let writer = AnswerWriter(
-                model.tokenizer, model.tokens, tokenLimit: min(Self.answerLimit, room - Self.answerRoom / 2),
-                locationLimit: Self.locationLimit)
-            let speaker = Speaker(specialists, reading, isStrange: !words.strange.isEmpty)
-            let (transcript, findings) = try writer.write(after: prompt, with: speaker)
-            return Answer(
-                request: request, text: transcript.visible, transcript: transcript.whole, findings: findings)
-        }
+    /// The model that answers a request: the one from before the fine-tuning if the request names nothing that this one was
+    /// tuned to find.
+    private func mind(for request: String) throws -> Mind {
+        guard let before, !before.names.areMeant(by: request) else { return mind }
+        return try self.before!.opened()
     }
 
     /// Answers one request about a picture.
@@ -162,7 +145,6 @@ public actor Engine {
                 "\(phrases.count) phrases were given, 1 to \(Self.phraseLimit) are taken at once")
         }
         for phrase in phrases { try Prompt.check(phrase) }
-        try specialists.check(response)
         // A repeated phrase is asked once.
         var places: [String: Int] = [:]
         let distinct = phrases.filter { phrase in
@@ -170,15 +152,85 @@ public actor Engine {
             places[phrase] = places.count
             return true
         }
-        let parts = distinct.count <= Self.batchLimit ? [distinct] : distinct.parts(of: Self.partSize)
-        return try withInference {
-            let reading = try reading(of: picture)
-            let found = try parts.flatMap { try locations($0, in: reading, as: response, by: locator) }
-            return phrases.map { found[places[$0]!] }
+        let minds = try distinct.map { try mind(for: $0) }
+        var found: [String: Location] = [:]
+        for answering in [mind, before?.mind].compactMap(\.self) {
+            let own = zip(distinct, minds).filter { $0.1 === answering }.map(\.0)
+            let parts = own.count <= Self.batchLimit ? [own] : own.parts(of: Self.partSize)
+            let limits =
+                answering === mind ? locator : locator.map(answering.specialists.locator.limited(as:))
+            for part in parts where !part.isEmpty {
+                try answering.specialists.check(response)
+                let locations = try answering.locations(part, in: picture, as: response, by: limits)
+                for (phrase, location) in zip(part, locations) { found[phrase] = location }
+            }
         }
+        return phrases.map { found[$0]! }
+    }
+}
+
+/// The model from before a fine-tuning.
+private struct Before {
+    let names: TunedNames
+    let open: () throws -> Mind
+    private(set) var mind: Mind?
+
+    init(names: TunedNames, open: @escaping () throws -> Mind) {
+        self.names = names
+        self.open = open
     }
 
-    // MARK: Reading and looking
+    mutating func opened() throws -> Mind {
+        if let mind { return mind }
+        let mind = try open()
+        self.mind = mind
+        return mind
+    }
+}
+
+/// A model with what it read of the last pictures.
+private final class Mind {
+    let specialists: Specialists
+    private let model: Lumen
+    private var readings: [(id: Int, reading: Reading)] = []
+    private(set) var encodedPictures = 0
+
+    init(_ folder: ModelFolder, _ device: Device, _ dtype: DType, _ locator: Locator) throws {
+        model = try Lumen(contentsOf: folder, device: device, dtype: dtype, isFixed: true)
+        specialists = Specialists(
+            model: model, locator: locator,
+            segmenter: folder.parts["segmenter"] == nil
+                ? nil : try Segmenter(contentsOf: folder.path, device: device, dtype: dtype))
+    }
+
+    func answer(_ request: String, about picture: Picture) throws -> Answer {
+        let words = model.tokenizer.words(of: request)
+        // Another language, or none: the model would answer something or other.
+        if specialists.locator.knownThreshold != nil, 2 * words.strange.count > words.all.count {
+            return Answer(
+                request: request, text: Prompt.unknown, transcript: Prompt.unknown, findings: [])
+        }
+        let prompt = model.tokenizer.encode(model.form.question(request))
+        return try withInference {
+            let reading = try reading(of: picture)
+            let context = model.configuration.language.maxPositionEmbeddings
+            let room = context - reading.prefix.length - prompt.count
+            guard room >= Engine.answerRoom else {
+                throw ModelError.badRequest(
+                    "the request has \(prompt.count) tokens, which with the picture's \(reading.prefix.length) and \(Engine.answerRoom) for an answer is over the model's limit of \(context)"
+                )
+            }
+            // What is put in after the last token that is let through must fit as well.
+            let writer = AnswerWriter(
+                model.tokenizer, model.tokens,
+                tokenLimit: min(Engine.answerLimit, room - Engine.answerRoom / 2),
+                locationLimit: Engine.locationLimit)
+            let speaker = Speaker(specialists, reading, isStrange: !words.strange.isEmpty)
+            let (transcript, findings) = try writer.write(after: prompt, with: speaker)
+            return Answer(
+                request: request, text: transcript.visible, transcript: transcript.whole, findings: findings)
+        }
+    }
 
     private func reading(of picture: Picture) throws -> Reading {
         if let index = readings.firstIndex(where: { $0.id == picture.id }) {
@@ -188,19 +240,22 @@ public actor Engine {
         }
         let reading = try Reading(picture.image, with: model)
         encodedPictures += 1
-        if readings.count >= Self.rememberedPictures { readings.removeFirst() }
+        if readings.count >= Engine.rememberedPictures { readings.removeFirst() }
         readings.append((picture.id, reading))
         return reading
     }
 
-    private func locations(
-        _ phrases: [String], in reading: Reading, as response: LocateResponse, by locator: Locator?
+    func locations(
+        _ phrases: [String], in picture: Picture, as response: LocateResponse, by locator: Locator?
     ) throws -> [Location] {
-        let (found, isKnown, maps) = try specialists.find(phrases, as: response, in: reading, by: locator)
-        let heatmaps = try Heatmap.all(maps, in: reading.frame)
-        return phrases.indices.map {
-            Location(
-                phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0], isKnown: isKnown[$0])
+        try withInference {
+            let reading = try reading(of: picture)
+            let (found, isKnown, maps) = try specialists.find(phrases, as: response, in: reading, by: locator)
+            let heatmaps = try Heatmap.all(maps, in: reading.frame)
+            return phrases.indices.map {
+                Location(
+                    phrase: phrases[$0], detections: found[$0], heatmap: heatmaps[$0], isKnown: isKnown[$0])
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+import Media
 import Perception
 import Torch
 
@@ -16,6 +17,9 @@ public struct Heatmap: Sendable, Hashable {
     /// The side of a cell in input pixels.
     private let cellWidth: Double
     private let cellHeight: Double
+    /// Where what the model saw lies in it, in pixels: the rest is bars, without heat.
+    private let across: Range<Int>
+    private let down: Range<Int>
 
     /// - Parameters:
     ///   - cells: heat of 0...1, row by row from the top.
@@ -24,7 +28,11 @@ public struct Heatmap: Sendable, Hashable {
     /// - Precondition: `cells` fills the grid.
     public init(cells: [Float], grid: (height: Int, width: Int), in frame: PictureFrame) {
         precondition(grid.height > 0 && grid.width > 0 && cells.count == grid.height * grid.width)
-        (width, height) = frame.fitted
+        let (fitted, scale) = (frame.fitted, frame.scale)
+        let (x, y) = (Int((frame.content.x * scale.x).rounded()), Int((frame.content.y * scale.y).rounded()))
+        (across, down) = (x..<x + fitted.width, y..<y + fitted.height)
+        width = max(across.upperBound, Int((Double(frame.width) * scale.x).rounded()))
+        height = max(down.upperBound, Int((Double(frame.height) * scale.y).rounded()))
         (rows, columns) = (grid.height, grid.width)
         cellWidth = Double(frame.inputWidth) / Double(columns)
         cellHeight = Double(frame.inputHeight) / Double(rows)
@@ -45,12 +53,13 @@ public struct Heatmap: Sendable, Hashable {
 
     /// `width * height` values of 0...1, row by row from the top: the cells' heat, interpolated between their centres.
     public var values: [Float] {
-        let across = (0..<width).map { Self.between($0, cellWidth, columns) }
+        let places = across.map { Self.between($0 - across.lowerBound, cellWidth, columns) }
         return [Float](unsafeUninitializedCapacity: width * height) { output, count in
-            for y in 0..<height {
-                let row = Self.between(y, cellHeight, rows)
+            output.initialize(repeating: 0)
+            for y in down {
+                let row = Self.between(y - down.lowerBound, cellHeight, rows)
                 let (upper, lower) = (row.first * columns, row.second * columns)
-                for (x, column) in across.enumerated() {
+                for (x, column) in zip(across, places) {
                     let (a, b) = (cells[upper + column.first], cells[upper + column.second])
                     let (c, d) = (cells[lower + column.first], cells[lower + column.second])
                     let above = a + (b - a) * column.share

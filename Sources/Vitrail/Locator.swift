@@ -84,6 +84,16 @@ public struct Locator: Sendable, Hashable, Codable, CheckedConfiguration {
         try check.within(0...100, ["large_power": largePower ?? 1])
     }
 
+    /// These thresholds with another locator's limits on how much is answered. Used for the model from before a fine-tuning,
+    /// whose heat has its own scale.
+    func limited(as other: Locator) -> Locator {
+        var locator = self
+        locator.threshold = other.threshold
+        locator.maximumPeaks = other.maximumPeaks
+        locator.maximumDetections = other.maximumDetections
+        return locator
+    }
+
     /// The best detections over all queries, up to ``maximumDetections``.
     func best(of found: [[Detection]]) -> [[Detection]] {
         let scores = found.joined().map(\.score)

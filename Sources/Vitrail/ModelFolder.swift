@@ -24,6 +24,7 @@ public struct ModelFolder: Sendable {
         var parts: [String: Part]
         var locator: Locator?
         var classes: [String]?
+        var before: String?
 
         func check() throws { try locator?.check() }
     }
@@ -34,6 +35,8 @@ public struct ModelFolder: Sendable {
     public let locator: Locator?
     /// The classes that the model was fine-tuned to find; nil for a model that was not.
     public let classes: [String]?
+    /// Where the model from before a fine-tuning lies, which answers what this one was not tuned for; nil for none.
+    private let beforePath: String?
 
     /// - Throws: ``ModelError`` for a folder that is missing or holds no readable `model_index.json`.
     public init(_ path: String) throws {
@@ -48,6 +51,30 @@ public struct ModelFolder: Sendable {
         parts = index.parts
         locator = index.locator
         classes = index.classes
+        beforePath = index.before
+    }
+
+    /// The model from before a fine-tuning, which answers what this one was not tuned for; nil for none.
+    public var before: ModelFolder? {
+        get throws { try beforePath.map { try ModelFolder($0.hasPrefix("/") ? $0 : "\(path)/\($0)") } }
+    }
+
+    /// Keeps a copy of the model from before a fine-tuning in this one.
+    public func keep(before other: ModelFolder) throws {
+        let copy = "\(path)/before"
+        if !FileManager.default.fileExists(atPath: copy) {
+            // Under its name it is whole.
+            try? FileManager.default.removeItem(atPath: "\(copy).tmp")
+            try FileManager.default.copyItem(atPath: other.path, toPath: "\(copy).tmp")
+            try FileManager.default.moveItem(atPath: "\(copy).tmp", toPath: copy)
+        }
+        var index = index
+        index.before = "before"
+        try Self.write(index, to: "\(path)/model_index.json")
+    }
+
+    private var index: Index {
+        Index(parts: parts, locator: locator, classes: classes, before: beforePath)
     }
 
     /// The folder of a part.
@@ -60,7 +87,7 @@ public struct ModelFolder: Sendable {
 
     /// Adds a segmenter to the model, in bfloat16. Masks need it.
     public func add(_ segmenter: Segmenter) throws {
-        var index = Index(parts: parts, locator: locator, classes: classes)
+        var index = index
         index.parts["segmenter"] = Part(type: "SAM", path: "segmenter")
         try segmenter.save(to: "\(path)/segmenter")
         try Self.write(index, to: "\(path)/model_index.json")
@@ -73,13 +100,13 @@ public struct ModelFolder: Sendable {
     ///   - classes: what the model was fine-tuned to find; nil for one that was not.
     /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` when the index cannot be written.
     public func calibrate(_ locator: Locator, classes: [String]?) throws {
-        let index = Index(parts: parts, locator: locator, classes: classes)
+        let index = Index(parts: parts, locator: locator, classes: classes, before: beforePath)
         try Self.write(index, to: "\(path)/model_index.json")
     }
 
     /// Names a segmenter elsewhere as the one of this model. It is not copied.
     public func refer(toSegmenter folder: String) throws {
-        var index = Index(parts: parts, locator: locator, classes: classes)
+        var index = index
         index.parts["segmenter"] = Part(type: "SAM", path: URL(fileURLWithPath: folder).path)
         try Self.write(index, to: "\(path)/model_index.json")
     }

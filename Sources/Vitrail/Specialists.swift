@@ -19,7 +19,7 @@ package final class Reading {
 
     package init(_ image: Image, with model: Lumen) throws {
         self.image = image
-        frame = PictureFrame(width: image.width, height: image.height, sizes: model.encoder.sizes)
+        frame = PictureFrame(of: image, sizes: model.encoder.sizes)
         features = try model.encode(frame.pixels(of: image).to(model.device))
         prefix = try model.prefix(features)
     }

@@ -11,6 +11,8 @@ public struct Augmentation: Codable, Sendable, Hashable {
     public var turns: Bool
     /// The least and the greatest size, 1 for a picture that just fits. A part of a larger one is shown, at random.
     public var scale: [Double]
+    /// How much wider or higher than it was a picture is shown at most, as a share; 0 when left out.
+    public var stretch: Double?
     /// How much brightness, contrast and saturation change at most, as a share; and each channel by half as much.
     public var colour: Double
     /// How often colours are inverted: for what is dark on light here and light on dark there.
@@ -38,6 +40,7 @@ public struct Augmentation: Codable, Sendable, Hashable {
             ("augmentation.flip", flip, 0...1), ("augmentation.flip_vertically", flipVertically, 0...1),
             ("augmentation.colour", colour, 0...1), ("augmentation.invert", invert, 0...1),
             ("augmentation.mosaic", mosaic, 0...1), ("augmentation.until", until ?? 1, 0...1),
+            ("augmentation.stretch", stretch ?? 0, 0...1),
         ] + scale.enumerated().map { ("augmentation.scale.\($0.offset)", $0.element, 0.1...10) }
     }
 
@@ -48,6 +51,8 @@ public struct Augmentation: Codable, Sendable, Hashable {
         /// Quarter turns, clockwise.
         package var turns = 0
         package var scale = 1.0
+        /// Width to height, in proportion to what it was.
+        package var stretch = 1.0
         /// Which part of a picture is shown that is too large, and where one lies that is too small, 0...1.
         package var place: (x: Double, y: Double) = (0, 0)
         var tint = Tint()
@@ -61,6 +66,9 @@ public struct Augmentation: Codable, Sendable, Hashable {
             turns = augmentation.turns ? random.integer(below: 4) : 0
             let (low, high) = (log(augmentation.scale[0]), log(augmentation.scale[1]))
             scale = exp(random.number(low, high))
+            if let most = augmentation.stretch, most > 0 {
+                stretch = exp(random.number(-log(1 + most), log(1 + most)))
+            }
             place = (random.unit(), random.unit())
             tint = Tint(augmentation, using: &random)
         }
@@ -142,8 +150,10 @@ package struct PicturePlacement {
         let fit = min(
             Double(region.width) / Double(turned.width), Double(region.height) / Double(turned.height))
         let scale = (
-            x: draw.scale * (fitted.map { Double($0.width) / Double(turned.width) } ?? fit),
-            y: draw.scale * (fitted.map { Double($0.height) / Double(turned.height) } ?? fit)
+            x: draw.scale * draw.stretch.squareRoot()
+                * (fitted.map { Double($0.width) / Double(turned.width) } ?? fit),
+            y: draw.scale / draw.stretch.squareRoot()
+                * (fitted.map { Double($0.height) / Double(turned.height) } ?? fit)
         )
         func span(_ length: Int, _ limit: Int, _ scale: Double, _ place: Double) -> (
             start: Int, length: Int, at: Int, size: Int

@@ -14,7 +14,8 @@ public import Vitrail
 /// file, replaced whole), `model/` (the best so far) and at the end `report.html`. What a step learns from depends on
 /// the configuration and the step's number alone, so a run that was killed continues exactly.
 public final class FineTuning: TrainingRun {
-    public let configuration: FineTuningConfiguration
+    /// What was asked for, with the changes of its length so far.
+    public private(set) var configuration: FineTuningConfiguration
     public let folder: String
     public let model: Lumen
     /// Steps done.
@@ -23,6 +24,11 @@ public final class FineTuning: TrainingRun {
     public let summary: [String]
     /// Told of what a user should know while the run goes on.
     public var notice: (String) -> Void = { _ in }
+    /// When all of the run, validations and report too, is to be over: where it will not, or will long before, its length is
+    /// changed on the way, and the changes are written into its configuration. Wants ``pace``; nil for no limit.
+    public var deadline: ContinuousClock.Instant?
+    /// How long steps and validations take.
+    public var pace: TrainingPace?
     package let labels: LabelSplit
     private let files: RunFolder
     private let samples: LabelSamples
@@ -37,7 +43,8 @@ public final class FineTuning: TrainingRun {
     private var wasAsked: () -> Bool = { false }
     /// What the next steps learn from, of a device that leaves the processor free.
     private lazy var ahead = batchesAhead()
-    private let source: Source
+    private var source: Source
+    private let start: Start
     private let segmenterFolder: String?
     /// What the validations so far say.
     private(set) var record = Record()
@@ -52,6 +59,12 @@ public final class FineTuning: TrainingRun {
         var since = 0
         /// Whether the run is at its end.
         var isOver = false
+    }
+
+    /// The model that the run started from.
+    private struct Start {
+        let model: Lumen
+        let folder: ModelFolder
     }
 
     /// A network of the run's parameters with gradients of its own.
@@ -72,7 +85,7 @@ public final class FineTuning: TrainingRun {
         func learn(from batch: LabelBatch, share: Double, seesOnly: Bool, inLowPrecision: Bool) throws
             -> [String: Double]
         {
-            let parts = try withAutocast(inLowPrecision ? .bfloat16 : nil, on: losses.model.device) {
+            let parts = try withMixedPrecision(inLowPrecision, on: losses.model.device) {
                 try losses(batch, seesOnly: seesOnly)
             }
             return Dictionary(try parts.learnt(share: share)) { $1 }
@@ -110,6 +123,8 @@ public final class FineTuning: TrainingRun {
         }
         let source = try ModelFolder(path ?? Engine.embeddedModel())
         let trained = try Lumen(contentsOf: source)
+        start = Start(
+            model: device == .cpu ? trained : try Lumen(sharing: trained, on: device), folder: source)
         labels = try LabelSplit(
             configuration, relativeTo: data, tokenizer: trained.tokenizer, group: group)
         try labels.checkNames(trained.tokenizer)
@@ -194,23 +209,31 @@ public final class FineTuning: TrainingRun {
                 folder: "\(folder)/segmenter",
                 from: segmenterFolder, log: (configuration.logEvery, configuration.checkpointEvery),
                 threads: shards.count, device: model.device)
-            guard try tuning.run(shouldStop: shouldStop, progress: progress) else { return false }
+            guard try tuning.run(shouldStop: shouldStop, progress: progress) else {
+                try report()
+                return false
+            }
         }
         try report()
         return true
     }
 
     private func learn(_ shouldStop: () -> Bool, _ progress: (Trainer.Progress) -> Void) throws -> Bool {
+        if step == 0 { try validateStart() }
         let start = ContinuousClock.now
         let first = step
         var sums: [String: (total: Double, count: Int)] = [:]
         var lastLog = (time: start, step: step)
         var hasWarned = false
-        while step < configuration.steps, !record.isOver {
+        // Of steps alone, since the length was last looked at.
+        var spent = (seconds: 0.0, steps: 0)
+        while step < configuration.lastStep, !record.isOver {
             if shouldStop() {
                 try saveCheckpoint()
+                if group == nil { try keepBest() }
                 return false
             }
+            let begin = ContinuousClock.now
             let losses = try advance()
             guard losses["loss"]!.isFinite else { throw TrainingError.diverged(step: step) }
             for (name, value) in losses {
@@ -218,23 +241,27 @@ public final class FineTuning: TrainingRun {
                 sums[name] = (sum.total + value, sum.count + 1)
             }
             let now = ContinuousClock.now
+            spent = (spent.seconds + (now - begin).seconds, spent.steps + 1)
+            if try keepTime(spent) { spent = (0, 0) }
+            let steps = configuration.lastStep
             let elapsed = (now - start).seconds
             let done = step - first
             progress(
                 Trainer.Progress(
-                    step: step, steps: configuration.steps,
+                    step: step, steps: steps,
                     samplesPerSecond: Double(done * configuration.pictures) / elapsed,
-                    secondsLeft: elapsed / Double(done) * Double(configuration.steps - step),
+                    secondsLeft: secondsLeft ?? elapsed / Double(done) * Double(steps - step),
                     loss: losses["loss"]!))
-            let whole = elapsed / Double(done) * Double(configuration.steps) / 60
-            if let minutes = configuration.minutes, !hasWarned, done == 20, whole > 1.2 * minutes {
+            let whole = elapsed / Double(done) * Double(steps) / 60
+            if deadline == nil, let minutes = configuration.minutes, !hasWarned, done == 20,
+                whole > 1.2 * minutes
+            {
                 hasWarned = true
-                let steps = Int(Double(configuration.steps) * minutes / whole)
                 notice(
-                    "\(configuration.steps) steps will take about \(Int(whole.rounded())) minutes here, not the configuration's \(Int(minutes)); about \(steps) steps would fit"
+                    "\(steps) steps will take about \(Int(whole.rounded())) minutes here, not the configuration's \(Int(minutes)); about \(Int(Double(steps) * minutes / whole)) steps would fit"
                 )
             }
-            if step % configuration.logEvery == 0 || step == configuration.steps {
+            if step % configuration.logEvery == 0 || step == steps {
                 var line = sums.mapValues { $0.total / Double($0.count) }
                 line["step"] = Double(step)
                 line["seconds_per_step"] = (now - lastLog.time).seconds / Double(step - lastLog.step)
@@ -246,16 +273,75 @@ public final class FineTuning: TrainingRun {
                 lastLog = (now, step)
             }
             let isDue =
-                step > configuration.visionSteps && step % configuration.validateEvery == 0
-                || step == configuration.steps
+                step > configuration.length(at: step).visionSteps && step % configuration.validateEvery == 0
+                || step == steps
             if isDue { try validate() }
             if isDue || step % configuration.checkpointEvery == 0 { try saveCheckpoint() }
         }
         return true
     }
 
+    // MARK: Time
+
+    /// Seconds that are left for steps and the validations between them; nil without a limit.
+    private var secondsLeft: Double? {
+        guard let deadline, let pace else { return nil }
+        // The last validation, one for each limit of overlaps, the test's, and the page.
+        let share = Double(labels.test.count) / Double(labels.validation.count)
+        let last = pace.validation * (Double(configuration.locator.overlapLimits.count + 1) + share) + 3
+        return max(0, (deadline - .now).seconds - last)
+    }
+
+    /// Changes the length where the run would not end in time, or long before it.
+    ///
+    /// - Parameter spent: seconds for steps, and how many, since it was last looked at.
+    /// - Returns: whether it was looked at now.
+    private func keepTime(_ spent: (seconds: Double, steps: Int)) throws -> Bool {
+        guard let left = secondsLeft, var pace else { return false }
+        let (steps, visionSteps) = configuration.length(at: step)
+        guard step < steps else { return false }
+        if left < 2 * spent.seconds / Double(spent.steps) {
+            try change(to: step, visionSteps: min(visionSteps, step))
+            return true
+        }
+        // Steps before and after take different times.
+        guard step != visionSteps else { return true }
+        guard spent.steps >= Self.betweenLooks.steps || spent.seconds >= Self.betweenLooks.seconds else {
+            return false
+        }
+        // What slows steps down slows validations down as well.
+        let expected = step < visionSteps ? pace.visionStep : pace.step
+        pace.scale(by: spent.seconds / Double(spent.steps) / expected)
+        self.pace = pace
+        let (vision, whole) = (max(0, visionSteps - step), steps - max(step, visionSteps))
+        let validations = Double(whole / configuration.validateEvery)
+        let room = left - pace.validation * validations
+        let need = Double(vision) * pace.visionStep + Double(whole) * pace.step
+        let factor = max(0, room) / need
+        // A longer run begins to cool down later: not once it has.
+        guard factor < 0.97 || factor > 1.1 && 2 * step < steps else { return true }
+        // A little less than what fits, so that there is not a change at every look.
+        let newVision = vision == 0 ? visionSteps : step + Int(0.98 * factor * Double(vision))
+        let newSteps = max(step, newVision) + max(1, Int(0.98 * factor * Double(whole)))
+        try change(to: newSteps, visionSteps: min(newVision, newSteps))
+        return true
+    }
+
+    private static let betweenLooks = (steps: 25, seconds: 30.0)
+
+    private func change(to steps: Int, visionSteps: Int) throws {
+        guard (steps, visionSteps) != configuration.length(at: step) else { return }
+        configuration.changes =
+            (configuration.changes ?? []) + [
+                .init(at: step, steps: steps, visionSteps: visionSteps)
+            ]
+        source.configuration = configuration
+        ahead = batchesAhead()
+        try files.replace(configuration: configuration.json())
+    }
+
     func learningRate(of step: Int) -> Double {
-        configuration.schedule.rate(step: step, of: configuration.steps)
+        configuration.schedule.rate(step: step, of: configuration.length(at: step).steps)
     }
 
     /// One step; its losses, of which "loss" is the whole.
@@ -267,7 +353,7 @@ public final class FineTuning: TrainingRun {
     private func batchesAhead() -> Ahead<[(batch: LabelBatch, pictures: Int)]> {
         let (source, device) = (source, model.device)
         let loaders = device.loaders(beside: shards.count, readingFiles: true)
-        return Ahead(step..<configuration.steps, threads: loaders, ahead: 2 * loaders) { step in
+        return Ahead(step..<configuration.lastStep, threads: loaders, ahead: 2 * loaders) { step in
             try source.batches(step: step, on: ShardThreads(1)).map { (try $0.batch.to(device), $0.pictures) }
         }
     }
@@ -279,7 +365,7 @@ public final class FineTuning: TrainingRun {
 
     /// What it takes to make the batches.
     private struct Source: @unchecked Sendable {
-        let configuration: FineTuningConfiguration
+        var configuration: FineTuningConfiguration
         let samples: LabelSamples
         let writing: MosaicWriting
         /// Which of the model's kinds each class is.
@@ -298,12 +384,13 @@ public final class FineTuning: TrainingRun {
 
         func batches(step: Int, on threads: ShardThreads) throws -> [(batch: LabelBatch, pictures: Int)] {
             let pictures = numbers(step, configuration.pictures)
+            let (steps, visionSteps) = configuration.length(at: step)
             let people =
-                step < configuration.visionSteps ? [] : numbers(step, configuration.joints?.people ?? 0)
+                step < visionSteps ? [] : numbers(step, configuration.joints?.people ?? 0)
             let prepared = try threads.map(pictures.count + people.count) { number in
                 try number < pictures.count
-                    ? samples.prepared(pictures[number], step: step)
-                    : samples.figure(people[number - pictures.count], step: step)
+                    ? samples.prepared(pictures[number], step: step, of: steps)
+                    : samples.figure(people[number - pictures.count], step: step, of: steps)
             }
             // Pictures of one form are learnt from together.
             var parts: [[PreparedPicture]] = []
@@ -338,7 +425,8 @@ public final class FineTuning: TrainingRun {
     /// Moves the parameters once; the losses before it.
     package func learn(from batches: [(batch: LabelBatch, pictures: Int)]) throws -> [String: Double] {
         let total = Double(batches.reduce(0) { $0 + $1.pictures } * (group?.count ?? 1))
-        let (seesOnly, mixedPrecision) = (step < configuration.visionSteps, configuration.mixedPrecision)
+        let seesOnly = step < configuration.length(at: step).visionSteps
+        let mixedPrecision = configuration.mixedPrecision
         var (parts, gradients) = try threads.learn(
             batches.count, on: shards, check: { try group?.checkOthers() }
         ) { number, shard in
@@ -379,6 +467,37 @@ public final class FineTuning: TrainingRun {
         let stops: Bool
     }
 
+    // MARK: Measuring
+
+    /// How long the steps and validations of a configuration take here; the first one of each kind is not counted.
+    ///
+    /// - Parameters: as of ``init(_:folder:resume:threads:group:device:model:data:)``.
+    static func pace(
+        of configuration: FineTuningConfiguration, threads: Int, device: Device, model path: String?
+    ) throws -> TrainingPace {
+        var short = configuration
+        (short.visionSteps, short.steps) = (4, 8)
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let run = try FineTuning(
+            short, folder: folder, resume: false, threads: threads, device: device, model: path)
+        func seconds(_ body: () throws -> Void) rethrows -> Double {
+            let start = ContinuousClock.now
+            try body()
+            return (ContinuousClock.now - start).seconds
+        }
+        let steps = try (0..<short.steps).map { _ in try seconds { _ = try run.advance() } }
+        let pictures = Array(run.labels.validation.prefix(16))
+        let models = run.shards.map(\.losses.model)
+        _ = try run.answers(of: models, threshold: Self.generousThreshold, to: [pictures[0]])
+        let answering = try seconds {
+            _ = try run.answers(of: models, threshold: Self.generousThreshold, to: pictures)
+        }
+        return TrainingPace(
+            visionStep: steps[1..<4].reduce(0, +) / 3, step: steps[5..<8].reduce(0, +) / 3,
+            validation: answering * Double(run.labels.validation.count) / Double(pictures.count))
+    }
+
     // MARK: Validation
 
     /// Scores the model as it is, keeps it if it is the best so far, and ends the run when it has not been for long.
@@ -387,16 +506,33 @@ public final class FineTuning: TrainingRun {
         if let group { record = try group.tell(record)[0] }
     }
 
+    /// Scores the model from before, which stays where no step makes a better one.
+    private func validateStart() throws {
+        if files.isWriter {
+            let models = try shards.map { _ in try Lumen(sharing: start.model) }
+            let answers = try answers(of: models, threshold: Self.generousThreshold)
+            try ValidationLog.append(answers.figures(step: 0), to: folder)
+            record.best = answers.score
+            try save(start.model)
+            // It answers as it did.
+            try ModelFolder("\(folder)/model").calibrate(
+                start.folder.locator ?? Locator(), classes: start.folder.classes)
+        }
+        if let group { record = try group.tell(record)[0] }
+    }
+
     private func validateAlone() throws {
+        let begin = ContinuousClock.now
         let answers = try answers(of: shards.map(\.losses.model), threshold: Self.generousThreshold)
+        pace?.validation = (ContinuousClock.now - begin).seconds
         let score = answers.score
         try ValidationLog.append(answers.figures(step: step), to: folder)
-        // Of equally good models the first.
-        if score > record.best ?? -1 {
+        // Of equally good models the first, but for the one from before, which does not know the classes' names.
+        if score > record.best ?? -1 || record.bestStep == 0 && score == record.best {
             record.best = score
             record.bestStep = step
             record.since = 0
-            try saveModel()
+            try save(model)
         } else {
             record.since += 1
             record.isOver = record.since >= configuration.patience
@@ -406,9 +542,10 @@ public final class FineTuning: TrainingRun {
     /// Down to which score answers count for average precision.
     private static let generousThreshold = 0.02
 
-    /// What the models, which are the same, say of the validation's pictures.
+    /// What the models, which are the same, say of the validation's pictures, or of others.
     func answers(
-        of models: [Lumen], threshold: Double, overlapLimit: Double? = nil
+        of models: [Lumen], threshold: Double, overlapLimit: Double? = nil,
+        to pictures: [LabelledSet.Picture]? = nil
     ) throws -> ValidationAnswers {
         let locator = Locator(
             maximumPeaks: configuration.locator.maximumPeaks,
@@ -417,7 +554,7 @@ public final class FineTuning: TrainingRun {
         let person = configuration.joints == nil ? nil : labels.classes.firstIndex(of: "person")
         let asksQuestions = configuration.questions > 0 || configuration.wordTasks.contains(.question)
         let models = Models(models)
-        let pictures = labels.validation
+        let pictures = pictures ?? labels.validation
         // Each network answers a part of its own.
         let parts = try threads.map(models.all.count) { number in
             try withoutGrad {
@@ -450,7 +587,22 @@ public final class FineTuning: TrainingRun {
         init(_ all: [Lumen]) { self.all = all }
     }
 
-    private func saveModel() throws {
+    /// Leaves a run that was stopped with a model to be used: the best so far, the one of now where none was scored yet.
+    private func keepBest() throws {
+        let before = record
+        // What is scored now is no validation of the run, which goes on as if it had not been stopped.
+        if record.bestStep == 0 {
+            let answers = try answers(of: shards.map(\.losses.model), threshold: Self.generousThreshold)
+            if answers.score > record.best ?? -1 {
+                record.bestStep = step
+                try save(model)
+            }
+        }
+        try report()
+        record = before
+    }
+
+    private func save(_ model: Lumen) throws {
         try model.save(to: "\(folder)/model")
         if let segmenterFolder {
             try ModelFolder("\(folder)/model").add(Segmenter(contentsOf: segmenterFolder))
@@ -471,19 +623,37 @@ public final class FineTuning: TrainingRun {
             guard answers.averagePrecision != nil else { break }
         }
         let (limit, answers) = chosen!
+        let isStart = record.bestStep == 0
         let calibration = answers.calibration(trained: labels.train.map { $0.counts(labels.classes.count) })
         var locator = Locator(
             maximumPeaks: configuration.locator.maximumPeaks, overlapLimit: limit,
             threshold: calibration.threshold)
         locator.countThresholds = calibration.countThresholds
-        if configuration.segmenter != nil {
+        let test =
+            labels.test.isEmpty
+            ? nil
+            : try self.answers(
+                of: models, threshold: Self.generousThreshold, overlapLimit: limit, to: labels.test)
+        // A run that was stopped has none yet.
+        if FileManager.default.fileExists(atPath: "\(folder)/segmenter/model") {
             try ModelFolder(path).add(Segmenter(contentsOf: "\(folder)/segmenter/model"))
         }
-        try ModelFolder(path).calibrate(locator, classes: labels.classes)
+        if !isStart {
+            try ModelFolder(path).calibrate(locator, classes: labels.classes)
+            if let before = try earlier { try ModelFolder(path).keep(before: before) }
+        }
         let page = FineTuningReport(
             folder: folder, summary: summary, answers: answers, calibration: calibration, locator: locator,
-            bestStep: record.bestStep, image: { [samples] in samples.image(of: $0) })
+            test: test, bestStep: record.bestStep, image: { [samples] in samples.image(of: $0) })
         try page.html().write(toFile: "\(folder)/report.html", atomically: true, encoding: .utf8)
+    }
+
+    /// The model that goes on answering what was not tuned for: of one that was tuned to the same classes before, its own.
+    private var earlier: ModelFolder? {
+        get throws {
+            guard configuration.remakesHead else { return nil }
+            return start.folder.classes == labels.classes ? try start.folder.before : start.folder
+        }
     }
 
     // MARK: Checkpoints

@@ -59,6 +59,10 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
     /// The training of the segmenter that follows; nil to leave the model's as it is.
     public var segmenter: SegmenterPart?
 
+    /// How the length was changed on the way, so that a run ended in time; written by the run itself, and done again at the
+    /// same steps by a run of the same configuration. Nil for none.
+    public var changes: [Change]?
+
     /// Where the labels lie.
     public struct LabelData: Codable, Sendable, Hashable {
         public var train: DataSource
@@ -66,6 +70,20 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         public var validation: DataSource?
         /// Which share of `train` that is, drawn by the seed.
         public var validationShare: Double?
+        /// Of `validation` at most so many pictures, drawn by the seed; nil for all.
+        public var validationLimit: Int?
+        /// Pictures by which nothing is learnt or chosen, scored at the end; nil for a share of `train`, or none.
+        public var test: DataSource?
+        /// Which share of `train` that is, drawn by the seed; nil for none.
+        public var testShare: Double?
+    }
+
+    /// A new length of the run.
+    public struct Change: Codable, Sendable, Hashable {
+        /// The first step for which it holds.
+        public var at: Int
+        public var steps: Int
+        public var visionSteps: Int
     }
 
     /// What each loss counts; see docs/fine-tuning.md.
@@ -115,6 +133,9 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         return data.flatMap { try? JSONDecoder().decode(Kind.self, from: $0) } != nil
     }
 
+}
+
+extension FineTuningConfiguration {
     /// - Parameters:
     ///   - path: the file.
     ///   - setting: fields that are otherwise than in the file, as `schedule.peak=0.001`.
@@ -155,6 +176,11 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
                     ("losses.named", losses.named), ("losses.location", losses.location),
                     ("losses.text", losses.text),
                 ].map { ($0.0, $0.1, 0...1000) } + augmentation.ranges, in: path)
+        try ConfigurationFile.check(
+            [
+                ("data.test_share", data.testShare ?? 0.5, 0.001...0.9),
+                count("data.validation_limit", data.validationLimit ?? 1, many),
+            ], in: path)
         if let joints {
             try ConfigurationFile.check(
                 [
@@ -201,7 +227,36 @@ public struct FineTuningConfiguration: Codable, Sendable, Hashable {
         guard (data.validation == nil) != (data.validationShare == nil) else {
             throw refuse("data wants either validation or validation_share")
         }
+        guard data.test == nil || data.testShare == nil else {
+            throw refuse("data has both test and test_share")
+        }
+        guard (data.validationShare ?? 0) + (data.testShare ?? 0) < 1 else {
+            throw refuse("data.validation_share and data.test_share leave nothing to learn from")
+        }
+        for (place, change) in (changes ?? []).enumerated() {
+            let first = place == 0 ? 0 : changes![place - 1].at
+            guard change.at >= first, change.at < length(before: place).steps || change.at == change.steps,
+                change.steps >= change.at, (0...change.steps).contains(change.visionSteps)
+            else {
+                throw refuse(
+                    "changes.\(place) has at \(change.at), steps \(change.steps) and vision_steps \(change.visionSteps), which do not follow one another"
+                )
+            }
+        }
     }
+
+    private func length(before change: Int) -> (steps: Int, visionSteps: Int) {
+        guard change > 0, let last = changes?[change - 1] else { return (steps, visionSteps) }
+        return (last.steps, last.visionSteps)
+    }
+
+    /// The length that holds at a step.
+    func length(at step: Int) -> (steps: Int, visionSteps: Int) {
+        length(before: changes?.count { $0.at <= step } ?? 0)
+    }
+
+    /// Steps in all, after all changes.
+    var lastStep: Int { changes?.last?.steps ?? steps }
 
     private static func check(_ size: Int, _ name: String, _ path: String) throws {
         guard size % 16 == 0, (32...1024).contains(size) else {

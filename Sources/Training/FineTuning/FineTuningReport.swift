@@ -11,6 +11,9 @@ struct FineTuningReport {
     let answers: ValidationAnswers
     let calibration: ValidationAnswers.Calibration
     let locator: Locator
+    /// What is said of pictures by which nothing was learnt or chosen; nil where there are none.
+    let test: ValidationAnswers?
+    /// 0 for the model from before.
     let bestStep: Int
     /// A picture's pixels; nil for one that cannot be decoded.
     let image: (LabelledSet.Picture) -> Image?
@@ -21,8 +24,12 @@ struct FineTuningReport {
     func html() throws -> String {
         let classes = answers.classes.prefix(6).joined(separator: ", ")
         var body = "<h1>Fine-tuned: \(HTML.escaped(classes.isEmpty ? "words" : classes))</h1>\n"
-        body += "<p class=\"soft\">The best model is that of step \(bestStep); all figures are of the "
-        body += "validation's pictures, by which it was chosen.</p>\n<ul>"
+        let best =
+            bestStep == 0
+            ? "No step made a better model than the one from before, which stays"
+            : "The best model is that of step \(bestStep)"
+        body += "<p class=\"soft\">\(best); figures are of the "
+        body += "validation's pictures, by which it was chosen, where nothing else is said.</p>\n<ul>"
         for line in summary { body += "<li>\(HTML.escaped(line))</li>" }
         body += "</ul>\n" + figures() + curves() + table()
         body += try cases() + questions()
@@ -41,6 +48,12 @@ struct FineTuningReport {
             if let f1 = calibration.f1 { rows.append(("F1 at IoU 0.5, of what is answered", percent(f1))) }
             rows.append(("answered from a score of", String(format: "%.2f", locator.threshold)))
             rows.append(("doubles dropped from an IoU of", String(format: "%.2f", locator.overlapLimit)))
+        }
+        if let test, let precision = test.averagePrecision {
+            let things = "\(test.pictures.count) pictures of the test, never used before"
+            rows.append(("AP of \(things)", percent(precision.ap())))
+            rows.append(("AP50 of the test", percent(precision.ap(threshold: 0))))
+            rows.append(("AP75 of the test", percent(precision.ap(threshold: 5))))
         }
         if let joints = answers.joints {
             rows.append(("joints, AP (OKS 0.50 to 0.95)", percent(max(0, joints.ap()))))

@@ -102,12 +102,12 @@ final class LabelSamples: @unchecked Sendable {
     }
 
     /// The n-th picture, changed, with what is asked about it; all pictures of a step stand or lie alike.
-    func prepared(_ number: Int, step: Int) throws -> PreparedPicture {
+    func prepared(_ number: Int, step: Int, of steps: Int) throws -> PreparedPicture {
         for next in number..<(number + labels.train.count) {
             let (picture, image) = try readable(next)
             // Cut and made smaller it may show too little of its things for any class to be asked for.
             for isCut in [true, false] {
-                if let prepared = try prepared(picture, image, next, step: step, isCut: isCut) {
+                if let prepared = try prepared(picture, image, next, step: step, of: steps, isCut: isCut) {
                     return prepared
                 }
             }
@@ -119,10 +119,10 @@ final class LabelSamples: @unchecked Sendable {
 
     /// - Returns: nil where the labels of what is seen do not say enough to ask for anything.
     private func prepared(
-        _ first: LabelledSet.Picture, _ image: Image, _ number: Int, step: Int, isCut: Bool
+        _ first: LabelledSet.Picture, _ image: Image, _ number: Int, step: Int, of steps: Int, isCut: Bool
     ) throws -> PreparedPicture? {
         var random = SceneRandom(seed: seed, index: number, stream: 11)
-        let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
+        let augmentation = configuration.augmentation.at(step: step, of: steps)
         var draw = Augmentation.Draw(augmentation, using: &random)
         if !isCut { draw.scale = 1 }
         if augmentation.turns {
@@ -203,7 +203,7 @@ final class LabelSamples: @unchecked Sendable {
     }
 
     /// The n-th person, cut out as the pose pathway does it, with joints that are asked for by name.
-    func figure(_ number: Int, step: Int) throws -> PreparedPicture {
+    func figure(_ number: Int, step: Int, of steps: Int) throws -> PreparedPicture {
         var random = SceneRandom(seed: seed, index: number, stream: 17)
         let (picture, thing, image) = try readableFigure(number)
         let box = picture.things[thing].box
@@ -214,9 +214,9 @@ final class LabelSamples: @unchecked Sendable {
             width: box.width * random.number(0.9, 1.15), height: box.height * random.number(0.9, 1.15))
         let side = sizes.lowerBound
         let crop = SquareCrop(of: image, around: unsteady, side: side)
-        let augmentation = configuration.augmentation.at(step: step, of: configuration.steps)
+        let augmentation = configuration.augmentation.at(step: step, of: steps)
         var draw = Augmentation.Draw(augmentation, using: &random)
-        draw.scale = 1
+        (draw.scale, draw.stretch) = (1, 1)
         let placement = PicturePlacement(size: (side, side), into: (0, 0, side, side), draw)
         func inside(_ box: Box) -> (whole: Box, seen: Box)? {
             let (a, b) = (

@@ -13,6 +13,10 @@ package struct LabelSplit: Sendable {
     package let classes: [String]
     package let train: [LabelledSet.Picture]
     package let validation: [LabelledSet.Picture]
+    /// By which nothing is learnt or chosen; often none.
+    package let test: [LabelledSet.Picture]
+    /// Whether the validation is a set of its own.
+    let hasOwnValidation: Bool
     /// The training set without its pictures.
     let set: LabelledSet
     /// A line each: sets, classes, what was skipped.
@@ -40,9 +44,10 @@ package struct LabelSplit: Sendable {
             read.setCategories(names!)
         }
         let other = try configuration.data.validation.map { try LabelledSet.read($0, relativeTo: folder) }
+        let tested = try configuration.data.test.map { try LabelledSet.read($0, relativeTo: folder) }
         let path = configuration.data.train.path
         try self.init(
-            read, validation: other, configuration, tokenizer: tokenizer, learnt: names,
+            read, validation: other, test: tested, configuration, tokenizer: tokenizer, learnt: names,
             path: path.hasPrefix("/") ? path : folder.map { "\($0)/\(path)" })
     }
 
@@ -52,19 +57,21 @@ package struct LabelSplit: Sendable {
     /// - Parameters:
     ///   - read: what is learnt from, and validated by where there is no other.
     ///   - other: what is validated by.
+    ///   - tested: what is scored at the end.
     ///   - configuration: what is to be learnt.
     ///   - tokenizer: measures texts; nil for any length.
     ///   - learnt: the names of classes that are learnt; nil for those that things of `read` have.
     ///   - path: what errors call the set; as the configuration has it when nil.
     package init(
-        _ read: LabelledSet, validation other: LabelledSet?, _ configuration: FineTuningConfiguration,
-        tokenizer: Tokenizer? = nil, learnt: [String]? = nil, path: String? = nil
+        _ read: LabelledSet, validation other: LabelledSet?, test tested: LabelledSet? = nil,
+        _ configuration: FineTuningConfiguration, tokenizer: Tokenizer? = nil, learnt: [String]? = nil,
+        path: String? = nil
     ) throws {
         let name = path ?? configuration.data.train.path
         func refuse(_ reason: String) -> TrainingError { .badConfiguration(name, reason) }
-        var (read, other) = (read, other)
+        var (read, other, tested) = (read, other, tested)
         var lines: [String] = []
-        let boxed = [read.boxPoints(), other?.boxPoints()].compactMap { $0 }
+        let boxed = [read.boxPoints(), other?.boxPoints(), tested?.boxPoints()].compactMap { $0 }
         let (points, unknown) = boxed.reduce(into: (0, 0)) {
             $0.0 += $1.points
             $0.1 += $1.unknown
@@ -79,6 +86,7 @@ package struct LabelSplit: Sendable {
             let longest = Self.longestText
             return read.removeTexts(longerThan: longest, tokenizer)
                 + (other?.removeTexts(longerThan: longest, tokenizer) ?? 0)
+                + (tested?.removeTexts(longerThan: longest, tokenizer) ?? 0)
         }
         if let long, long > 0 {
             lines.append(
@@ -164,7 +172,8 @@ package struct LabelSplit: Sendable {
             }
         }
         var train = made(read)
-        var validation: [LabelledSet.Picture]
+        var validation: [LabelledSet.Picture] = []
+        var test = tested.map(made) ?? []
         if let other {
             validation = made(other)
             let strange = other.pictures.flatMap(\.things).reduce(into: [String: Int]()) { counts, thing in
@@ -187,7 +196,13 @@ package struct LabelSplit: Sendable {
                     "none of its \(strange.values.reduce(0, +)) things is of a class that is learnt: \(classes.prefix(3).joined(separator: ", "))\(classes.count > 3 ? ", …" : "")"
                 )
             }
-            try Self.checkOverlap(train, validation, own)
+            if let limit = configuration.data.validationLimit, validation.count > limit {
+                let all = validation.count
+                (_, validation, _) = try Self.divided(
+                    validation, (Double(limit) / Double(all), 0), seed: configuration.seed)
+                lines.append("of \(all) pictures to validate by \(validation.count) are drawn by the seed")
+            }
+            try Self.checkOverlap(train, validation, own, "validate")
             let names = Set(train.map(\.fileName))
             let alike = validation.map(\.fileName).filter(names.contains)
             if !alike.isEmpty {
@@ -195,14 +210,23 @@ package struct LabelSplit: Sendable {
                     "\(alike.count) pictures to validate by are called as others that are learnt from, with other content: \(alike.prefix(LabelProblems.namesKept).joined(separator: ", "))\(alike.count > LabelProblems.namesKept ? ", …" : "")"
                 )
             }
-        } else {
-            let share = configuration.data.validationShare!
-            (train, validation) = try Self.divided(train, share: share, seed: configuration.seed)
-            guard !validation.isEmpty, !train.isEmpty else {
-                throw refuse(
-                    "validation_share \(share) of its \(train.count + validation.count) pictures leaves none to \(train.isEmpty ? "learn from" : "validate by")"
-                )
+        }
+        if configuration.data.validationShare != nil || configuration.data.testShare != nil {
+            let (share, testShare) = (configuration.data.validationShare, configuration.data.testShare)
+            let parts = try Self.divided(train, (share ?? 0, testShare ?? 0), seed: configuration.seed)
+            train = parts.train
+            if let share {
+                validation = parts.validation
+                guard !validation.isEmpty, !train.isEmpty else {
+                    throw refuse(
+                        "validation_share \(share) of its \(train.count + validation.count) pictures leaves none to \(train.isEmpty ? "learn from" : "validate by")"
+                    )
+                }
             }
+            if testShare != nil { test = parts.test }
+        }
+        if let path = configuration.data.test?.path {
+            try Self.checkOverlap(train + validation, test, path, "test")
         }
         guard !train.isEmpty else { throw refuse("no picture to learn from is left") }
         if configuration.joints != nil, !train.contains(where: { $0.things.contains(where: \.isPosed) }) {
@@ -211,6 +235,8 @@ package struct LabelSplit: Sendable {
         }
         self.train = train
         self.validation = validation
+        self.test = test
+        hasOwnValidation = other != nil
         var set = read
         (set.pictures, set.categories) = ([], kept.map { read.categories[$0] })
         for place in set.categories.indices {
@@ -244,6 +270,10 @@ package struct LabelSplit: Sendable {
             line(
                 other == nil
                     ? "validation, drawn from it by seed \(configuration.seed)" : "validation", validation))
+        if !test.isEmpty {
+            let drawn = configuration.data.testShare == nil ? "" : ", drawn by seed \(configuration.seed)"
+            lines.append(line("test\(drawn)", test))
+        }
         if unlabelled > 0 {
             lines.append(
                 "\(unlabelled) pictures are left out: of no class is it known whether all of it is labelled")
@@ -252,7 +282,8 @@ package struct LabelSplit: Sendable {
         if asksNames, without > 0 {
             lines.append("\(without) classes of which nothing is there are left out")
         }
-        for problems in [read.problems, other?.problems].compactMap({ $0 }) where !problems.isEmpty {
+        for problems in [read.problems, other?.problems, tested?.problems].compactMap({ $0 })
+        where !problems.isEmpty {
             lines += problems.summary.split(separator: "\n").map(String.init)
         }
         summary = lines
@@ -274,10 +305,11 @@ package struct LabelSplit: Sendable {
         }
     }
 
-    /// Writes both parts in COCO's form, `train.json` and `validation.json`, boxes alone, so that other programs can learn
-    /// from the same pictures and be scored by the same.
+    /// Writes the parts in COCO's form, `train.json`, `validation.json` and, where there is one, `test.json`, boxes alone, so that
+    /// other programs can learn from the same pictures and be scored by the same. Pictures are named by their whole paths.
     func write(to folder: String) throws {
-        for (name, pictures) in [("train", train), ("validation", validation)] {
+        for (name, pictures) in [("train", train), ("validation", validation), ("test", test)] {
+            if name == "test", pictures.isEmpty { continue }
             var images: [[String: Any]] = []
             var annotations: [[String: Any]] = []
             for (number, picture) in pictures.enumerated() {
@@ -306,27 +338,31 @@ package struct LabelSplit: Sendable {
 
     // MARK: Dividing
 
-    /// A share of the pictures for validation, drawn by their bytes and the seed; equal pictures stay together.
+    /// Shares of the pictures for validation and test, drawn by their bytes and the seed; equal pictures stay together.
     private static func divided(
-        _ pictures: [LabelledSet.Picture], share: Double, seed: UInt64
-    ) throws -> (train: [LabelledSet.Picture], validation: [LabelledSet.Picture]) {
+        _ pictures: [LabelledSet.Picture], _ shares: (validation: Double, test: Double), seed: UInt64
+    ) throws -> (
+        train: [LabelledSet.Picture], validation: [LabelledSet.Picture], test: [LabelledSet.Picture]
+    ) {
         let prints = pictures.map(\.fingerprint)
         let keys = prints.map { print in
             var random = SceneRandom(seed: print, index: Int(truncatingIfNeeded: seed), stream: 13)
             return random.next()
         }
         let order = pictures.indices.sorted { (keys[$0], $0) < (keys[$1], $1) }
-        var count = Int((Double(pictures.count) * share).rounded())
-        while count > 0, count < order.count, keys[order[count - 1]] == keys[order[count]] { count += 1 }
-        let chosen = Set(order.prefix(count))
-        return (
-            pictures.indices.filter { !chosen.contains($0) }.map { pictures[$0] },
-            pictures.indices.filter { chosen.contains($0) }.map { pictures[$0] }
-        )
+        func end(_ share: Double, from start: Int) -> Int {
+            var end = min(order.count, start + Int((Double(pictures.count) * share).rounded()))
+            while end > start, end < order.count, keys[order[end - 1]] == keys[order[end]] { end += 1 }
+            return end
+        }
+        let first = end(shares.validation, from: 0)
+        let second = end(shares.test, from: first)
+        func part(_ range: Range<Int>) -> [LabelledSet.Picture] { order[range].sorted().map { pictures[$0] } }
+        return (part(second..<order.count), part(0..<first), part(first..<second))
     }
 
     private static func checkOverlap(
-        _ train: [LabelledSet.Picture], _ validation: [LabelledSet.Picture], _ path: String
+        _ train: [LabelledSet.Picture], _ validation: [LabelledSet.Picture], _ path: String, _ use: String
     ) throws {
         var known: [UInt64: String] = [:]
         for picture in train { known[picture.fingerprint] = picture.fileName }
@@ -343,7 +379,7 @@ package struct LabelSplit: Sendable {
         guard count == 0 else {
             throw TrainingError.badConfiguration(
                 path,
-                "\(count) of the \(validation.count) pictures to validate by are learnt from too: \(problems.joined(separator: ", "))\(count > problems.count ? ", …" : "")"
+                "\(count) of the \(validation.count) pictures to \(use) by are \(use == "test" ? "used before" : "learnt from") too: \(problems.joined(separator: ", "))\(count > problems.count ? ", …" : "")"
             )
         }
     }

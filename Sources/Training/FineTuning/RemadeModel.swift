@@ -48,6 +48,8 @@ package struct RemadeModel {
         let old = Dictionary(uniqueKeysWithValues: source.parameters.map { ($0.name, $0.tensor) })
         let kinds = source.configuration.encoder!.attributes[0]
         let names = source.configuration.encoder!.attributeCount
+        // A model that was tuned to the same classes goes on as it is.
+        let isKnown = classes.map { [$0] == source.configuration.encoder!.attributes } ?? false
         var fresh: Set<String> = []
         try withoutGrad {
             for (name, tensor) in model.parameters {
@@ -58,7 +60,7 @@ package struct RemadeModel {
                 if name.hasSuffix("position_embedding") {
                     let side = Int(Double(tensor.size(1)).squareRoot().rounded())
                     try tensor.copy(from: resizedPositions(old, to: (height: side, width: side)))
-                } else if let classes, Self.isOfNames(name) {
+                } else if let classes, !isKnown, Self.isOfNames(name) {
                     fresh.insert(name)
                     if name.contains(".predict.") {
                         // Boxes are boxes of anything; a class that was known stays known.
