@@ -232,10 +232,7 @@ public struct FolderLabels: Sendable, Hashable {
 
         init(_ path: String) throws(LabelError) {
             self.path = path
-            let names: [String]
-            do {
-                names = try Reading.list(path)
-            } catch {
+            guard let names = Reading.list(path)?.names else {
                 throw .unreadable(path, reason: "it cannot be looked into")
             }
             // Files of macOS and hidden ones are none of a set's.
