@@ -62,7 +62,8 @@ public struct PictureFrame: Sendable, Hashable {
 
     /// A place of the input in the picture's own pixels, inside what is shown.
     public func original(_ point: Point) -> Point {
-        let (x, y) = (point.x / scale.x, point.y / scale.y)
+        let (w, h) = fitted
+        let (x, y) = (point.x * content.width / Double(w), point.y * content.height / Double(h))
         return Point(
             x: content.x + min(max(x, 0), content.width), y: content.y + min(max(y, 0), content.height))
     }
@@ -81,11 +82,28 @@ public struct PictureFrame: Sendable, Hashable {
         Point(x: (point.x - content.x) * scale.x, y: (point.y - content.y) * scale.y)
     }
 
+    private var isWhole: Bool { (content.width, content.height) == (Double(width), Double(height)) }
+
+    /// What is shown of a picture.
+    func shown(of image: Image) throws -> Image { isWhole ? image : try image.cropped(to: content) }
+
+    /// A mask of what is shown as one of the picture.
+    func original(_ mask: Mask) throws -> Mask {
+        guard !isWhole else { return mask }
+        let (part, x, y) = (mask.bitmap, Int(content.x), Int(content.y))
+        var bitmap = [UInt8](repeating: 0, count: width * height)
+        for row in 0..<mask.height {
+            let to = (y + row) * width + x
+            bitmap.replaceSubrange(
+                to..<to + mask.width, with: part[row * mask.width..<(row + 1) * mask.width])
+        }
+        return try Mask(width: width, height: height, bitmap: bitmap)
+    }
+
     /// Pixels [1, 3, inputHeight, inputWidth] of 0...255.
     public func pixels(of image: Image) throws -> Tensor {
         let (w, h) = fitted
-        let isWhole = (content.width, content.height) == (Double(width), Double(height))
-        let shown = isWhole ? image : try image.cropped(to: content)
+        let shown = try shown(of: image)
         let scaled = shown.width == w && shown.height == h ? shown : shown.resized(width: w, height: h)
         let tensor = try Tensor(scaled.pixels, [1, h, w, 3]).permuted(0, 3, 1, 2).to(.float32)
         return try pad(tensor, [0, inputWidth - w, 0, inputHeight - h], value: 128)

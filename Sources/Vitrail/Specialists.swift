@@ -194,15 +194,19 @@ package struct Specialists {
     private func addMasks(to found: inout [[Detection]], in reading: Reading, by locator: Locator) throws {
         guard let segmenter else { return }
         let side = segmenter.processor.longestEdge / 2
-        let groups = Dictionary(grouping: found.places) {
-            SegmenterWindow(for: found[$0.query][$0.rank].box, in: reading.image, side: side)
+        let (shown, content) = (try reading.frame.shown(of: reading.image), reading.frame.content)
+        let groups = Dictionary(grouping: found.places) { place in
+            let box = found[place.query][place.rank].box
+            return SegmenterWindow(
+                for: Box(x: box.x - content.x, y: box.y - content.y, width: box.width, height: box.height),
+                in: shown, side: side)
         }
         for (window, places) in groups {
             let image =
                 try reading.segmented[window]
-                ?? segmenter.encode(window?.crop(of: reading.image) ?? reading.image)
+                ?? segmenter.encode(window?.crop(of: shown) ?? shown)
             reading.segmented[window] = image
-            let (x, y) = (Double(window?.x ?? 0), Double(window?.y ?? 0))
+            let (x, y) = (Double(window?.x ?? 0) + content.x, Double(window?.y ?? 0) + content.y)
             let prompts = places.map { place in
                 let (box, point) = (found[place.query][place.rank].box, found[place.query][place.rank].point)
                 return SegmenterPrompt(
@@ -211,7 +215,7 @@ package struct Specialists {
             }
             for (place, masks) in zip(places, try segmenter.masks(prompts, in: image)) {
                 guard let part = masks.first?.mask else { continue }
-                let mask = try window?.placed(part, in: reading.image) ?? part
+                let mask = try reading.frame.original(window?.placed(part, in: shown) ?? part)
                 found[place.query][place.rank].mask = mask
                 let (box, around) = (found[place.query][place.rank].box, mask.boundingBox)
                 if locator.masksBoxes ?? false, around.iou(box) > Self.leastAgreement {

@@ -16,7 +16,7 @@ internal import Vitrail
         let run = try tiny.run("run", threads: 2, ["steps": 200, "validate_every": 100, "log_every": 20])
         #expect(try run.run())
         let validations = try tiny.validations("run")
-        #expect(validations.map { $0["step"] } == [100, 200])
+        #expect(validations.map { $0["step"] } == [0, 100, 200])
         let best = validations.compactMap { $0["AP50"] }.max() ?? 0
         #expect(best > 0.95, "\(validations)")
 
@@ -68,7 +68,7 @@ internal import Vitrail
         #expect(try tiny.validations("parts") == tiny.validations("whole"))
         // While the encoder learns alone nothing can be asked for yet.
         #expect(metrics[1]["heat"] == nil && metrics[2]["heat"] != nil && metrics[1]["dense_heat"] != nil)
-        #expect(try tiny.validations("whole").map { $0["step"] } == [4, 6])
+        #expect(try tiny.validations("whole").map { $0["step"] } == [0, 4, 6])
     }
 
     @Test func theResultDoesNotDependOnTheThreads() throws {
@@ -111,7 +111,7 @@ internal import Vitrail
             ])
         #expect(try run.run())
         #expect(run.step == 8)
-        #expect(try tiny.validations("run").count == 4)
+        #expect(try tiny.validations("run").count == 5)
         let page = try String(contentsOfFile: tiny.folder.file("run/report.html"), encoding: .utf8)
         #expect(page.contains("that of step 2;"))
         // A run that is over stays so.
@@ -123,6 +123,151 @@ internal import Vitrail
             ])
         #expect(try again.run())
         #expect(again.step == 8)
+    }
+
+    /// Tuned again to the same classes, a model begins where it was; a rate that spoils it leaves it as it was, and what it
+    /// answered before its first tuning is answered by the model of then.
+    @Test func theModelFromBeforeStaysWhereNoStepMakesABetterOne() async throws {
+        let tiny = try TinyFineTuning()
+        #expect(try tiny.run("first", ["steps": 150, "validate_every": 150, "log_every": 50]).run())
+        let first = tiny.folder.file("first/model")
+        let changes: [String: Any] = [
+            "steps": 3, "validate_every": 1,
+            "schedule": ["peak": 0.5, "warmup_steps": 0, "decay_share": 0, "floor": 1],
+        ]
+        let spoilt = try FineTuning(
+            tiny.configuration(changes), folder: tiny.folder.file("second"), resume: false, model: first)
+        #expect(try spoilt.run())
+        let scores = try tiny.validations("second").compactMap { $0["score"] }
+        #expect(scores[0] > 0.5 && scores.dropFirst().allSatisfy { $0 < scores[0] }, "\(scores)")
+        let second = tiny.folder.file("second/model")
+        for part in ["image_encoder", "aligner", "language_model"] {
+            let (a, b) = ("\(first)/\(part)/model.safetensors", "\(second)/\(part)/model.safetensors")
+            #expect(try TinyTraining.differences(a, b) == [])
+        }
+        #expect(try ModelFolder(second).locator == ModelFolder(first).locator)
+        #expect(try ModelFolder(second).classes == ["red", "blue"])
+        let page = try String(contentsOfFile: tiny.folder.file("second/report.html"), encoding: .utf8)
+        #expect(page.contains("No step made a better model than the one from before"))
+    }
+
+    /// Bare nouns are learnt; what they do not name is answered as before, to the bit.
+    @Test func whatIsNotTunedIsAnsweredAsBefore() async throws {
+        let tiny = try TinyFineTuning()
+        #expect(try tiny.run("run", ["steps": 2, "validate_every": 2]).run())
+        let (before, after) = (
+            try Engine(model: tiny.model, locator: Locator(threshold: 0.001)),
+            try Engine(model: tiny.folder.file("run/model"), locator: Locator(threshold: 0.001))
+        )
+        let image = TinyFineTuning.image(TinyFineTuning.first, mark: 3)
+        let (a, b) = (await before.open(image), await after.open(image))
+        // Other pictures are not read for it.
+        let phrases = ["yellow star", "heart"]
+        func heat(_ engine: Engine, _ phrases: [String], _ picture: Picture) async throws -> [Heatmap] {
+            try await engine.locate(phrases, in: picture).map(\.heatmap)
+        }
+        #expect(try await heat(before, phrases, a) == heat(after, phrases, b))
+        // The tuned model did not look for it.
+        #expect(await after.encodedPictures == 1)
+        let answers = (
+            try await before.ask("Find the star.", about: a), try await after.ask("Find the star.", about: b)
+        )
+        #expect(answers.0.transcript == answers.1.transcript)
+        let (mixed, plain) = (
+            try await heat(after, ["heart", "blue"], b),
+            try await heat(before, ["heart"], a) + heat(before, ["blue"], a)
+        )
+        #expect(mixed[0] == plain[0] && mixed[1] != plain[1])
+    }
+
+    @Test func aRunThatIsInterruptedLeavesAModelAndItsReport() throws {
+        let tiny = try TinyFineTuning()
+        for (name, visionSteps) in [("early", 3), ("late", 0)] {
+            let run = try tiny.run(name, ["steps": 6, "vision_steps": visionSteps, "validate_every": 1])
+            #expect(try !run.run(shouldStop: { run.step == 2 }))
+            _ = try Engine(model: tiny.folder.file("\(name)/model"))
+            let page = try String(contentsOfFile: tiny.folder.file("\(name)/report.html"), encoding: .utf8)
+            #expect(page.hasSuffix("</html>\n"))
+        }
+    }
+
+    @Test func aTestIsSetAsideThatNothingIsLearntOrChosenBy() throws {
+        let tiny = try TinyFineTuning()
+        let pictures = (0..<20).map { _ in TinyFineTuning.first }
+        let path = try tiny.set("many", pictures, mark: 10)
+        let source: [String: Any] = [
+            "format": "coco", "path": path, "images": tiny.folder.file("many-pictures"),
+        ]
+        let data: [String: Any] = ["train": source, "validation_share": 0.2, "test_share": 0.15]
+        let run = try tiny.run("run", ["data": data, "steps": 1])
+        #expect(run.summary.contains { $0.hasPrefix("test, drawn by seed 5: 3 pictures") }, "\(run.summary)")
+        let parts = [run.labels.train, run.labels.validation, run.labels.test].map { Set($0.map(\.fileName)) }
+        #expect(parts.map(\.count) == [13, 4, 3] && parts[0].union(parts[1]).union(parts[2]).count == 20)
+        // The validation is that of a configuration without a test.
+        let plain = try tiny.run("plain", ["data": ["train": source, "validation_share": 0.2], "steps": 1])
+        #expect(plain.labels.validation == run.labels.validation)
+        #expect(try run.run())
+        let page = try String(contentsOfFile: tiny.folder.file("run/report.html"), encoding: .utf8)
+        #expect(page.contains("AP of 3 pictures of the test"))
+        // Pictures are named by paths that hold from anywhere.
+        struct File: Decodable {
+            struct Picture: Decodable { let file_name: String }
+            let images: [Picture]
+        }
+        for (name, count) in [("train", 13), ("validation", 4), ("test", 3)] {
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: tiny.folder.file("run/\(name).json")))
+            let images = try JSONDecoder().decode(File.self, from: bytes).images
+            #expect(images.count == count)
+            #expect(images.allSatisfy { FileManager.default.fileExists(atPath: $0.file_name) })
+            #expect(images.allSatisfy { $0.file_name.hasPrefix("/") })
+        }
+    }
+
+    /// A run that is too long for its time is made shorter on the way, says so, and can be made again.
+    @Test func aRunEndsInTimeAndIsMadeAgainFromWhatItSaved() throws {
+        let tiny = try TinyFineTuning()
+        let run = try tiny.run("run", ["steps": 100_000, "vision_steps": 60_000, "validate_every": 5000])
+        let start = ContinuousClock.now
+        run.pace = TrainingPace(visionStep: 1e-4, step: 1e-4, validation: 0.05)
+        run.deadline = start + .seconds(8)
+        #expect(try run.run())
+        let elapsed = ContinuousClock.now - start
+        #expect(elapsed < .seconds(12), "\(elapsed)")
+        let changes = try #require(run.configuration.changes)
+        #expect(changes.last?.steps == run.step && run.step < 100_000)
+        #expect(try tiny.validations("run").last?["step"] == Double(run.step))
+        let again = try FineTuning(
+            FineTuningConfiguration(contentsOf: tiny.folder.file("run/configuration.json")),
+            folder: tiny.folder.file("again"), resume: false, model: tiny.model)
+        #expect(try again.run())
+        let name = "checkpoint.safetensors"
+        #expect(
+            try TinyTraining.differences(tiny.folder.file("run/\(name)"), tiny.folder.file("again/\(name)"))
+                == [])
+    }
+
+    @Test func aConfigurationIsChosenFromTheLabels() throws {
+        let tiny = try TinyFineTuning()
+        let path = try tiny.set("many", (0..<20).map { _ in TinyFineTuning.first }, mark: 10)
+        let labels = FolderLabels(
+            train: .init(format: .coco, path: path, images: tiny.folder.file("many-pictures")))
+        let chosen = try AutomaticTuning(
+            labels, until: .now + .seconds(30), threads: 1, model: tiny.model)
+        let configuration = chosen.configuration
+        #expect(configuration.imageSize == 160 && configuration.names == 2)
+        #expect(configuration.data.validationShare == 0.5 && configuration.data.testShare == nil)
+        #expect(configuration.visionSteps > 0 && configuration.steps > configuration.visionSteps)
+        // Two things a picture can be animals in a landscape.
+        #expect(!configuration.augmentation.turns && configuration.augmentation.flip == 0.5)
+        #expect(chosen.pace.step > 0 && chosen.pace.validation > 0)
+        #expect(chosen.reasons.contains { $0.contains("no validation of its own") }, "\(chosen.reasons)")
+        let saved = tiny.folder.file("chosen.json")
+        try configuration.json().write(toFile: saved, atomically: true, encoding: .utf8)
+        #expect(try FineTuningConfiguration(contentsOf: saved) == configuration)
+        let said = refusal {
+            try AutomaticTuning(labels, until: .now + .milliseconds(1), threads: 1, model: tiny.model)
+        }
+        #expect(said?.contains("at least 10 are needed") == true, "\(said ?? "")")
     }
 
     @Test func aLargerInputKeepsTheAnswers() throws {

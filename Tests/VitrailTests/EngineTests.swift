@@ -62,6 +62,30 @@ import Vitrail
                 == engine.ask("describe the image", about: picture).text)
     }
 
+    /// A person fears that a long strip is seen too small to be understood.
+    @Test(arguments: [UInt8(0), 128, 255]) func aPicturePaddedToFourToOneKeepsItsBoxes(grey: UInt8)
+        async throws
+    {
+        let (image, engine) = (Self.image, try Engine())
+        var pixels = [UInt8](repeating: grey, count: 480 * 120 * 3)
+        for y in 0..<120 {
+            pixels.replaceSubrange(
+                (y * 480 + 200) * 3..<(y * 480 + 360) * 3, with: image.pixels[y * 480..<(y + 1) * 480])
+        }
+        let padded = await engine.open(Image(width: 480, height: 120, pixels: pixels))
+        let picture = await engine.open(image)
+        let phrases = MosaicKind.plain.map(\.name)
+        let (before, after) = (
+            try await engine.locate(phrases, in: picture), try await engine.locate(phrases, in: padded)
+        )
+        #expect(before.map(\.count) == after.map(\.count))
+        #expect(before.contains { $0.count > 0 })
+        for (a, b) in zip(before.flatMap(\.detections), after.flatMap(\.detections)) {
+            let moved = Box(x: b.box.x - 200, y: b.box.y, width: b.box.width, height: b.box.height)
+            #expect(a.box.iou(moved) > 0.9, "\(a.box), \(moved)")
+        }
+    }
+
     /// The same heat, and the same best place or one that scores as high.
     private func expectSame(_ a: Location, _ b: Location) throws {
         #expect(a.phrase == b.phrase && a.heatmap.width == b.heatmap.width)

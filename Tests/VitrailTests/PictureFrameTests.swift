@@ -51,6 +51,52 @@ import Vitrail
         #expect(abs(corner.x - Double(picture.0)) < 1e-9 && abs(corner.y - Double(picture.1)) < 1e-9)
     }
 
+    /// A picture on bars of one colour, at each of their ends in turn.
+    @Test(arguments: [(40, 30), (30, 40), (36, 36)], [0.0, 0.3, 1])
+    func barsOfLongPicturesAreNotShown(size: (Int, Int), share: Double) throws {
+        let noise = (0..<size.0 * size.1 * 3).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ $0 / 7) }
+        let picture = Image(width: size.0, height: size.1, pixels: noise)
+        for isWide in [true, false] {
+            let long = isWide ? (4 * size.1, size.1) : (size.0, 4 * size.0)
+            let at =
+                isWide ? (Int(Double(long.0 - size.0) * share), 0) : (0, Int(Double(long.1 - size.1) * share))
+            var pixels = [UInt8](repeating: 77, count: long.0 * long.1 * 3)
+            for y in 0..<size.1 {
+                let to = ((y + at.1) * long.0 + at.0) * 3
+                pixels.replaceSubrange(
+                    to..<to + size.0 * 3, with: noise[y * size.0 * 3..<(y + 1) * size.0 * 3])
+            }
+            let padded = Image(width: long.0, height: long.1, pixels: pixels)
+            let (frame, plain) = (
+                PictureFrame(of: padded, sizes: 32...64), PictureFrame(of: picture, sizes: 32...64)
+            )
+            // Along the bars no more is shown than the picture, or than a square.
+            let shorter = min(long.0, long.1)
+            let length = max(isWide ? size.0 : size.1, shorter)
+            #expect(Int(isWide ? frame.content.width : frame.content.height) == length)
+            if length == (isWide ? size.0 : size.1) {
+                #expect(frame.fitted == plain.fitted)
+                #expect(
+                    try frame.pixels(of: padded).array(Float.self)
+                        == plain.pixels(of: picture).array(Float.self))
+            }
+            // Places come back to the whole picture's pixels, and its heat lies there.
+            let corner = frame.original(Point(x: 0, y: 0))
+            #expect(corner == Point(x: frame.content.x, y: frame.content.y))
+            let map = Heatmap(cells: [1], grid: (1, 1), in: frame)
+            #expect(map.values.count == map.width * map.height)
+            let warm = Double(map.values.count { $0 > 0 }) / Double(map.values.count)
+            #expect(abs(warm - frame.content.area / Double(long.0 * long.1)) < 0.03)
+        }
+    }
+
+    @Test func picturesOfOneColourAndShortOnesStayWhole() {
+        let plain = Image(width: 90, height: 30, pixels: [UInt8](repeating: 5, count: 8100))
+        #expect(PictureFrame(of: plain, sizes: 32...64).content.area >= 900)
+        let short = Image(width: 60, height: 30, pixels: [UInt8](repeating: 5, count: 5400))
+        #expect(PictureFrame(of: short, sizes: 32...64).content.width == 60)
+    }
+
     @Test func pixelsLieAtTheTopLeftAndGreyElsewhere() throws {
         // Left half black, right half white, 200 x 100.
         let row = [UInt8](repeating: 0, count: 300) + [UInt8](repeating: 255, count: 300)

@@ -12,6 +12,12 @@ public struct TrainingPace: Sendable, Hashable {
     /// All pictures of the validation.
     public var validation: Double
 
+    public init(visionStep: Double, step: Double, validation: Double) {
+        self.visionStep = visionStep
+        self.step = step
+        self.validation = validation
+    }
+
     mutating func scale(by factor: Double) {
         visionStep *= factor
         step *= factor

@@ -311,15 +311,17 @@ public final class FineTuning: TrainingRun {
         }
         // What slows steps down slows validations down as well.
         let expected = step < visionSteps ? pace.visionStep : pace.step
-        pace.scale(by: spent.seconds / Double(spent.steps) / expected)
+        let slower = spent.seconds / Double(spent.steps) / expected
+        // A moment in which nothing moved says little of the rest.
+        pace.scale(by: min(max(slower, 0.5), 2).squareRoot())
         self.pace = pace
         let (vision, whole) = (max(0, visionSteps - step), steps - max(step, visionSteps))
         let validations = Double(whole / configuration.validateEvery)
         let room = left - pace.validation * validations
         let need = Double(vision) * pace.visionStep + Double(whole) * pace.step
         let factor = max(0, room) / need
-        // A longer run begins to cool down later: not once it has.
-        guard factor < 0.97 || factor > 1.1 && 2 * step < steps else { return true }
+        // A longer run warms up again: not at its end.
+        guard factor < 0.97 || factor > 1.1 && (step < visionSteps || 2 * step < steps) else { return true }
         // A little less than what fits, so that there is not a change at every look.
         let newVision = vision == 0 ? visionSteps : step + Int(0.98 * factor * Double(vision))
         let newSteps = max(step, newVision) + max(1, Int(0.98 * factor * Double(whole)))
