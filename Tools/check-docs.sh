@@ -19,7 +19,7 @@ else
     tool() { echo "$resources/../../bin/$1"; }
 fi
 # The C modules, which the libraries import.
-for map in Sources/*/module.modulemap Sources/*/include/module.modulemap .build/release/*.build/module.modulemap; do
+for map in {Sources,.build/checkouts/*/Sources}/*/{,include/}module.modulemap .build/release/*.build/module.modulemap; do
     if [ -f "$map" ]; then options+=(-Xcc "-fmodule-map-file=$map"); fi
 done
 for flag in $(pkg-config --cflags libavformat libavcodec libavutil libswscale cairo); do

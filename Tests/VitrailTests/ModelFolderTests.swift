@@ -110,7 +110,7 @@ import Vitrail
             tensors = try tensors.map { ($0.name, try $0.tensor * .nan) }
         }
         let engine = try Engine(model: model.path)
-        let picture = try await engine.open(
+        let picture = await engine.open(
             Image(width: 64, height: 64, pixels: [UInt8](repeating: 90, count: 64 * 64 * 3)))
         for form in [LocateResponse.boxes, .count] {
             let error = await #expect(throws: (any Error).self) {
