@@ -137,7 +137,8 @@ struct GenerationTests {
     @Test func optionsThatMeanNothingAreRefused() throws {
         for options in [
             GenerationOptions(maxTokens: 0), .init(temperature: -1), .init(temperature: .nan), .init(topK: 0),
-            .init(topP: 0), .init(topP: 1.1), .init(repetitionPenalty: 0), .init(temperature: .leastNonzeroMagnitude),
+            .init(topP: 0), .init(topP: 1.1), .init(repetitionPenalty: 0),
+            .init(temperature: .leastNonzeroMagnitude),
             .init(temperature: 1e300), .init(repetitionPenalty: .leastNonzeroMagnitude),
         ] {
             let error = try #require(throws: LanguageError.self) { try generate(options) }
