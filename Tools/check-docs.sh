@@ -15,8 +15,8 @@ if [ "$(uname -s)" = Darwin ]; then
     tool() { xcrun --find "$1"; }
     options+=(-sdk "$(xcrun --show-sdk-path)")
 else
-    resources=$(swift -print-target-info | awk -F '"' '$2 == "runtimeResourcePath" { print $4; exit }')
-    tool() { echo "$resources/../../bin/$1"; }
+    programs=$(Tools/toolchain.sh)
+    tool() { echo "$programs/$1"; }
 fi
 # The C modules, which the libraries import.
 for map in {Sources,.build/checkouts/*/Sources}/*/{,include/}module.modulemap .build/release/*.build/module.modulemap; do

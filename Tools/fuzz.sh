@@ -10,8 +10,7 @@ folder=.build/fuzz
 export FUZZ=$folder/release/Fuzz FOUND=$folder/found CORPUS=$folder/corpus LOGS=$folder/logs SECONDS_EACH=$seconds
 
 # libFuzzer comes with the toolchain; its own `main` is left out.
-clang="$(dirname "$(readlink -f "$(command -v swift)")")/clang"
-runtime="$("$clang" -print-resource-dir)/lib/linux/libclang_rt.fuzzer_no_main-$(uname -m).a"
+runtime="$("$(Tools/toolchain.sh)/clang" -print-resource-dir)/lib/linux/libclang_rt.fuzzer_no_main-$(uname -m).a"
 echo "==> building the fuzz targets"
 VITRAIL_FUZZ=1 swift build -c release --product Fuzz --scratch-path $folder \
     -Xlinker "$runtime" -Xlinker -lstdc++ 2>&1 | grep -E "error|Compiling|Build" | tail -n 3

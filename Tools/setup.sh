@@ -181,7 +181,8 @@ homebrew_packages() {
 
 # MARK: libtorch
 
-sha256() { if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1; }
+# Of all files together.
+sha256() { cat "$@" | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1; }
 
 # Downloads one wheel into FILE.part, going on where an earlier run stopped. Which index to ask, its
 # credentials, a proxy and certificates are taken from pip's settings. pip itself cannot go on with what an
@@ -387,9 +388,7 @@ install_libtorch() {
 
 # MARK: The library beside libtorch
 
-digest_of() {
-    cat "$@" | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-12
-}
+digest_of() { sha256 "$@" | cut -c 1-12; }
 
 # What a program asks for: the digest of the sources, which is compiled into it. A changed source changes it here; a
 # version of the package has it right.
@@ -405,10 +404,10 @@ shim_digest() {
 
 # Clang, because the kernels use its vectors; the Swift toolchain has one.
 find_clang() {
-    local resources
-    resources=$(swift -print-target-info 2>/dev/null | awk -F '"' '$2 == "runtimeResourcePath" { print $4; exit }')
-    if [ -x "$resources/../../bin/clang++" ]; then
-        echo "$resources/../../bin/clang++"
+    local programs
+    programs=$(Tools/toolchain.sh 2>/dev/null) || true
+    if [ -x "$programs/clang++" ]; then
+        echo "$programs/clang++"
     else
         command -v clang++ || fail "no clang++: it comes with the Swift toolchain from https://www.swift.org/install"
     fi

@@ -8,10 +8,10 @@
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-for version in 4.57.6 5.24.0; do
-    python3 -m venv "$place/$version"
-    "$place/$version/bin/pip" install -q "transformers==$version"
-    "$place/$version/bin/python" - <<'PYTHON'
+for package in transformers==4.57.6 transformers==5.24.0; do
+    python3 -m venv "$place/$package"
+    "$place/$package/bin/pip" install -q "$package"
+    "$place/$package/bin/python" - <<'PYTHON'
 import logging
 import transformers
 

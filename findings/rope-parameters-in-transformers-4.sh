@@ -7,15 +7,15 @@
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-for version in 5.24.0 4.57.6; do
-    python3 -m venv "$place/$version"
-    "$place/$version/bin/pip" install -q "transformers==$version"
-done
-"$place/5.24.0/bin/python" -c "
+python3 -m venv "$place/writer"
+"$place/writer/bin/pip" install -q transformers==5.24.0
+python3 -m venv "$place/reader"
+"$place/reader/bin/pip" install -q transformers==4.57.6
+"$place/writer/bin/python" -c "
 import transformers
 transformers.LlamaConfig(rope_theta=1e6).save_pretrained('$place/model')"
 grep -q '"rope_theta": 1000000.0' "$place/model/config.json"
-"$place/4.57.6/bin/python" - "$place/model" <<'PYTHON'
+"$place/reader/bin/python" - "$place/model" <<'PYTHON'
 import logging
 import sys
 import transformers

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import InputFiles
 import Media
 import Text
 import Vitrail
@@ -209,8 +210,6 @@ struct DrawnPicture {
     }
 
     private func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) { return isFolder.boolValue }
-        return path.hasSuffix("/") || (path as NSString).pathExtension.isEmpty
+        (try? InputFile.isFolder(path)) ?? (path.hasSuffix("/") || (path as NSString).pathExtension.isEmpty)
     }
 }

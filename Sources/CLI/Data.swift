@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import InputFiles
 
 /// Named for what it is about; `Data` is Foundation's.
 struct DataCommand: ParsableCommand {
@@ -42,10 +43,7 @@ struct DataCommand: ParsableCommand {
     }
 
     func run() throws {
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue {
-            return try run(FolderLabels(in: source))
-        }
+        if (try? InputFile.isFolder(source)) ?? false { return try run(FolderLabels(in: source)) }
         let set = try read(source)
         var other: LabelledSet?
         if let validation {

@@ -1,7 +1,7 @@
-import InputFiles
 import ArgumentParser
 import Checkpoints
 import Foundation
+import InputFiles
 import Media
 import Text
 import Torch

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import InputFiles
 import Synchronization
 import Torch
 import Training
@@ -114,10 +115,7 @@ struct Train: ParsableCommand {
     }
 
     /// Whether a folder of labels is given in place of a configuration.
-    private var isFolder: Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: file, isDirectory: &isFolder) && isFolder.boolValue
-    }
+    private var isFolder: Bool { (try? InputFile.isFolder(file)) ?? false }
 
     func validate() throws {
         if isFolder {
@@ -212,13 +210,11 @@ struct Train: ParsableCommand {
             threads: shards(ranks: group?.count ?? 1), group: group,
             device: group?.device ?? rankDevice(nil), model: model, data: data)
         let who = group.map { "rank \($0.rank): " } ?? ""
-        func tell(_ line: String) { Self.tell("\(who)\(line)") }
+        func tell(_ line: String) { StandardError.write(line: "\(who)\(line)") }
         for line in tuning.summary { tell(line) }
         tuning.notice = tell
         return tuning
     }
-
-    private static func tell(_ line: String) { StandardError.write(line: line) }
 
     /// A training whose configuration is chosen, or which goes on with the one that was.
     private func folderTuning(from start: ContinuousClock.Instant, _ group: ProcessGroup?) throws
@@ -236,14 +232,15 @@ struct Train: ParsableCommand {
         }
         let minutes = minutes ?? 20
         let labels = try FolderLabels(in: URL(fileURLWithPath: file).path)
-        for note in labels.notes { Self.tell(note) }
-        Self.tell("choosing a configuration: some steps are taken to see how long they take here")
+        for note in labels.notes { StandardError.write(line: note) }
+        StandardError.write(
+            line: "choosing a configuration: some steps are taken to see how long they take here")
         let end = start + .seconds(60 * minutes)
         let chosen = try AutomaticTuning(
             labels, until: end, threads: shards(), device: rankDevice(nil), model: model)
         let tuning = try fineTuning(chosen.configuration, nil)
-        for reason in chosen.reasons { Self.tell(reason) }
-        Self.tell("chosen for \(minutes.formatted()) minutes: \(output)/configuration.json")
+        for reason in chosen.reasons { StandardError.write(line: reason) }
+        StandardError.write(line: "chosen for \(minutes.formatted()) minutes: \(output)/configuration.json")
         (tuning.deadline, tuning.pace) = (end, chosen.pace)
         return tuning
     }

@@ -1,4 +1,5 @@
 internal import InputFiles
+
 #if canImport(FoundationEssentials)
     internal import FoundationEssentials
 #else
@@ -11,10 +12,7 @@ internal import InputFiles
 #endif
 
 /// Whether a folder lies at `path`; nil when nothing does.
-func isFolder(_ path: String) -> Bool? {
-    var status = stat()
-    return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : nil
-}
+func isFolder(_ path: String) -> Bool? { try? InputFile.isFolder(path) }
 
 /// A small file beside the weights.
 func contents(of path: String) throws -> Data {

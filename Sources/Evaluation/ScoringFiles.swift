@@ -1,15 +1,10 @@
-import InputFiles
 import Datasets
 import Foundation
-import Media
-import Text
+import InputFiles
 
 /// Reading the small files of predictions and truth that have no other reader.
 enum ScoringFiles {
-    static func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-    }
+    static func isFolder(_ path: String) -> Bool { (try? InputFile.isFolder(path)) ?? false }
 
     static func isFile(_ path: String) -> Bool {
         FileManager.default.fileExists(atPath: path) && !isFolder(path)

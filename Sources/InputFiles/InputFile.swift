@@ -20,12 +20,14 @@ package enum InputFile {
         }
 
         fileprivate static var system: Problem {
-            let text = String(cString: strerror(errno))
-            return Problem(
-                reason: text.prefix(1).lowercased() + text.dropFirst(),
-                isMissing: [ENOENT, ENOTDIR].contains(errno)
-            )
+            Problem(reason: systemReason, isMissing: [ENOENT, ENOTDIR].contains(errno))
         }
+    }
+
+    /// Why the last call to the system failed, in its own words.
+    package static var systemReason: String {
+        let text = String(cString: strerror(errno))
+        return text.prefix(1).lowercased() + text.dropFirst()
     }
 
     /// Whether a folder lies at `path`.

@@ -1,4 +1,5 @@
 internal import InputFiles
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -40,20 +41,15 @@ enum Files {
         guard !path.isEmpty else { throw failure("the path is empty") }
         guard !path.utf8.contains(0) else { throw failure("the path holds a zero byte") }
         let temporary = "\(path).\(getpid())-\(UInt32.random(in: .min ... .max)).tmp"
-        guard let file = fopen(temporary, "wbx") else { throw failure(lastError()) }
+        guard let file = fopen(temporary, "wbx") else { throw failure(InputFile.systemReason) }
         let written = fwrite(bytes, 1, bytes.count, file)
-        let writeError = written == bytes.count && fflush(file) == 0 ? nil : lastError()
+        let writeError = written == bytes.count && fflush(file) == 0 ? nil : InputFile.systemReason
         let closed = fclose(file)
-        var reason = writeError ?? (closed == 0 ? nil : lastError())
-        if reason == nil && rename(temporary, path) != 0 { reason = lastError() }
+        var reason = writeError ?? (closed == 0 ? nil : InputFile.systemReason)
+        if reason == nil && rename(temporary, path) != 0 { reason = InputFile.systemReason }
         if let reason {
             unlink(temporary)
             throw failure(reason)
         }
-    }
-
-    private static func lastError() -> String {
-        let text = String(cString: strerror(errno))
-        return text.prefix(1).lowercased() + text.dropFirst()
     }
 }

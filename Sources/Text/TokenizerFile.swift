@@ -1,4 +1,5 @@
 internal import InputFiles
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else

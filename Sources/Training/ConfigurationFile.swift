@@ -1,6 +1,5 @@
-import InputFiles
 import Foundation
-import Text
+import InputFiles
 
 /// Reading and writing of training configurations: strict JSON with snake-case keys.
 enum ConfigurationFile {

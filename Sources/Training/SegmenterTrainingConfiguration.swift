@@ -1,7 +1,6 @@
-import InputFiles
 import Foundation
+import InputFiles
 public import NN
-import Text
 
 /// The configuration of a segmenter's training, the file given to `vitrail train`. Its field `model` distinguishes it
 /// from other configurations.

@@ -1,7 +1,6 @@
-import InputFiles
 import Checkpoints
 import Foundation
-import Text
+import InputFiles
 
 /// The kind of a downloaded or trained model, recognised by the names of its files and by `config.json`.
 ///

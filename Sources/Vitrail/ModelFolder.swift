@@ -1,6 +1,6 @@
-import InputFiles
 public import Checkpoints
 import Foundation
+import InputFiles
 import NN
 
 /// A model on disk: `model_index.json` names the parts, and each part is a folder with `config.json` and
@@ -100,7 +100,8 @@ public struct ModelFolder: Sendable {
     ///   - classes: what the model was fine-tuned to find; nil for one that was not.
     /// - Throws: ``ModelError`` or ``Checkpoints/CheckpointError`` when the index cannot be written.
     public func calibrate(_ locator: Locator, classes: [String]?) throws {
-        let index = Index(parts: parts, locator: locator, classes: classes, before: beforePath)
+        var index = index
+        (index.locator, index.classes) = (locator, classes)
         try Self.write(index, to: "\(path)/model_index.json")
     }
 

@@ -117,8 +117,7 @@ import Testing
             try folder.write(
                 "train: images/train\nval: images/val\ntest:\nnames:\n  0: raccoon\n", "data.yaml")
             for part in ["train", "val"] {
-                try folder.picture("images/\(part)/\(part).png")
-                try folder.write("0 0.5 0.5 0.4 0.4\n", "labels/\(part)/\(part).txt")
+                try folder.yolo("images/\(part)/\(part).png", "labels/\(part)/\(part).txt")
             }
             #expect(
                 try found(folder).parts == ["yolo train": ["train.png"], "yolo validation": ["val.png"]])
@@ -126,8 +125,7 @@ import Testing
         // COCO128's own file names one folder for both.
         try LabelFolder.temporary { folder in
             try folder.write("train: images\nval: images\nnames: [raccoon]\n", "coco8.yaml")
-            try folder.picture("images/a.png")
-            try folder.write("0 0.5 0.5 0.4 0.4\n", "labels/a.txt")
+            try folder.yolo("images/a.png", "labels/a.txt")
             let (parts, notes) = try found(folder)
             #expect(parts == ["yolo train": ["a.png"]])
             #expect(notes.contains { $0.contains("the same pictures as val") }, "\(notes)")
@@ -138,8 +136,7 @@ import Testing
         try LabelFolder.temporary { folder in
             try folder.write("raccoon\n", "classes.txt")
             for part in ["train", "val"] {
-                try folder.picture("images/\(part)/\(part).png")
-                try folder.write("0 0.5 0.5 0.4 0.4\n", "labels/\(part)/\(part).txt")
+                try folder.yolo("images/\(part)/\(part).png", "labels/\(part)/\(part).txt")
             }
             #expect(
                 try found(folder).parts == ["yolo train": ["train.png"], "yolo validation": ["val.png"]])
@@ -147,16 +144,14 @@ import Testing
         try LabelFolder.temporary { folder in
             try folder.write("raccoon\n", "classes.txt")
             for part in ["train", "valid"] {
-                try folder.picture("\(part)/images/\(part).png")
-                try folder.write("0 0.5 0.5 0.4 0.4\n", "\(part)/labels/\(part).txt")
+                try folder.yolo("\(part)/images/\(part).png", "\(part)/labels/\(part).txt")
             }
             #expect(
                 try found(folder).parts == ["yolo train": ["train.png"], "yolo validation": ["valid.png"]])
         }
         try LabelFolder.temporary { folder in
             try folder.write("raccoon\n", "classes.txt")
-            try folder.picture("a.png")
-            try folder.write("0 0.5 0.5 0.4 0.4\n", "a.txt")
+            try folder.yolo("a.png", "a.txt")
             #expect(try found(folder).parts == ["yolo train": ["a.png"]])
         }
     }
@@ -221,5 +216,13 @@ import Testing
         }
         let error = #expect(throws: LabelError.self) { _ = try FolderLabels(in: "/nowhere") }
         #expect("\(try #require(error))".contains("there is no such folder"))
+    }
+}
+
+extension LabelFolder {
+    /// A picture with one thing in the middle, of the first class.
+    fileprivate func yolo(_ picture: String, _ labels: String) throws {
+        try self.picture(picture)
+        try write("0 0.5 0.5 0.4 0.4\n", labels)
     }
 }

@@ -1,5 +1,5 @@
-import InputFiles
 import Foundation
+import InputFiles
 import Testing
 import Text
 

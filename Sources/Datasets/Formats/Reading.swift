@@ -1,6 +1,5 @@
 import InputFiles
 public import Media
-import Text
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -217,10 +216,7 @@ extension String {
         return stat(self, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    var isFolder: Bool {
-        var status = stat()
-        return stat(self, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
+    var isFolder: Bool { (try? InputFile.isFolder(self)) ?? false }
 
     var fileExists: Bool { isFile || isFolder }
 

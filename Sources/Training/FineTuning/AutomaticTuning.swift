@@ -75,6 +75,7 @@ public struct AutomaticTuning: Sendable {
         var size = look.imageSize
         var pace: TrainingPace
         var lengths: (steps: Int, visionSteps: Int)
+        var isEnough: Bool
         repeat {
             configuration.imageSize = size
             pace = try FineTuning.pace(
@@ -89,10 +90,9 @@ public struct AutomaticTuning: Sendable {
                 }
             }
             lengths = Self.length(pace, seconds: 0.95 * left)
-            let isEnough = lengths.steps >= Self.fewSteps || size <= Self.sizes.lowerBound
+            isEnough = lengths.steps >= Self.fewSteps || size <= Self.sizes.lowerBound
             if !isEnough { size = max(Self.sizes.lowerBound, size * 3 / 4 / 16 * 16) }
-            if isEnough { break }
-        } while true
+        } while !isEnough
         guard lengths.steps >= Self.fewestSteps else {
             throw TrainingError.badConfiguration(
                 labels.train.path,

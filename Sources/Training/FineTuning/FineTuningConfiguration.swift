@@ -1,9 +1,8 @@
-import InputFiles
 public import Datasets
 import Foundation
+import InputFiles
 import Media
 public import NN
-import Text
 
 /// Everything that a fine-tuning on someone's labels depends on; the file given to `vitrail train`, told from others by
 /// its field `data`.

@@ -2,6 +2,7 @@
 public import Checkpoints
 import Encoders
 import Foundation
+import InputFiles
 import Language
 public import NN
 public import Torch
@@ -252,10 +253,7 @@ public struct LLaVAFolder {
         return nil
     }
 
-    private static func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-    }
+    private static func isFolder(_ path: String) -> Bool { (try? InputFile.isFolder(path)) ?? false }
 
     private static func hasTokenizer(_ folder: String) -> Bool {
         ["tokenizer.json", "tokenizer.model"].contains {
